@@ -1,0 +1,41 @@
+# Compilers, warnings, sanitizers, and the tools that make builds quick where they are installed.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+# -O2 keeps frame pointers and line tables: a crash report or a profile from a user must be readable.
+# NDEBUG is left out on purpose: CHECK is on in release, and so are the libraries' cheap assertions.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -fno-omit-frame-pointer")
+
+set(RINGLEADER_SANITIZER "" CACHE STRING "none, address (with undefined behaviour) or thread")
+set_property(CACHE RINGLEADER_SANITIZER PROPERTY STRINGS "" address thread)
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                    -Wimplicit-fallthrough -Wcast-qual -Wformat=2 -Wundef)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wthread-safety -Wthread-safety-beta)
+else()
+  # g++ 12 warns of these in inlined standard library code where nothing is wrong (PR 105562, 105329).
+  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)
+endif()
+
+if(RINGLEADER_SANITIZER STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(RINGLEADER_SANITIZER STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+elseif(NOT RINGLEADER_SANITIZER STREQUAL "")
+  message(FATAL_ERROR "RINGLEADER_SANITIZER is '${RINGLEADER_SANITIZER}'; it can be address or thread")
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()

@@ -1,0 +1,36 @@
+# The three kinds of target. Includes are written from the repository's root: "model/item.h".
+
+# Everything that the unit and simulation tests need, and nothing else: what the sanitizer presets build.
+add_custom_target(checks)
+
+# ringleader_library(NAME SOURCES a.cc ... DEPS ringleader::x absl::y ...)  ->  target ringleader::NAME
+function(ringleader_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(ringleader_${name} STATIC ${arg_SOURCES})
+  add_library(ringleader::${name} ALIAS ringleader_${name})
+  target_include_directories(ringleader_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
+  target_link_libraries(ringleader_${name} PUBLIC ${arg_DEPS})
+endfunction()
+
+# ringleader_program(NAME SOURCES main.cc DEPS ...)  ->  build/bin/NAME
+function(ringleader_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS})
+endfunction()
+
+# ringleader_test(NAME SOURCES a_test.cc ... DEPS ...)  ->  build/bin/tests/NAME, one gtest binary a folder:
+# linking is what costs, so a folder's unit tests share one. Part of `checks` unless NO_SANITIZER is given
+# (gRPC's and LevelDB's uninstrumented code floods the thread sanitizer).
+function(ringleader_test name)
+  cmake_parse_arguments(arg "NO_SANITIZER" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE RINGLEADER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  if(NOT arg_NO_SANITIZER)
+    add_dependencies(checks ${name})
+  endif()
+endfunction()
