@@ -13,7 +13,8 @@ set(RINGLEADER_SANITIZER "" CACHE STRING "none, address (with undefined behaviou
 set_property(CACHE RINGLEADER_SANITIZER PROPERTY STRINGS "" address thread)
 
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-                    -Wimplicit-fallthrough -Wcast-qual -Wformat=2 -Wundef)
+                    -Wimplicit-fallthrough -Wcast-qual -Wformat=2 -Wundef
+                    -Wno-missing-field-initializers)  # designated initializers leave defaults out on purpose
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-Wthread-safety -Wthread-safety-beta)
 else()

@@ -1,0 +1,148 @@
+#include "tests/simulation/simulation.h"
+
+#include <deque>
+
+#include "common/check.h"
+
+namespace ringleader::simulation {
+
+Simulation::Simulation(uint64_t seed) : random_(seed) {}
+
+uint64_t Simulation::At(Duration delay, Task task) {
+  const Duration due = now_ + std::max(delay, Duration(0));
+  const uint64_t event = ++last_event_;
+  queue_.emplace(std::make_pair(due, event), std::move(task));
+  due_.emplace(event, due);
+  return event;
+}
+
+void Simulation::Cancel(uint64_t event) {
+  const auto found = due_.find(event);
+  if (found == due_.end()) return;
+  // Out of the maps before it is destroyed: a task's captures may cancel others.
+  const auto node = queue_.extract({found->second, event});
+  due_.erase(found);
+}
+
+bool Simulation::Step() {
+  if (queue_.empty()) return false;
+  auto node = queue_.extract(queue_.begin());
+  CHECK_GE(node.key().first, now_) << "time ran backwards";
+  now_ = node.key().first;
+  due_.erase(node.key().second);
+  ++events_;
+  node.mapped()();
+  return true;
+}
+
+void Simulation::RunFor(Duration span) {
+  const Duration end = now_ + span;
+  while (!queue_.empty() && queue_.begin()->first.first <= end) Step();
+  now_ = end;
+}
+
+void Simulation::Trace(uint64_t fact) {
+  for (int byte = 0; byte < 8; ++byte) {
+    trace_hash_ = (trace_hash_ ^ ((fact >> (8 * byte)) & 0xff)) * 1099511628211u;
+  }
+}
+
+void Simulation::Trace(absl::string_view fact) {
+  for (const char byte : fact) {
+    trace_hash_ = (trace_hash_ ^ static_cast<unsigned char>(byte)) * 1099511628211u;
+  }
+}
+
+Instant SimulatedClock::Now() const {
+  const auto elapsed =
+      Duration(static_cast<int64_t>(static_cast<double>(simulation_.now().count()) * rate_));
+  return Instant{.raw = elapsed, .boot = elapsed + boot_offset_};
+}
+
+int64_t SimulatedClock::WallMicros() const {
+  constexpr int64_t kStartMicros = 1'700'000'000'000'000;
+  const Duration elapsed = simulation_.now() + wall_offset_;
+  return kStartMicros + std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count();
+}
+
+// Invariants: while `task_event_` is set, a loop event exists that will run the front of `queue_`;
+// it is set whenever the queue is not empty, unless the process is paused or the executor is in a
+// task.
+class SimulatedExecutor : public Executor {
+ public:
+  SimulatedExecutor(SimulatedThreads& threads, absl::string_view name)
+      : threads_(threads), name_(name), number_(++threads.last_executor_) {
+    threads_.executors_.emplace(number_, this);
+  }
+
+  ~SimulatedExecutor() override {
+    CHECK(!running_) << name_ << " is destroyed by one of its own tasks";
+    threads_.executors_.erase(number_);
+    threads_.simulation_.Cancel(task_event_);
+    for (const auto& [timer, event] : timers_) threads_.simulation_.Cancel(event);
+  }
+
+  void Post(Task task) override {
+    queue_.push_back(std::move(task));
+    Arm();
+  }
+
+  TimerId PostAfter(Duration delay, Task task) override {
+    const TimerId timer = ++last_timer_;
+    const auto due = [this, timer, task = std::move(task)]() mutable {
+      timers_.erase(timer);
+      Post(std::move(task));
+    };
+    timers_.emplace(timer, threads_.simulation_.At(delay, std::move(due)));
+    return timer;
+  }
+
+  void Cancel(TimerId timer) override {
+    const auto found = timers_.find(timer);
+    if (found == timers_.end()) return;
+    const uint64_t event = found->second;
+    timers_.erase(found);
+    threads_.simulation_.Cancel(event);
+  }
+
+  bool IsCurrent() const override { return running_; }
+
+  void Arm() {
+    if (queue_.empty() || task_event_ != 0 || running_ || threads_.paused_) return;
+    const auto wait = Duration(threads_.random_.Between(0, threads_.task_time_max_.count()));
+    task_event_ = threads_.simulation_.At(wait, [this] { RunOne(); });
+  }
+
+ private:
+  void RunOne() {
+    task_event_ = 0;
+    if (threads_.paused_) return;  // Resume arms again
+    Task task = std::move(queue_.front());
+    queue_.pop_front();
+    running_ = true;
+    task();
+    task = nullptr;  // destroyed as part of the task's turn
+    running_ = false;
+    Arm();
+  }
+
+  SimulatedThreads& threads_;
+  const std::string name_;
+  const uint64_t number_;
+  std::deque<Task> queue_;
+  uint64_t task_event_ = 0;
+  bool running_ = false;
+  std::map<TimerId, uint64_t> timers_;
+  TimerId last_timer_ = 0;
+};
+
+std::unique_ptr<Executor> SimulatedThreads::Start(absl::string_view name) {
+  return std::make_unique<SimulatedExecutor>(*this, name);
+}
+
+void SimulatedThreads::Resume() {
+  paused_ = false;
+  for (const auto& [number, executor] : executors_) executor->Arm();
+}
+
+}  // namespace ringleader::simulation

@@ -1,0 +1,108 @@
+// Virtual time on one thread: the loop under every simulated process (in the manner of
+// FoundationDB's simulator and TigerBeetle's VOPR). All executors of all processes are queues in
+// this one loop; the seed decides the order in which tasks that are ready at the same time run and
+// how long each takes, so the same seed gives the same run, and Trace() folds what happened into a
+// hash that proves it.
+//
+// Not thread-safe: everything runs on the thread that calls RunFor.
+#ifndef RINGLEADER_TESTS_SIMULATION_SIMULATION_H_
+#define RINGLEADER_TESTS_SIMULATION_SIMULATION_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/random.h"
+
+namespace ringleader::simulation {
+
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed);
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  Duration now() const { return now_; }
+  Random& random() { return random_; }
+
+  // Runs `task` at `now() + delay`, after everything already due at that instant. Returns a name
+  // for Cancel.
+  uint64_t At(Duration delay, Task task);
+  void Cancel(uint64_t event);
+
+  // Runs events until `span` of virtual time has passed.
+  void RunFor(Duration span);
+  // Runs the next event. False: there is none.
+  bool Step();
+
+  // Folds a fact into the run's hash. Equal seeds must give equal hashes in every process.
+  void Trace(uint64_t fact);
+  void Trace(absl::string_view fact);
+  uint64_t trace_hash() const { return trace_hash_; }
+  uint64_t events() const { return events_; }
+
+ private:
+  Duration now_{0};
+  Random random_;
+  uint64_t last_event_ = 0;
+  uint64_t events_ = 0;
+  uint64_t trace_hash_ = 14695981039346656037u;
+  std::map<std::pair<Duration, uint64_t>, Task> queue_;
+  std::map<uint64_t, Duration> due_;
+};
+
+// The clocks of one simulated machine: they run at `rate` times virtual time and can be made to
+// jump.
+class SimulatedClock : public Clock {
+ public:
+  SimulatedClock(Simulation& simulation, double rate) : simulation_(simulation), rate_(rate) {}
+
+  Instant Now() const override;
+  int64_t WallMicros() const override;
+
+  // The boot-time clock gains `step` on the raw one, as when a machine slept.
+  void JumpBoot(Duration step) { boot_offset_ += step; }
+  // The time of day is set, in either direction.
+  void JumpWall(Duration step) { wall_offset_ += step; }
+
+ private:
+  Simulation& simulation_;
+  const double rate_;
+  Duration boot_offset_{0};
+  Duration wall_offset_{0};
+};
+
+// The threads of one simulated process. Pause stops all of them as SIGSTOP would; destroying the
+// executors is the process's end. How long a task keeps its executor busy is drawn from the seed.
+class SimulatedThreads : public Threads {
+ public:
+  SimulatedThreads(Simulation& simulation, Duration task_time_max)
+      : simulation_(simulation),
+        random_(simulation.random().Fork()),
+        task_time_max_(task_time_max) {}
+
+  std::unique_ptr<Executor> Start(absl::string_view name) override;
+
+  void Pause() { paused_ = true; }
+  void Resume();
+  bool paused() const { return paused_; }
+
+ private:
+  friend class SimulatedExecutor;
+  Simulation& simulation_;
+  Random random_;
+  const Duration task_time_max_;
+  bool paused_ = false;
+  std::map<uint64_t, class SimulatedExecutor*>
+      executors_;  // by number: the order of Resume is fixed
+  uint64_t last_executor_ = 0;
+};
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_SIMULATION_H_
