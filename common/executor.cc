@@ -26,18 +26,31 @@ class ThreadExecutor : public Executor {
     pthread_setname_np(thread_.native_handle(), std::string(name).c_str());
   }
 
-  ~ThreadExecutor() override {
-    CHECK(!IsCurrent());
+  ~ThreadExecutor() override { Stop(); }
+
+  void Stop() override {
+    CHECK(!IsCurrent()) << "an executor can't wait for its own task";
     {
       MutexLock lock(mutex_);
+      if (stopping_) return;
       stopping_ = true;
       wake_.NotifyOne();
     }
     thread_.join();
+    std::deque<Task> ready;
+    std::map<std::pair<SteadyTime, TimerId>, Task> timers;
+    {
+      MutexLock lock(mutex_);
+      ready.swap(ready_);
+      timers.swap(timers_);
+      due_.clear();
+    }
+    // Destroyed here, unlocked: what they own may post or cancel.
   }
 
   void Post(Task task) override {
     MutexLock lock(mutex_);
+    if (stopping_) return;
     const bool was_empty = ready_.empty();
     ready_.push_back(std::move(task));
     if (was_empty) wake_.NotifyOne();
@@ -46,6 +59,7 @@ class ThreadExecutor : public Executor {
   TimerId PostAfter(Duration delay, Task task) override {
     MutexLock lock(mutex_);
     const TimerId id = ++last_timer_;
+    if (stopping_) return id;
     const SteadyTime due = std::chrono::steady_clock::now() + std::max(delay, Duration(0));
     const auto place = timers_.emplace(std::make_pair(due, id), std::move(task)).first;
     due_.emplace(id, due);

@@ -75,21 +75,31 @@ class SimulatedExecutor : public Executor {
     threads_.executors_.emplace(number_, this);
   }
 
-  ~SimulatedExecutor() override {
-    CHECK(!running_) << name_ << " is destroyed by one of its own tasks";
+  ~SimulatedExecutor() override { Stop(); }
+
+  void Stop() override {
+    CHECK(!running_) << name_ << " is stopped by one of its own tasks";
+    if (stopped_) return;
+    stopped_ = true;
     threads_.executors_.erase(number_);
     threads_.simulation_.Cancel(task_event_);
-    for (const auto& [timer, event] : timers_) threads_.simulation_.Cancel(event);
+    std::map<TimerId, uint64_t> timers = std::move(timers_);
+    timers_.clear();
+    for (const auto& [timer, event] : timers) threads_.simulation_.Cancel(event);
+    const std::deque<Task> dropped = std::move(queue_);
+    queue_.clear();
   }
 
   void Post(Task task) override {
+    if (stopped_) return;
     queue_.push_back(std::move(task));
     Arm();
   }
 
   TimerId PostAfter(Duration delay, Task task) override {
     const TimerId timer = ++last_timer_;
-    const auto due = [this, timer, task = std::move(task)]() mutable {
+    if (stopped_) return timer;
+    auto due = [this, timer, task = std::move(task)]() mutable {
       timers_.erase(timer);
       Post(std::move(task));
     };
@@ -132,6 +142,7 @@ class SimulatedExecutor : public Executor {
   std::deque<Task> queue_;
   uint64_t task_event_ = 0;
   bool running_ = false;
+  bool stopped_ = false;
   std::map<TimerId, uint64_t> timers_;
   TimerId last_timer_ = 0;
 };

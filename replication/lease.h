@@ -1,0 +1,70 @@
+// The leader's lease: from when a confirmed heartbeat round was sent until followers could next
+// elect somebody else (DESIGN section 11, rules 3 to 5).
+//
+// Why it is safe. A follower that answers a round of term t resets its election timer on receipt,
+// hence after the round was sent, and for election_ticks ticks neither campaigns nor votes for
+// anybody else (stickiness; after a restart, silence). The owner ticks at most once in tick_period
+// of time as whoever waits a lease out must measure it (WaiterElapsed), so election_ticks ticks
+// take at least (election_ticks - 1) periods of the follower's clock. A quorum did so; every future
+// leader needs one of them. The leader measures from the sending, by HolderElapsed, and the two
+// clocks' rates differ by less than `drift`: so a lease of (election_ticks - 1) periods, shortened
+// by drift, ends before.
+//
+// Not thread-safe.
+#ifndef RINGLEADER_REPLICATION_LEASE_H_
+#define RINGLEADER_REPLICATION_LEASE_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "common/clock.h"
+#include "replication/types.h"
+
+namespace ringleader::replication {
+
+// How long a round that was just sent protects, once it is confirmed.
+inline Duration LeaseLength(uint32_t election_ticks, Duration tick_period, double drift) {
+  const Duration promise = static_cast<int64_t>(election_ticks - 1) * tick_period;
+  return Duration(static_cast<int64_t>(static_cast<double>(promise.count()) * (1 - drift)));
+}
+
+// When each unconfirmed round was sent. Rounds are numbered by a counter of the core, never by
+// anything that a retried request carries.
+class RoundTimes {
+ public:
+  // More unconfirmed rounds than a leader can have before CheckQuorum ends it; the oldest go first.
+  static constexpr size_t kRoundsMax = 1024;
+
+  void Sent(Term term, uint64_t round, const Instant& now) {
+    if (term != term_) {
+      rounds_.clear();
+      term_ = term;
+    }
+    rounds_.push_back({round, now});
+    if (rounds_.size() > kRoundsMax) rounds_.pop_front();
+  }
+
+  // When the round was sent; that and the earlier ones are forgotten. Nothing if it isn't known.
+  std::optional<Instant> Confirmed(Term term, uint64_t round) {
+    if (term != term_) return std::nullopt;
+    std::optional<Instant> sent;
+    while (!rounds_.empty() && rounds_.front().number <= round) {
+      if (rounds_.front().number == round) sent = rounds_.front().sent;
+      rounds_.pop_front();
+    }
+    return sent;
+  }
+
+ private:
+  struct Round {
+    uint64_t number;
+    Instant sent;
+  };
+  Term term_ = 0;
+  std::deque<Round> rounds_;
+};
+
+}  // namespace ringleader::replication
+
+#endif  // RINGLEADER_REPLICATION_LEASE_H_

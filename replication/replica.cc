@@ -1,0 +1,488 @@
+// The worker's side of a replica: inputs to the core, and its effects carried out.
+#include "replication/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/status.h"
+#include "replication/message_codec.h"
+#include "replication/snapshot_sender.h"
+
+namespace ringleader::replication {
+namespace {
+
+// Log bytes between two retention marks.
+constexpr uint64_t kRetentionStepBytes = 256 << 10;
+
+Lane LaneOf(MessageKind kind) {
+  return kind == MessageKind::kAppend ? Lane::kAppend : Lane::kControl;
+}
+
+uint64_t CostOf(absl::Span<const Entry> entries) {
+  uint64_t bytes = 0;
+  for (const Entry& entry : entries) bytes += CostBytes(entry);
+  return bytes;
+}
+
+}  // namespace
+
+ReplicaView Replica::view() const {
+  MutexLock lock(view_mutex_);
+  return view_;
+}
+
+absl::StatusOr<Index> Replica::LeaseRead() const {
+  const Instant now = place_.clock.Now();
+  const ReplicaOptions& options = place_.options;
+  const Duration length =
+      LeaseLength(options.core.election_ticks, options.tick_period, options.clock_drift_max);
+  MutexLock lock(view_mutex_);
+  if (!view_.serving) return absl::FailedPreconditionError("this replica does not lead");
+  if (!view_.lease_allowed || !view_.has_lease || HolderElapsed(view_.lease_from, now) >= length) {
+    return absl::UnavailableError("no lease at this moment");
+  }
+  return view_.commit;
+}
+
+void Replica::QuorumRead(ReadReady ready) {
+  place_.worker.Post([self = shared_from_this(), ready = std::move(ready)]() mutable {
+    absl::StatusOr<uint64_t> read =
+        self->closed_ ? absl::UnavailableError("the replica is stopped") : self->core_.ReadIndex();
+    if (read.ok()) {
+      self->reads_.emplace(*read, std::move(ready));
+    } else {
+      self->place_.applier.Post(
+          [ready = std::move(ready), why = read.status()]() mutable { ready(why); });
+    }
+    self->Turn();
+    self->place_.transport.Flush();
+  });
+}
+
+void Replica::Propose(Term term, std::vector<Payload> payloads, Proposed proposed) {
+  place_.worker.Post([self = shared_from_this(), term, payloads = std::move(payloads),
+                      proposed = std::move(proposed)]() mutable {
+    absl::StatusOr<LogPosition> position = absl::AbortedError("the term is over");
+    if (!self->closed_ && self->core_.role() == Role::kLeader && self->core_.term() == term) {
+      position = self->core_.Propose(std::move(payloads));
+    }
+    // Before the turn that may hand the entries to the applier: they are answered in this order.
+    self->place_.applier.Post(
+        [proposed = std::move(proposed), position]() mutable { proposed(position); });
+    self->Turn();
+    self->place_.transport.Flush();
+  });
+}
+
+void Replica::ChangeMembers(std::vector<Member> voters, std::vector<Member> learners,
+                            Proposed proposed) {
+  place_.worker.Post([self = shared_from_this(), voters = std::move(voters),
+                      learners = std::move(learners), proposed = std::move(proposed)]() mutable {
+    proposed(self->closed_
+                 ? absl::UnavailableError("the replica is stopped")
+                 : self->core_.ProposeConfiguration(std::move(voters), std::move(learners)));
+    self->Turn();
+    self->place_.transport.Flush();
+  });
+}
+
+void Replica::Transfer(ReplicaId to, Done done) {
+  place_.worker.Post([self = shared_from_this(), to, done = std::move(done)]() mutable {
+    done(self->closed_ ? absl::UnavailableError("the replica is stopped")
+                       : self->core_.TransferLeadership(to));
+    self->Turn();
+    self->place_.transport.Flush();
+  });
+}
+
+void Replica::Step(NodeId from, Message message) {
+  if (closed_) return;
+  heard_from_[message.from] = from;
+  core_.Step(std::move(message));
+  Turn();
+}
+
+void Replica::Tick(const Instant& now) {
+  if (closed_) return;
+  WatchDisk(now);
+  core_.Tick();
+  Turn();
+  SubmitPending();
+  if (++ticks_ % place_.options.compaction_ticks == 0) {
+    place_.applier.Post([self = shared_from_this()] {
+      if (!self->HasState()) return;
+      const Index durable = self->machine_->durable_applied();
+      self->place_.worker.Post([self, durable] { self->CompactTo(durable); });
+    });
+  }
+}
+
+void Replica::Unreachable(NodeId node) {
+  if (closed_) return;
+  for (const auto& [replica, progress] : core_.progress()) {
+    if (NodeOf(replica) == node) core_.ReportUnreachable(replica);
+  }
+  Turn();
+}
+
+void Replica::CampaignIfAlone() {
+  const Configuration& configuration = core_.configuration();
+  if (closed_ || configuration.joint() || configuration.voters.size() != 1 ||
+      configuration.voters[0].replica != id_) {
+    return;
+  }
+  core_.Campaign();
+  Turn();
+}
+
+void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(bool)> installed) {
+  if (closed_ || snapshot_installed_ != nullptr) return installed(false);
+  const uint64_t generation = message.snapshot.generation;
+  snapshot_installed_ = std::move(installed);
+  core_.Step(std::move(message));
+  Turn();
+  const bool taken = std::any_of(installing_.begin(), installing_.end(), [&](const auto& install) {
+    return install.second.generation == generation;
+  });
+  if (!taken) std::exchange(snapshot_installed_, nullptr)(false);  // it came too late
+}
+
+void Replica::SnapshotReported(ReplicaId to, absl::StatusOr<Index> last) {
+  if (closed_) return;
+  core_.ReportSnapshot(to, std::move(last));
+  Turn();
+}
+
+void Replica::Close(const absl::Status& why) {
+  if (closed_) return;
+  closed_ = true;
+  for (auto& [read, ready] : reads_) {
+    place_.applier.Post([ready = std::move(ready), why]() mutable { ready(why); });
+  }
+  reads_.clear();
+  if (snapshot_installed_ != nullptr) std::exchange(snapshot_installed_, nullptr)(false);
+  {
+    MutexLock lock(view_mutex_);
+    view_.failure = why;
+    view_.serving = view_.lease_allowed = false;
+    view_.role = Role::kFollower;
+  }
+  place_.applier.Post([self = shared_from_this(), why, term = serving_term_] {
+    if (!self->stopped_.ok()) return;
+    if (term != 0 && self->machine_ != nullptr) self->machine_->LeadershipEnded(term);
+    self->stopped_ = why;
+    self->DropWaiting(why);
+    self->machine_ = nullptr;
+  });
+  serving_term_ = 0;
+}
+
+void Replica::Fail(const absl::Status& why) {
+  if (closed_) return;
+  LogError("group ", group_, " replica ", id_,
+           " stops serving and has to be rebuilt: ", why.ToString());
+  Close(why);
+}
+
+// --- Effects ------------------------------------------------------------------------------------
+
+void Replica::Turn() {
+  CHECK(!turning_) << "a turn inside a turn";
+  turning_ = true;
+  while (!closed_ && core_.HasEffects()) CarryOut(core_.TakeEffects());
+  turning_ = false;
+  if (!closed_) NoteLeadership();
+}
+
+void Replica::CarryOut(Effects effects) {
+  Withdraw(effects);
+  Persist(effects);
+  SendAll(effects);
+  UpdateView();  // before anything is handed out: invariant 1
+  HandOut(effects);
+}
+
+void Replica::Withdraw(const Effects& effects) {
+  if (effects.lease_revoked || effects.lost_leadership.has_value()) {
+    MutexLock lock(view_mutex_);
+    view_.lease_allowed = view_.has_lease = false;
+    if (effects.lost_leadership.has_value()) view_.serving = false;
+  }
+  if (effects.lost_leadership.has_value()) {
+    LogInfo("group ", group_, ": lost leadership of term ", effects.lost_leadership->term);
+    hold_heartbeats_ = false;
+    const Term term = effects.lost_leadership->term;
+    if (serving_term_ == term) {
+      serving_term_ = 0;
+      place_.applier.Post([self = shared_from_this(), term] {
+        if (self->HasState()) self->machine_->LeadershipEnded(term);
+      });
+    }
+  }
+  for (const uint64_t read : effects.aborted_reads) {
+    const auto found = reads_.find(read);
+    if (found == reads_.end()) continue;
+    place_.applier.Post([ready = std::move(found->second)]() mutable {
+      ready(absl::UnavailableError("leadership ended before the read was confirmed"));
+    });
+    reads_.erase(found);
+  }
+}
+
+void Replica::Persist(Effects& effects) {
+  GroupWrite write{.group = group_};
+  if (effects.promise_settled && repairs_.Settle()) {
+    write.truncate_after = core_.last_position().index;
+    if (!effects.entries.empty()) write.truncate_after = effects.entries.front().index - 1;
+  }
+  if (effects.persist_batch == 0) {
+    // Nothing waits for it: a crash before it is durable reports the promise again.
+    if (write.truncate_after.has_value()) unsubmitted_.emplace_back(0, std::move(write));
+    SubmitPending();
+    return;
+  }
+  write.hard_state = effects.hard_state;
+  if (effects.install_snapshot.has_value()) {
+    write.snapshot = effects.install_snapshot;
+    write.truncate_after = effects.install_snapshot->last.index;  // the core starts over behind it
+    installing_[effects.persist_batch] = *effects.install_snapshot;
+  }
+  repairs_.Split(std::move(effects.entries), write);
+  unsubmitted_.emplace_back(effects.persist_batch, std::move(write));
+  SubmitPending();
+}
+
+void Replica::SubmitPending() {
+  while (!closed_ && !unsubmitted_.empty()) {
+    auto& [batch, write] = unsubmitted_.front();
+    std::vector<GroupWrite> writes = {write};  // payloads are shared: this copies pointers
+    const absl::Status submitted = place_.writer.Submit(
+        std::move(writes), place_.worker,
+        [self = shared_from_this(), batch = batch](const absl::Status& status) {
+          if (self->closed_) return;
+          if (!status.ok()) return self->Fail(status);
+          const auto install = self->installing_.find(batch);
+          if (install != self->installing_.end()) self->InstallDurable(install->second);
+          if (batch != 0) self->core_.Persisted(batch);
+          self->installing_.erase(batch);
+          self->Turn();
+          self->place_.transport.Flush();
+        });
+    if (absl::IsResourceExhausted(submitted)) return;  // the next tick tries again
+    if (!submitted.ok()) {
+      // Fail ends turns; the caller is inside one.
+      place_.worker.Post([self = shared_from_this(), submitted] { self->Fail(submitted); });
+      return;
+    }
+    unsubmitted_.pop_front();
+  }
+}
+
+NodeId Replica::NodeOf(ReplicaId replica) const {
+  const Configuration& configuration = core_.configuration();
+  for (const auto* list :
+       {&configuration.voters, &configuration.outgoing, &configuration.learners}) {
+    for (const Member& member : *list) {
+      if (member.replica == replica) return member.node;
+    }
+  }
+  const auto heard = heard_from_.find(replica);
+  return heard == heard_from_.end() ? 0 : heard->second;
+}
+
+void Replica::SendMessage(const Message& message) {
+  const NodeId node = NodeOf(message.to);
+  if (node == 0) return;
+  std::string bytes;
+  AppendMessage(message, bytes);
+  place_.transport.Send(node, LaneOf(message.kind), bytes);
+}
+
+void Replica::SendHeartbeats(const HeartbeatRound& round) {
+  rounds_.Sent(round.term, round.round, place_.clock.Now());
+  if (hold_heartbeats_) return;
+  for (const HeartbeatRound::Peer& peer : round.peers) {
+    SendMessage({.kind = MessageKind::kHeartbeat,
+                 .group = group_,
+                 .from = id_,
+                 .to = peer.replica,
+                 .term = round.term,
+                 .commit = peer.commit,
+                 .round = round.round});
+  }
+}
+
+void Replica::SendAll(Effects& effects) {
+  for (const HeartbeatRound& round : effects.heartbeats) SendHeartbeats(round);
+  for (const Message& message : effects.messages) SendMessage(message);
+  if (effects.confirmed_round.has_value()) {
+    const auto sent =
+        rounds_.Confirmed(effects.confirmed_round->term, effects.confirmed_round->round);
+    if (sent.has_value()) {
+      MutexLock lock(view_mutex_);
+      view_.lease_from = *sent;
+      view_.has_lease = true;
+    }
+  }
+  for (SnapshotRequest& request : effects.snapshots) {
+    const NodeId node = NodeOf(request.message.to);
+    place_.snapshots.Send(shared_from_this(), node, std::move(request));
+  }
+  for (const FetchRequest& request : effects.fetches) Fetch(request);
+}
+
+void Replica::Fetch(const FetchRequest& request) {
+  place_.files.Post([self = shared_from_this(), request] {
+    auto entries =
+        self->place_.log.Read(self->group_, request.first, request.last, request.bytes_max);
+    self->place_.worker.Post([self, request, entries = std::move(entries)]() mutable {
+      if (self->closed_) return;
+      if (absl::IsDataLoss(entries.status())) {
+        LogWarning("group ", self->group_, ": log entry ", request.first, ": ",
+                   entries.status().ToString());
+      }
+      self->core_.EntriesFetched(request.replica, request.first, std::move(entries));
+      self->Turn();
+      self->place_.transport.Flush();
+    });
+  });
+}
+
+void Replica::HandOut(Effects& effects) {
+  if (!effects.apply.empty()) {
+    place_.applier.Post([self = shared_from_this(), entries = std::move(effects.apply)]() mutable {
+      self->ApplyEntries(std::move(entries));
+    });
+  }
+  for (const ReadState& read : effects.reads) {
+    const auto found = reads_.find(read.read);
+    if (found == reads_.end()) continue;
+    place_.applier.Post(
+        [ready = std::move(found->second), index = read.index]() mutable { ready(index); });
+    reads_.erase(found);
+  }
+}
+
+void Replica::AppliedTo(Index index, uint64_t bytes) {
+  if (closed_) return;
+  core_.Applied(index);
+  applied_bytes_total_ += bytes;
+  if (retention_.empty() ||
+      applied_bytes_total_ - retention_.back().bytes_total >= kRetentionStepBytes) {
+    retention_.push_back({index, applied_bytes_total_});
+  }
+  Turn();
+  place_.transport.Flush();
+}
+
+// The data of the snapshot is on disk, and the log says that it counts: the state machine changes
+// over.
+void Replica::InstallDurable(SnapshotMeta meta) {
+  retention_.clear();
+  place_.applier.Post([self = shared_from_this(), meta = std::move(meta)] { self->Install(meta); });
+}
+
+void Replica::UpdateView() {
+  Member leader;
+  leader.replica = core_.leader();
+  if (leader.replica != 0) leader.node = NodeOf(leader.replica);
+  MutexLock lock(view_mutex_);
+  if (view_.term != core_.term() || core_.role() != Role::kLeader) view_.has_lease = false;
+  view_.role = core_.role();
+  view_.term = core_.term();
+  view_.leader = leader;
+  view_.serving = core_.ready_to_serve();
+  view_.lease_allowed = core_.lease_allowed();
+  view_.commit = core_.commit_index();
+  view_.applied = core_.applied_index();
+  view_.last = core_.last_position().index;
+  view_.base = core_.base_position().index;
+  view_.transferee = core_.transferee();
+  if (view_.configuration_index != core_.configuration_index() ||
+      view_.configuration.version != core_.configuration().version) {
+    view_.configuration = core_.configuration();
+    view_.configuration_index = core_.configuration_index();
+  }
+  if (view_.applied > 0) view_.rebuilding = false;
+}
+
+// Tells the state machine, once a term, when evaluation may begin.
+void Replica::NoteLeadership() {
+  if (!core_.ready_to_serve() || serving_term_ == core_.term()) return;
+  serving_term_ = core_.term();
+  UpdateView();
+  LogInfo("group ", group_, ": leads in term ", serving_term_);
+  place_.applier.Post([self = shared_from_this(), term = serving_term_] {
+    if (self->HasState()) self->machine_->LeadershipBegan(term);
+  });
+}
+
+// DESIGN section 11, rule 17: a leader whose disk makes no progress must not stay one.
+void Replica::WatchDisk(const Instant& now) {
+  if (core_.role() != Role::kLeader) {
+    hold_heartbeats_ = false;
+    return;
+  }
+  const Duration stalled = place_.writer.progress().Stalled(now);
+  const Duration bound = place_.options.disk_stall_max;
+  if (stalled < bound) {
+    hold_heartbeats_ = false;
+    return;
+  }
+  if (stalled >= 2 * bound && !hold_heartbeats_) {
+    hold_heartbeats_ = true;
+    LogWarning("group ", group_, ": the log's disk has not answered for ",
+               stalled / std::chrono::milliseconds(1),
+               " ms; no more heartbeats, so that the others elect");
+  }
+  if (core_.transferee() != 0) return;
+  ReplicaId best = 0;
+  Index best_match = 0;
+  for (const Member& voter : core_.configuration().voters) {
+    const auto progress = core_.progress().find(voter.replica);
+    if (progress == core_.progress().end() || !progress->second.recent_active) continue;
+    if (best == 0 || progress->second.match > best_match) {
+      best = voter.replica;
+      best_match = progress->second.match;
+    }
+  }
+  if (best != 0) core_.TransferLeadership(best).IgnoreError();  // tried again with the next tick
+}
+
+void Replica::FlushAndCompact() {
+  place_.applier.Post([self = shared_from_this()] {
+    if (!self->HasState()) return;
+    const absl::Status flushed = self->machine_->Flush();
+    const Index durable = flushed.ok() ? self->machine_->durable_applied() : 0;
+    self->place_.worker.Post([self, flushed, durable] {
+      if (!flushed.ok()) return self->Fail(Annotate(flushed, "flushing applied state"));
+      self->retention_.clear();  // what is asked for is room in the log
+      self->CompactTo(durable);
+    });
+  });
+}
+
+void Replica::CompactTo(Index durable) {
+  if (closed_) return;
+  // Everything older than retain_bytes; all of it if nothing was kept track of.
+  Index wanted = retention_.empty() ? durable : 0;
+  while (!retention_.empty() &&
+         applied_bytes_total_ - retention_.front().bytes_total > place_.options.retain_bytes) {
+    compact_wanted_ = std::max(compact_wanted_, retention_.front().index);
+    retention_.pop_front();
+  }
+  wanted = std::min(std::max(wanted, compact_wanted_), durable);
+  const Index base_before = core_.base_position().index;
+  const LogPosition base = core_.AdvanceCompaction(wanted, durable);
+  if (base.index <= base_before) return;
+  unsubmitted_.emplace_back(
+      0, GroupWrite{.group = group_, .applied = durable, .compact_to = base.index});
+  Turn();
+  SubmitPending();
+  place_.transport.Flush();
+}
+
+}  // namespace ringleader::replication

@@ -1,0 +1,175 @@
+// How a replica comes back: its log, its state machine, and what to do when one of them has lost
+// something.
+//
+// The log says what this replica has promised (term, vote, how far it acknowledged), the state
+// machine what it has applied. Four cases:
+//   whole        the core starts with both.
+//   log damaged  above the applied index: the core starts with the intact part and the promise;
+//   entries come
+//                from the leader (repair_tracker.h). At or below it: the state machine already has
+//                what those entries did, so the log starts over behind the applied index.
+//   state lost   (missing, unreadable, or behind the log's first entry) but the log intact: the
+//   replica keeps
+//                term, vote and promise, starts empty, and waits for a snapshot.
+//   suspect      the log may have forgotten a vote or an acknowledgement: refused; the group
+//   replaces
+//                the replica by one with another id.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/status.h"
+#include "replication/configuration.h"
+#include "replication/replica.h"
+
+namespace ringleader::replication {
+
+struct Replica::Opened {
+  RecoveredState recovered;
+  std::unique_ptr<StateMachine> machine;
+  bool rebuilding = false;
+};
+
+namespace {
+
+AppliedState InitialState(const GroupState& state) {
+  AppliedState initial;
+  if (state.snapshot.has_value()) {
+    initial.last = state.snapshot->last;
+    initial.configuration = state.snapshot->configuration;
+  }
+  return initial;
+}
+
+// Entries applied+1 .. last, for their configurations and as the core's first cache.
+absl::Status ReadTail(Log& log, const CoreOptions& options, const GroupState& state,
+                      RecoveredState& recovered) {
+  uint64_t tail_bytes = 0;
+  Index next = recovered.applied + 1;
+  while (next <= recovered.last_index) {
+    auto entries = log.Read(state.group, next, recovered.last_index, options.append_bytes_max);
+    if (!entries.ok()) return entries.status();
+    for (Entry& entry : *entries) {
+      if (entry.kind == EntryKind::kConfiguration) {
+        ASSIGN_OR_RETURN(Configuration configuration, DecodeConfiguration(entry));
+        recovered.later_configurations.push_back({entry.index, std::move(configuration)});
+      }
+      tail_bytes += CostBytes(entry);
+      recovered.tail.push_back(std::move(entry));
+    }
+    next = recovered.tail.back().index + 1;
+    size_t drop = 0;
+    while (tail_bytes > options.entry_cache_bytes_max && drop + 1 < recovered.tail.size()) {
+      tail_bytes -= CostBytes(recovered.tail[drop++]);
+    }
+    recovered.tail.erase(recovered.tail.begin(),
+                         recovered.tail.begin() + static_cast<std::ptrdiff_t>(drop));
+  }
+  return absl::OkStatus();
+}
+
+// What is left of a replica that has lost its state: what it has promised.
+RecoveredState PromisesOf(const GroupState& state, bool restarted) {
+  RecoveredState recovered;
+  recovered.group = state.group;
+  recovered.replica = state.creation.replica;
+  recovered.hard_state = state.hard_state;
+  recovered.restarted = restarted;
+  return recovered;
+}
+
+// Starts over behind what is applied; durable before it counts.
+absl::Status DropDamagedPrefix(const ReplicaPlace& place, const GroupState& state,
+                               const AppliedState& applied) {
+  LogWarning("group ", state.group, ": log entries at and below the applied index ",
+             applied.last.index, " are damaged; the log starts over behind it");
+  SnapshotMeta meta{.last = applied.last, .configuration = applied.configuration};
+  meta.generation = state.snapshot.has_value() ? state.snapshot->generation : 0;
+  return place.log.Write({GroupWrite{.group = state.group, .snapshot = meta}});
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place,
+                                                       const GroupState& found,
+                                                       const std::string& directory, bool restarted,
+                                                       Random random) {
+  GroupState state = found;
+  CHECK(!state.destroyed);
+  if (state.suspect) {
+    return absl::DataLossError(
+        absl::StrCat("group ", state.group, " replica ", state.creation.replica,
+                     ": its log lost what it had promised; it has to be replaced"));
+  }
+  const uint64_t generation = state.snapshot.has_value() ? state.snapshot->generation : 0;
+  const std::string current = JoinPath(directory, absl::StrCat(generation));
+  RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
+  DeleteOtherGenerations(place.file_system, directory, generation);
+
+  Opened opened{.recovered = PromisesOf(state, restarted)};
+  auto machine = place.factory.Open(state.group, state.creation.replica, current,
+                                    generation == 0 ? InitialState(state) : AppliedState{});
+  if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
+    machine = absl::DataLossError(
+        absl::StrCat("its state ends at index ", (*machine)->applied().last.index,
+                     " and its log begins after ", state.compacted.index));
+  }
+  if (!machine.ok()) {
+    LogWarning("group ", state.group, " replica ", state.creation.replica, ": ",
+               machine.status().ToString(), "; it waits for a snapshot");
+    opened.rebuilding = true;
+    opened.recovered.promised = state.promised;
+  } else {
+    opened.machine = *std::move(machine);
+    const AppliedState applied = opened.machine->applied();
+    if (applied.last.index > state.intact_last && !state.damage.empty()) {
+      RETURN_IF_ERROR(DropDamagedPrefix(place, state, applied));
+      state = *place.log.Group(state.group);
+    }
+    RETURN_IF_ERROR(Recover(place, state, applied, opened.recovered));
+  }
+  return std::shared_ptr<Replica>(
+      new Replica(place, state, directory, std::move(opened), std::move(random)));
+}
+
+absl::Status Replica::Recover(const ReplicaPlace& place, const GroupState& state,
+                              const AppliedState& applied, RecoveredState& recovered) {
+  recovered.base = state.compacted;
+  recovered.last_index = state.intact_last;
+  for (const TermRun& run : state.runs) {
+    if (run.first <= state.intact_last) recovered.term_runs.push_back(run);
+  }
+  recovered.applied = applied.last.index;
+  recovered.configuration = applied.configuration;
+  recovered.configuration_index = std::max(applied.configuration_index, recovered.base.index);
+  if (recovered.applied > recovered.last_index) {
+    return absl::DataLossError(absl::StrCat("group ", state.group, ": its state is at index ",
+                                            recovered.applied, " and its log ends at ",
+                                            recovered.last_index));
+  }
+  if (!state.damage.empty()) {
+    recovered.promised = state.promised;
+    recovered.doubtful = std::all_of(state.damage.begin(), state.damage.end(), [](const auto& one) {
+      return one.kind == DamageKind::kInDoubt;
+    });
+  }
+  return ReadTail(place.log, place.options.core, state, recovered);
+}
+
+Replica::Replica(const ReplicaPlace& place, const GroupState& state, const std::string& directory,
+                 Opened opened, Random random)
+    : place_(place),
+      group_(state.group),
+      id_(state.creation.replica),
+      directory_(directory),
+      core_(place.options.core, std::move(opened.recovered), std::move(random)),
+      repairs_(opened.rebuilding ? GroupState{} : state),
+      machine_(std::move(opened.machine)) {
+  if (machine_ != nullptr) applied_ = machine_->applied().last.index;
+  MutexLock lock(view_mutex_);
+  view_.rebuilding = opened.rebuilding;
+}
+
+}  // namespace ringleader::replication

@@ -1,0 +1,393 @@
+#include "replication/runtime.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/status.h"
+#include "replication/message_codec.h"
+#include "replication/snapshot_chunk.h"
+
+namespace ringleader::replication {
+namespace {
+
+// How often the log's length is looked at, in ticks.
+constexpr int kLogWatchTicks = 50;
+
+// A leader's messages; anything else for an unknown replica says nothing about what should be here.
+bool ComesFromLeader(MessageKind kind) {
+  return kind == MessageKind::kAppend || kind == MessageKind::kHeartbeat ||
+         kind == MessageKind::kSnapshot;
+}
+
+}  // namespace
+
+Runtime::Runtime(const RuntimeOptions& options, const RuntimeSeams& seams,
+                 StateMachineFactory& factory, Random random)
+    : options_(options), seams_(seams), factory_(factory), random_(std::move(random)) {
+  CHECK_GE(options.workers, 1);
+  CHECK_GE(options.appliers, 1);
+}
+
+absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Open(const RuntimeOptions& options,
+                                                       const RuntimeSeams& seams,
+                                                       StateMachineFactory& factory,
+                                                       Random random) {
+  std::unique_ptr<Runtime> runtime(new Runtime(options, seams, factory, std::move(random)));
+  RETURN_IF_ERROR(runtime->OpenAll());
+  runtime->StartTicking();
+  return runtime;
+}
+
+absl::Status Runtime::OpenAll() {
+  FileSystem& file_system = seams_.file_system;
+  const std::string outgoing = JoinPath(options_.directory, "outgoing");
+  RETURN_IF_ERROR(CreateDirectories(file_system, options_.directory));
+  LogOptions log_options = options_.log;
+  log_options.cluster = options_.cluster;
+  log_options.node = options_.node;
+  log_options.clock = &seams_.clock;
+  ASSIGN_OR_RETURN(log_, Log::Open(file_system, JoinPath(options_.directory, "log"), log_options));
+  RETURN_IF_ERROR(RemoveRecursively(file_system, outgoing));
+  for (const std::string& note : log_->report().notes) LogWarning("log: ", note);
+
+  for (int i = 0; i < options_.workers; ++i) {
+    workers_.push_back({seams_.threads.Start(absl::StrCat("raft-", i)), {}, {}});
+  }
+  for (int i = 0; i < options_.appliers; ++i) {
+    appliers_.push_back(seams_.threads.Start(absl::StrCat("apply-", i)));
+  }
+  files_ = seams_.threads.Start("files");
+  TransportOptions transport_options = options_.transport;
+  transport_options.cluster = options_.cluster;
+  transport_options.node = options_.node;
+  transport_ = std::make_unique<Transport>(seams_.network, seams_.clock, *this, transport_options);
+  writer_ = std::make_unique<LogWriter>(*log_, seams_.threads.Start("log"), seams_.clock,
+                                        options_.writer);
+  // Numbers of an earlier life of this process must not be taken for this one's.
+  const uint64_t first_transfer = ForkRandom().Next() >> 16;
+  sender_ = std::make_unique<SnapshotSender>(file_system, outgoing, *files_, *transport_,
+                                             seams_.clock, first_transfer, options_.snapshots);
+  receiver_ = std::make_unique<SnapshotReceiver>(
+      file_system, *files_, *transport_, seams_.clock, [this](NodeId from, const Message& message) {
+        std::shared_ptr<Replica> replica = Find(message.group);
+        if (replica == nullptr) ConsiderLearner(from, message);
+        return replica != nullptr && replica->id() == message.to ? replica : nullptr;
+      });
+
+  for (const GroupState& state : log_->Groups()) {
+    if (state.destroyed) continue;
+    auto replica =
+        Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
+                      /*restarted=*/true, ForkRandom());
+    if (replica.ok()) {
+      Register(*replica);
+    } else {
+      LogError("group ", state.group, ": ", replica.status().ToString());
+      MutexLock lock(mutex_);
+      damaged_.emplace(state.group, replica.status());
+    }
+  }
+  return absl::OkStatus();
+}
+
+Runtime::~Runtime() {
+  // Stopped all before any is freed: their tasks post to each other.
+  for (Worker& worker : workers_) worker.executor->Stop();
+  for (const auto& applier : appliers_) applier->Stop();
+  if (files_ != nullptr) files_->Stop();
+  writer_ = nullptr;
+  transport_ = nullptr;
+}
+
+Random Runtime::ForkRandom() {
+  MutexLock lock(mutex_);
+  return random_.Fork();
+}
+
+ReplicaPlace Runtime::PlaceOf(GroupId group) {
+  return {.worker = *workers_[WorkerOf(group)].executor,
+          .applier = *appliers_[group % appliers_.size()],
+          .files = *files_,
+          .log = *log_,
+          .writer = *writer_,
+          .transport = *transport_,
+          .file_system = seams_.file_system,
+          .clock = seams_.clock,
+          .factory = factory_,
+          .snapshots = *sender_,
+          .options = options_.replica};
+}
+
+std::string Runtime::DirectoryOf(GroupId group, ReplicaId replica) const {
+  return JoinPath(JoinPath(options_.directory, "groups"), absl::StrCat(group, ".", replica));
+}
+
+std::shared_ptr<Replica> Runtime::Find(GroupId group) const {
+  MutexLock lock(mutex_);
+  const auto found = replicas_.find(group);
+  return found == replicas_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Replica>> Runtime::Replicas() const {
+  std::vector<std::shared_ptr<Replica>> all;
+  MutexLock lock(mutex_);
+  for (const auto& [group, replica] : replicas_) all.push_back(replica);
+  return all;
+}
+
+std::map<GroupId, absl::Status> Runtime::damaged() const {
+  MutexLock lock(mutex_);
+  return damaged_;
+}
+
+// --- Time ---------------------------------------------------------------------------------------
+
+void Runtime::StartTicking() {
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].executor->Post([this, i] {
+      workers_[i].last_tick = seams_.clock.Now();
+      workers_[i].executor->PostAfter(options_.replica.tick_period, [this, i] { Tick(i); });
+    });
+  }
+}
+
+// At most one tick in each tick_period of the clock that is slower: what a lease is derived from
+// (lease.h). A process that was paused ticks once, and so hears its peers before it campaigns.
+void Runtime::Tick(size_t number) {
+  Worker& worker = workers_[number];
+  const Instant now = seams_.clock.Now();
+  const Duration elapsed = WaiterElapsed(worker.last_tick, now);
+  const Duration period = options_.replica.tick_period;
+  if (elapsed < period) {
+    worker.executor->PostAfter(period - elapsed, [this, number] { Tick(number); });
+    return;
+  }
+  worker.last_tick = now;
+  for (const auto& [group, replica] : worker.replicas) replica->Tick(now);
+  transport_->Flush();
+  if (number == 0) WatchLog();
+  worker.executor->PostAfter(period, [this, number] { Tick(number); });
+}
+
+void Runtime::WatchLog() {
+  const LogProgress progress = writer_->progress();
+  if (!progress.failure.ok() && !std::exchange(told_fatal_, true)) {
+    LogError("the log has failed for good: ", progress.failure.ToString());
+    if (options_.on_fatal) options_.on_fatal(progress.failure);
+  }
+  if (++watch_ticks_ % kLogWatchTicks != 0) return;
+  if (log_->statistics().bytes <= options_.log.log_bytes_target) return;
+  for (const LogPin& pin : log_->Pins()) {
+    if (const auto replica = Find(pin.group)) replica->FlushAndCompact();
+  }
+}
+
+// --- Messages -----------------------------------------------------------------------------------
+
+void Runtime::OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& frame) {
+  if (lane == Lane::kSnapshot) {
+    for (const absl::string_view bytes : frame) {
+      auto chunk = DecodeSnapshotChunk(bytes);
+      if (!chunk.ok()) continue;  // counted as nothing: the transfer stalls and comes again
+      if (chunk->kind == SnapshotChunkKind::kAck || chunk->kind == SnapshotChunkKind::kDone) {
+        sender_->OnChunk(from, *std::move(chunk));
+      } else {
+        receiver_->OnChunk(from, *std::move(chunk));
+      }
+    }
+    return;
+  }
+  std::vector<std::vector<Message>> by_worker(workers_.size());
+  for (const absl::string_view bytes : frame) {
+    auto message = DecodeMessage(bytes);
+    // A snapshot is announced by its data only, never as a bare message.
+    if (!message.ok() || message->kind == MessageKind::kSnapshot) continue;
+    by_worker[WorkerOf(message->group)].push_back(*std::move(message));
+  }
+  for (size_t i = 0; i < by_worker.size(); ++i) {
+    if (by_worker[i].empty()) continue;
+    workers_[i].executor->Post([this, i, from, messages = std::move(by_worker[i])]() mutable {
+      Deliver(i, from, std::move(messages));
+    });
+  }
+}
+
+void Runtime::Deliver(size_t worker, NodeId from, std::vector<Message> messages) {
+  for (Message& message : messages) {
+    const auto found = workers_[worker].replicas.find(message.group);
+    if (found != workers_[worker].replicas.end() && found->second->id() == message.to) {
+      found->second->Step(from, std::move(message));
+    } else if (found == workers_[worker].replicas.end()) {
+      ConsiderLearner(from, message);
+    }
+  }
+  transport_->Flush();
+}
+
+void Runtime::OnUnreachable(NodeId node, Lane lane) {
+  if (lane == Lane::kSnapshot) {
+    sender_->OnUnreachable(node);
+    receiver_->OnUnreachable(node);
+    return;
+  }
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].executor->Post([this, i, node] {
+      for (const auto& [group, replica] : workers_[i].replicas) replica->Unreachable(node);
+      transport_->Flush();
+    });
+  }
+}
+
+// --- The life of groups -------------------------------------------------------------------------
+
+void Runtime::Register(const std::shared_ptr<Replica>& replica) {
+  const GroupId group = replica->group();
+  const size_t worker = WorkerOf(group);
+  {
+    MutexLock lock(mutex_);
+    replicas_[group] = replica;
+    changing_.erase(group);
+  }
+  workers_[worker].executor->Post([this, worker, replica] {
+    workers_[worker].replicas[replica->group()] = replica;
+    replica->CampaignIfAlone();
+  });
+}
+
+void Runtime::CreateGroup(NewGroup group, Done done) {
+  files_->Post([this, group = std::move(group), done = std::move(done)]() mutable {
+    const auto known = log_->Group(group.group);
+    if (known.has_value() && !known->destroyed && known->creation.replica == group.replica) {
+      return done(absl::AlreadyExistsError("this replica is here already"));
+    }
+    if (known.has_value() && (!known->destroyed || known->creation.replica >= group.replica)) {
+      return done(absl::FailedPreconditionError(
+          absl::StrCat("group ", group.group, " has or had replica ", known->creation.replica,
+                       " on this node; replica ", group.replica, " can't be made")));
+    }
+    if (log_->report().lost_history) {
+      return done(absl::FailedPreconditionError(
+          "this node's log has lost history: it takes no voters of new groups any more"));
+    }
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group.group).second) {
+        return done(absl::UnavailableError("the group is being created or destroyed"));
+      }
+    }
+    GroupWrite write{.group = group.group};
+    write.create = GroupCreation{group.replica, group.plan};
+    write.hard_state = HardState{.term = group.first.term, .vote = 0};
+    write.snapshot = SnapshotMeta{.last = group.first, .configuration = group.configuration};
+    SubmitCreation(std::move(write), std::move(done));
+  });
+}
+
+void Runtime::ConsiderLearner(NodeId from, const Message& message) {
+  if (!ComesFromLeader(message.kind)) return;
+  files_->Post([this, from, group = message.group, replica = message.to] {
+    const auto known = log_->Group(group);
+    if (known.has_value() && (!known->destroyed || known->creation.replica >= replica)) return;
+    {
+      MutexLock lock(mutex_);
+      if (replicas_.size() + changing_.size() >= options_.replicas_max) return;
+      if (!changing_.insert(group).second) return;
+    }
+    LogInfo("group ", group, ": node ", from, " leads replica ", replica,
+            " here; it starts as a learner without state");
+    GroupWrite write{.group = group};
+    write.create = GroupCreation{replica, ""};
+    SubmitCreation(std::move(write), [](const absl::Status&) {});
+  });
+}
+
+void Runtime::SubmitCreation(GroupWrite write, Done done) {
+  const GroupId group = write.group;
+  auto shared_done = std::make_shared<Done>(std::move(done));
+  const absl::Status submitted = writer_->Submit(
+      {std::move(write)}, *files_, [this, group, shared_done](const absl::Status& status) {
+        if (status.ok()) return OpenCreated(group, std::move(*shared_done));
+        MutexLock lock(mutex_);
+        changing_.erase(group);
+        (*shared_done)(status);
+      });
+  if (!submitted.ok()) {
+    {
+      MutexLock lock(mutex_);
+      changing_.erase(group);
+    }
+    (*shared_done)(submitted);
+  }
+}
+
+void Runtime::OpenCreated(GroupId group, Done done) {
+  const GroupState state = *log_->Group(group);
+  appliers_[group % appliers_.size()]->Post([this, state, done = std::move(done)]() mutable {
+    auto replica =
+        Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
+                      /*restarted=*/false, ForkRandom());
+    if (replica.ok()) {
+      Register(*replica);
+    } else {
+      MutexLock lock(mutex_);
+      changing_.erase(state.group);
+      damaged_.emplace(state.group, replica.status());
+    }
+    files_->Post([done = std::move(done), status = replica.status()]() mutable { done(status); });
+  });
+}
+
+void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
+  files_->Post([this, group, replica, done = std::move(done)]() mutable {
+    const auto known = log_->Group(group);
+    if (!known.has_value() || known->destroyed || known->creation.replica != replica) {
+      return done(absl::NotFoundError("this replica is not here"));
+    }
+    std::shared_ptr<Replica> open;
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group).second) {
+        return done(absl::UnavailableError("the group is being created or destroyed"));
+      }
+      const auto found = replicas_.find(group);
+      if (found != replicas_.end()) {
+        open = std::move(found->second);
+        replicas_.erase(found);
+      }
+      damaged_.erase(group);
+    }
+    const size_t worker = WorkerOf(group);
+    workers_[worker].executor->Post(
+        [this, worker, group, replica, open, done = std::move(done)]() mutable {
+          workers_[worker].replicas.erase(group);
+          if (open != nullptr) open->Close(absl::CancelledError("the replica was removed"));
+          // Behind the closing of the state machine on its applier.
+          appliers_[group % appliers_.size()]->Post(
+              [this, group, replica, done = std::move(done)]() mutable {
+                FinishDestroy(group, replica, std::move(done));
+              });
+        });
+  });
+}
+
+void Runtime::FinishDestroy(GroupId group, ReplicaId replica, Done done) {
+  auto shared_done = std::make_shared<Done>(std::move(done));
+  const auto finished = [this, group, replica, shared_done](const absl::Status& status) {
+    if (status.ok()) {
+      RemoveRecursively(seams_.file_system, DirectoryOf(group, replica)).IgnoreError();
+    }
+    {
+      MutexLock lock(mutex_);
+      changing_.erase(group);
+    }
+    (*shared_done)(status);
+  };
+  GroupWrite write{.group = group};
+  write.destroy = true;
+  const absl::Status submitted = writer_->Submit({std::move(write)}, *files_, finished);
+  if (!submitted.ok()) files_->Post([finished, submitted] { finished(submitted); });
+}
+
+}  // namespace ringleader::replication

@@ -1,0 +1,169 @@
+// All replicas of one process: the shared log, the lanes to the other nodes, the executors, and the
+// life of groups on this node. A storage node has one, and so has a coordinator.
+//
+//   data directory
+//     log/                         the shared log
+//     groups/<group>.<replica>/    one directory a generation of state
+//     outgoing/                    snapshots on their way to others; emptied at every start
+//
+// Executors: `workers` carry cores (a group stays on one), `appliers` state machines, `files` reads
+// of old log entries and snapshot data, the log writer has its own. Nothing on a worker waits for a
+// disk.
+//
+// How a replica comes to this node: by CreateGroup, a voter of a new group, with a plan that is
+// durable before the replica does anything and can't be used twice; or because a leader talks to a
+// replica that is unknown here, which makes a learner without state that can only wait for a
+// snapshot. A tombstone in the log keeps a destroyed replica from coming back either way (DESIGN
+// section 11, rules 11 and 15).
+//
+// Thread-safe, but for Open and the destructor.
+#ifndef RINGLEADER_REPLICATION_RUNTIME_H_
+#define RINGLEADER_REPLICATION_RUNTIME_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/file_system.h"
+#include "common/mutex.h"
+#include "common/network.h"
+#include "common/random.h"
+#include "replication/log.h"
+#include "replication/log_writer.h"
+#include "replication/replica.h"
+#include "replication/replica_options.h"
+#include "replication/snapshot_receiver.h"
+#include "replication/snapshot_sender.h"
+#include "replication/transport.h"
+
+namespace ringleader::replication {
+
+struct RuntimeOptions {
+  uint64_t cluster = 0;
+  NodeId node = 0;
+  std::string directory;  // exists or is made; its log belongs to this cluster and node
+  int workers = 1;
+  int appliers = 1;
+  // More replicas than this are not made for leaders that ask.
+  size_t replicas_max = 4096;
+  ReplicaOptions replica;
+  LogOptions log;  // cluster and node are filled in
+  LogWriterOptions writer;
+  SnapshotSenderOptions snapshots;
+  TransportOptions transport;  // cluster and node are filled in
+  // Told once, on a worker, when the log has failed for good: the process must end (what it has on
+  // disk is unknown to it) and start again.
+  std::function<void(const absl::Status&)> on_fatal;
+};
+
+// What a process runs on. Outlives the runtime.
+struct RuntimeSeams {
+  FileSystem& file_system;
+  Network& network;
+  Threads& threads;
+  Clock& clock;
+};
+
+// A replica of a new group; every first voter gets the same configuration and first position.
+struct NewGroup {
+  GroupId group = 0;
+  ReplicaId replica = 0;
+  Configuration configuration;
+  LogPosition first{.term = 1, .index = 1};  // above the parent's split index for a split's child
+  std::string plan;                          // kept in the log: what made this replica
+};
+
+class Runtime : public TransportHandler {
+ public:
+  using Done = Replica::Done;
+
+  // Opens the log and every replica in it. Errors as Log::Open; a replica that can't be opened is
+  // reported by damaged() and keeps the others from nothing.
+  static absl::StatusOr<std::unique_ptr<Runtime>> Open(const RuntimeOptions& options,
+                                                       const RuntimeSeams& seams,
+                                                       StateMachineFactory& factory, Random random);
+  // Stops everything at once, as a crash would, but for what is durable. The Listener that serves
+  // transport() is destroyed before.
+  ~Runtime() override;
+
+  Transport& transport() { return *transport_; }
+
+  // Makes the replica durable, then opens it; `done` runs on the files executor.
+  //   ALREADY_EXISTS       this very replica is here: the plan was carried out before
+  //   FAILED_PRECONDITION  another replica of the group is here, or this one has a tombstone, or
+  //   the
+  //                        log has lost history and can't tell
+  void CreateGroup(NewGroup group, Done done);
+  // Ends a replica and removes its data; the tombstone stays. NOT_FOUND: it isn't here.
+  void DestroyReplica(GroupId group, ReplicaId replica, Done done);
+
+  // The open replica of a group, or null.
+  std::shared_ptr<Replica> Find(GroupId group) const;
+  std::vector<std::shared_ptr<Replica>> Replicas() const;
+  // Groups whose replica on this node can't be opened, and why: they need to be replaced.
+  std::map<GroupId, absl::Status> damaged() const;
+
+  const Log& log() const { return *log_; }
+  LogProgress log_progress() const { return writer_->progress(); }
+
+  void OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& messages) override;
+  void OnUnreachable(NodeId node, Lane lane) override;
+
+ private:
+  struct Worker {
+    std::unique_ptr<Executor> executor;
+    std::map<GroupId, std::shared_ptr<Replica>> replicas;  // the worker's own
+    Instant last_tick;
+  };
+
+  Runtime(const RuntimeOptions& options, const RuntimeSeams& seams, StateMachineFactory& factory,
+          Random random);
+
+  absl::Status OpenAll();
+  void StartTicking();
+  void Tick(size_t worker);
+  void WatchLog();
+  void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
+  void ConsiderLearner(NodeId from, const Message& message);
+  void SubmitCreation(GroupWrite write, Done done);
+  void OpenCreated(GroupId group, Done done);
+  void FinishDestroy(GroupId group, ReplicaId replica, Done done);
+  void Register(const std::shared_ptr<Replica>& replica);
+  ReplicaPlace PlaceOf(GroupId group);
+  std::string DirectoryOf(GroupId group, ReplicaId replica) const;
+  size_t WorkerOf(GroupId group) const { return group % workers_.size(); }
+  Random ForkRandom();
+
+  const RuntimeOptions options_;
+  const RuntimeSeams seams_;
+  StateMachineFactory& factory_;
+
+  std::unique_ptr<Log> log_;
+  std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<Executor>> appliers_;
+  std::unique_ptr<Executor> files_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<SnapshotSender> sender_;
+  std::unique_ptr<SnapshotReceiver> receiver_;
+  bool told_fatal_ = false;  // worker 0's, as is the next
+  uint32_t watch_ticks_ = 0;
+
+  mutable Mutex mutex_;
+  Random random_ ABSL_GUARDED_BY(mutex_);
+  std::map<GroupId, std::shared_ptr<Replica>> replicas_ ABSL_GUARDED_BY(mutex_);
+  std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created or destroyed
+  std::map<GroupId, absl::Status> damaged_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ringleader::replication
+
+#endif  // RINGLEADER_REPLICATION_RUNTIME_H_

@@ -1,0 +1,208 @@
+#include "replication/snapshot_sender.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/crc32c.h"
+#include "common/logging.h"
+#include "common/status.h"
+#include "replication/message_codec.h"
+#include "replication/replica.h"
+
+namespace ringleader::replication {
+namespace {
+
+constexpr Duration kSilenceCheckPeriod = std::chrono::seconds(1);
+
+}  // namespace
+
+SnapshotSender::SnapshotSender(FileSystem& file_system, const std::string& directory,
+                               Executor& files, Transport& transport, Clock& clock,
+                               uint64_t first_transfer, const SnapshotSenderOptions& options)
+    : file_system_(file_system),
+      directory_(directory),
+      files_(files),
+      transport_(transport),
+      clock_(clock),
+      options_(options),
+      next_transfer_(first_transfer) {}
+
+void SnapshotSender::Send(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request) {
+  files_.Post([this, replica = std::move(replica), to, request = std::move(request)]() mutable {
+    Begin(std::move(replica), to, std::move(request));
+  });
+}
+
+void SnapshotSender::Begin(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request) {
+  const uint64_t number = next_transfer_++;
+  const std::string directory = JoinPath(directory_, absl::StrCat(number));
+  Transfer& transfer = transfers_[number];
+  transfer.replica = replica;
+  transfer.to = to;
+  transfer.request = std::move(request);
+  transfer.directory = directory;
+  transfer.heard = clock_.Now();
+  if (transfers_.size() > static_cast<size_t>(options_.transfers_max)) {
+    return Finish(number, absl::ResourceExhaustedError("enough snapshots are under way"));
+  }
+  if (absl::Status made = CreateDirectories(file_system_, directory); !made.ok()) {
+    return Finish(number, made);
+  }
+  if (!std::exchange(watching_, true)) {
+    files_.PostAfter(kSilenceCheckPeriod, [this] { CheckSilence(); });
+  }
+  replica->applier().Post([this, replica, number, directory] {
+    auto state = replica->Capture(directory);
+    files_.Post(
+        [this, number, state = std::move(state)]() mutable { Captured(number, std::move(state)); });
+  });
+}
+
+void SnapshotSender::Captured(uint64_t number, absl::StatusOr<AppliedState> state) {
+  const auto found = transfers_.find(number);
+  if (found == transfers_.end()) {  // given up meanwhile
+    RemoveRecursively(file_system_, JoinPath(directory_, absl::StrCat(number))).IgnoreError();
+    return;
+  }
+  Transfer& transfer = found->second;
+  if (!state.ok()) return Finish(number, state.status());
+  if (state->last.index < transfer.request.index_min) {
+    return Finish(number, absl::UnavailableError("the state is not yet at the index asked for"));
+  }
+  if (absl::Status listed = ListFiles(transfer); !listed.ok()) return Finish(number, listed);
+  transfer.last = state->last;
+  Message& message = transfer.request.message;
+  message.snapshot = SnapshotMeta{.last = state->last, .configuration = state->configuration};
+  SnapshotChunk begin{.kind = SnapshotChunkKind::kBegin, .transfer = number};
+  AppendMessage(message, begin.message);
+  begin.files = transfer.files;
+  if (!transport_.Send(transfer.to, Lane::kSnapshot, EncodeSnapshotChunk(begin))) {
+    return Finish(number, absl::UnavailableError("the snapshot lane takes nothing"));
+  }
+  Pump(number);
+}
+
+absl::Status SnapshotSender::ListFiles(Transfer& transfer) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system_.List(transfer.directory));
+  if (names.size() > kSnapshotFilesMax) {
+    return absl::OutOfRangeError(
+        absl::StrCat(names.size(), " files are more than a snapshot holds"));
+  }
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(const uint64_t size,
+                     file_system_.FileSize(JoinPath(transfer.directory, name)));
+    transfer.files.push_back({name, size});
+  }
+  return absl::OkStatus();
+}
+
+// Sends until the window is full or everything is out.
+void SnapshotSender::Pump(uint64_t number) {
+  const auto found = transfers_.find(number);
+  if (found == transfers_.end()) return;
+  Transfer& transfer = found->second;
+  while (!transfer.ended && transfer.sent - transfer.acknowledged < options_.window_bytes) {
+    if (absl::Status sent = SendNextChunk(number, transfer); !sent.ok()) {
+      return Finish(number, sent);
+    }
+  }
+  transport_.Flush();
+}
+
+absl::Status SnapshotSender::SendNextChunk(uint64_t number, Transfer& transfer) {
+  while (transfer.file < transfer.files.size() &&
+         transfer.offset == transfer.files[transfer.file].size) {
+    ++transfer.file;
+    transfer.offset = 0;
+    transfer.open = nullptr;
+  }
+  SnapshotChunk chunk{.kind = SnapshotChunkKind::kData, .transfer = number};
+  if (transfer.file == transfer.files.size()) {
+    chunk.kind = SnapshotChunkKind::kEnd;
+    transfer.ended = true;
+  } else {
+    const SnapshotFile& file = transfer.files[transfer.file];
+    if (transfer.open == nullptr) {
+      ASSIGN_OR_RETURN(transfer.open,
+                       file_system_.OpenForRead(JoinPath(transfer.directory, file.name)));
+    }
+    chunk.file = transfer.file;
+    chunk.offset = transfer.offset;
+    chunk.bytes.resize(std::min(options_.chunk_bytes, file.size - transfer.offset));
+    ASSIGN_OR_RETURN(const size_t got,
+                     transfer.open->Read(transfer.offset, absl::MakeSpan(chunk.bytes)));
+    if (got != chunk.bytes.size()) return absl::DataLossError(file.name + " became shorter");
+    chunk.crc = Crc32c(chunk.bytes);
+    transfer.offset += got;
+    transfer.sent += got;
+    statistics_.bytes += got;
+  }
+  if (!transport_.Send(transfer.to, Lane::kSnapshot, EncodeSnapshotChunk(chunk))) {
+    return absl::UnavailableError("the snapshot lane takes nothing");
+  }
+  return absl::OkStatus();
+}
+
+void SnapshotSender::OnChunk(NodeId from, SnapshotChunk chunk) {
+  files_.Post([this, from, chunk = std::move(chunk)] {
+    const auto found = transfers_.find(chunk.transfer);
+    if (found == transfers_.end() || found->second.to != from) return;
+    found->second.heard = clock_.Now();
+    if (chunk.kind == SnapshotChunkKind::kAck) {
+      // A receiver can't acknowledge what was not sent.
+      found->second.acknowledged =
+          std::clamp(chunk.received, found->second.acknowledged, found->second.sent);
+      Pump(chunk.transfer);
+    } else {
+      Finish(chunk.transfer,
+             chunk.error.empty() ? absl::OkStatus() : absl::UnavailableError(chunk.error));
+    }
+  });
+}
+
+void SnapshotSender::OnUnreachable(NodeId node) {
+  files_.Post([this, node] {
+    std::vector<uint64_t> broken;
+    for (const auto& [number, transfer] : transfers_) {
+      if (transfer.to == node) broken.push_back(number);
+    }
+    for (const uint64_t number : broken) {
+      Finish(number, absl::UnavailableError("the snapshot lane broke"));
+    }
+  });
+}
+
+void SnapshotSender::CheckSilence() {
+  std::vector<uint64_t> silent;
+  const Instant now = clock_.Now();
+  for (const auto& [number, transfer] : transfers_) {
+    if (HolderElapsed(transfer.heard, now) > options_.silence_max) silent.push_back(number);
+  }
+  for (const uint64_t number : silent) {
+    Finish(number, absl::DeadlineExceededError("the receiver fell silent"));
+  }
+  watching_ = !transfers_.empty();
+  if (watching_) files_.PostAfter(kSilenceCheckPeriod, [this] { CheckSilence(); });
+}
+
+void SnapshotSender::Finish(uint64_t number, const absl::Status& status) {
+  auto node = transfers_.extract(number);
+  CHECK(!node.empty());
+  Transfer& transfer = node.mapped();
+  ++(status.ok() ? statistics_.finished : statistics_.failed);
+  if (!status.ok()) {
+    LogInfo("group ", transfer.replica->group(), ": snapshot to node ", transfer.to,
+            " failed: ", status.ToString());
+  }
+  transfer.open = nullptr;
+  RemoveRecursively(file_system_, transfer.directory).IgnoreError();  // at the next start again
+  absl::StatusOr<Index> outcome = transfer.last.index;
+  if (!status.ok()) outcome = status;
+  const ReplicaId to = transfer.request.message.to;
+  transfer.replica->PostToWorker(
+      [replica = transfer.replica, to, outcome] { replica->SnapshotReported(to, outcome); });
+}
+
+}  // namespace ringleader::replication
