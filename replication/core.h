@@ -161,8 +161,9 @@ class Core {
   const Configuration& configuration_at(Index index) const;
   // Leader, and its own first entry is applied: it may evaluate, grant, read and change members.
   bool ready_to_serve() const { return role_ == Role::kLeader && applied_ >= term_first_index_; }
-  // False for a follower, and from the moment a transfer was sent to the end of that term.
-  bool lease_allowed() const { return ready_to_serve() && !transfer_sent_; }
+  // False for a follower, from the moment a transfer was sent to the end of that term, and for a
+  // leader that its own log has made no voter.
+  bool lease_allowed() const { return ready_to_serve() && !lease_withdrawn_; }
   // 0: no transfer under way.
   ReplicaId transferee() const { return transferee_; }
   // {0,0}: none, or settled.
@@ -178,6 +179,7 @@ class Core {
   struct PendingBatch {
     uint64_t number = 0;
     std::optional<HardState> hard_state;
+    bool install = false;
     Index last_index = 0;  // 0: no entries; lowered when they are truncated
   };
   struct WaitingRead {
@@ -191,27 +193,39 @@ class Core {
     uint64_t bytes = 0;
   };
 
-  // core.cc: dispatch, terms, sending, effects
+  // core.cc: dispatch, terms, sending
   bool StepTerm(const Message& message);
+  void AnswerOldTerm(const Message& message);
   void StepKind(Message& message);
+  void BecomeFollower(Term term, ReplicaId leader);
+  void EnterTerm(Term term, ReplicaId vote);
+  void EndRole();
+  void ResetElectionTimer();
+  void HearLeader(ReplicaId leader);
   Message NewMessage(MessageKind kind, ReplicaId to) const;
   void Send(Message message);
   void ReleaseWaitingMessages();
   bool HardStateDurable() const { return durable_hard_state_ == hard_state_; }
-  void BecomeFollower(Term term, ReplicaId leader);
-  void EndRole();
-  void ResetElectionTimer();
-  void HearLeader(ReplicaId leader);
-  void CollectApply();
-  void CollectPersist();
+
+  // core_effects.cc: effects out, acknowledgements of writing and applying in
   std::optional<SoftState> ChangedSoftState() const;
+  void CollectPersist();
+  bool InstallPending() const;
+  void Truncate(Index first);
+  Index ApplyLimit() const;
+  bool MayHandOut() const;
+  void CollectApply();
+  void HandOut(std::vector<Entry> entries);
+  void ApplyFetched(Index first, absl::StatusOr<std::vector<Entry>> entries);
+  bool IsOurs(const std::vector<Entry>& entries, Index first) const;
 
   // core_election.cc
   void TickElection();
   void TickLeader();
-  bool Promotable() const;
-  bool LeaderIsFresh() const;
+  void CheckQuorum();
   bool Silent() const;
+  bool LeaderIsFresh() const;
+  bool Promotable() const;
   LogPosition VotingPosition() const;
   void StartElection(bool preliminary, bool transfer);
   void CountOwnVote();
@@ -219,10 +233,10 @@ class Core {
   void StepVote(const Message& message);
   void StepVoteAnswer(const Message& message);
   void BecomeLeader();
-  void CheckQuorum();
 
   // core_replication.cc: the leader's side
-  void AppendEntries(std::vector<Entry> entries);
+  absl::Status CheckServing() const;
+  LogPosition AppendEntries(std::vector<Entry> entries);
   void BroadcastAppends();
   void SendAppends(ReplicaId to, bool even_if_empty);
   bool SendAppend(ReplicaId to, Progress& progress, bool even_if_empty);
@@ -233,46 +247,43 @@ class Core {
   void StepAppendRejected(const Message& message, Progress& progress);
   void AdvanceCommit();
   void CommitTo(Index index);
-  void AfterCommit();
 
-  // core_follower.cc: the follower's side, durability, applying
-  void StepAppend(Message& message);
+  // core_follower.cc: the follower's side
   bool AppendIsWellFormed(const Message& message) const;
+  void StepAppend(Message& message);
   void TakeAppended(Message& message);
   void RejectAppend(const Message& message);
   void AcknowledgeAppend(bool always);
   void StepHeartbeat(const Message& message);
   void StepSnapshot(Message& message);
   void InstallSnapshot(SnapshotMeta meta);
-  void Truncate(Index first);
-  void ApplyFetched(Index first, absl::StatusOr<std::vector<Entry>> entries);
-  void TrimCache();
 
   // core_reads.cc: heartbeat rounds and the reads they confirm
+  bool ReadsNeedRound() const;
   void StartRound();
-  void StartRoundForReads();
   void ConfirmRounds();
   void StepHeartbeatAnswer(const Message& message);
 
   // core_configuration.cc
+  absl::Status CheckChange(const Configuration& next) const;
+  LogPosition AppendConfiguration(Configuration configuration);
   void AdoptConfiguration(Index index, Configuration configuration);
   void RestoreConfigurations(Index last);
   void RebuildProgress();
   void LeaveJointIfCommitted();
-  absl::Status CheckChange(const Configuration& wanted) const;
+  void StepDownIfRemoved();
 
   // core_transfer.cc
-  void StepTimeoutNow(const Message& message);
   void SendTimeoutNowIfCaughtUp();
   void AbortTransfer();
+  void StepTimeoutNow(const Message& message);
 
   // core_doubt.cc
-  void TickDoubt();
+  void SettlePromiseIfKept();
+  void AskDoubt(bool preliminary);
   void StepDoubtQuery(const Message& message);
   void StepDoubtAnswer(const Message& message);
-  void AskDoubt(bool preliminary);
   void DecideDoubt();
-  void SettlePromiseIfKept();
 
   CoreOptions options_;
   Random random_;
@@ -289,6 +300,7 @@ class Core {
   Index commit_ = 0;
   Index handed_ = 0;  // handed out to be applied up to here
   Index applied_ = 0;
+  Index persist_handed_ = 0;  // handed out to be persisted up to here
   bool apply_fetch_pending_ = false;
   bool apply_fetch_retry_ = false;
   std::optional<SnapshotMeta> installing_;  // handed to the owner until it is applied
@@ -313,8 +325,6 @@ class Core {
 
   // Candidate.
   std::map<ReplicaId, bool> votes_;
-  bool campaign_transfer_ = false;
-  bool requests_sent_ = false;
 
   // Leader.
   std::map<ReplicaId, Progress> progress_;
@@ -325,7 +335,9 @@ class Core {
   std::deque<WaitingRead> waiting_reads_;
   ReplicaId transferee_ = 0;
   uint32_t transfer_elapsed_ = 0;
-  bool transfer_sent_ = false;
+  bool timeout_now_sent_ = false;
+  bool lease_withdrawn_ = false;  // until the term ends
+  bool broadcast_ = false;        // entries or a commit index are new for the peers
   std::deque<Charge> uncommitted_;
   std::deque<Charge> unapplied_;
   uint64_t uncommitted_bytes_ = 0;

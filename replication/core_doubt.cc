@@ -1,0 +1,105 @@
+// A log that lost its end: the promise to act as if it were still there, and the query by which a
+// group without a leader finds out that a doubtful promise never counted. The argument for its
+// safety is in replication/core.md, "Corruption and doubt".
+#include <algorithm>
+#include <utility>
+
+#include "common/check.h"
+#include "replication/configuration.h"
+#include "replication/core.h"
+
+namespace ringleader::replication {
+
+// A leader, or a snapshot, brought the log to or past the promise: the order of logs by (term,
+// index) then says by itself what the promise said.
+void Core::SettlePromiseIfKept() {
+  if (promise_ == LogPosition{} || InstallPending()) return;
+  const LogPosition durable{*log_.TermAt(log_.durable()), log_.durable()};
+  if (durable < promise_) return;
+  promise_ = {};
+  doubtful_ = asking_ = false;
+  effects_.promise_settled = true;
+}
+
+// First without changing anything: a replica that is cut off would otherwise drive the term up and
+// unseat a healthy leader when it returns. Then in a new term, which every answerer has on disk
+// before it answers, so that no leader of an older term can commit by what it remembers.
+void Core::AskDoubt(bool preliminary) {
+  if (!IsVoter(configuration(), self_)) return;
+  if (!preliminary) {
+    EndRole();
+    EnterTerm(hard_state_.term + 1, 0);
+    role_ = Role::kFollower;
+    ResetElectionTimer();
+  }
+  asking_ = true;
+  asking_preliminary_ = preliminary;
+  doubt_answers_.clear();
+  for (const ReplicaId replica : AllVoters(configuration())) {
+    if (replica == self_) continue;
+    Message query = NewMessage(MessageKind::kDoubtQuery, replica);
+    if (preliminary) ++query.term;
+    query.position = log_.last();
+    query.promise = promise_;
+    query.preliminary = preliminary;
+    Send(std::move(query));
+  }
+  DecideDoubt();
+}
+
+void Core::StepDoubtQuery(const Message& message) {
+  if (message.preliminary && message.term <= hard_state_.term) {
+    return Send(NewMessage(MessageKind::kDoubtAnswer, message.from));  // it is behind
+  }
+  Message answer = NewMessage(MessageKind::kDoubtAnswer, message.from);
+  answer.term = message.term;
+  answer.position = log_.last();
+  answer.promise = promise_;
+  answer.doubtful = doubtful_;
+  answer.preliminary = message.preliminary;
+  answer.round = configuration().version;
+  Send(std::move(answer));
+}
+
+void Core::StepDoubtAnswer(const Message& message) {
+  if (!asking_ || message.preliminary != asking_preliminary_) return;
+  if (message.term != hard_state_.term + (asking_preliminary_ ? 1 : 0)) return;
+  if (!IsVoter(configuration(), message.from)) return;
+  doubt_answers_.insert_or_assign(message.from, message);
+  DecideDoubt();
+}
+
+void Core::DecideDoubt() {
+  const auto answered = [this](ReplicaId replica) {
+    return replica == self_ || doubt_answers_.contains(replica);
+  };
+  if (asking_preliminary_) {
+    if (QuorumHolds(configuration(), answered)) AskDoubt(/*preliminary=*/false);
+    return;
+  }
+  LogPosition held = log_.last();
+  bool all_answered = true;
+  for (const ReplicaId replica : AllVoters(configuration())) {
+    if (!answered(replica)) all_answered = false;
+  }
+  for (const auto& [replica, answer] : doubt_answers_) {
+    // Its log names members that the lost entries may have named too: the majorities of this
+    // replica's configuration may not be the ones that counted.
+    if (answer.round > configuration().version) return;
+    held = std::max(held, answer.position);
+    // It certainly held what it can't show any more.
+    if (!answer.doubtful) held = std::max(held, answer.promise);
+  }
+  const bool majority_certain = QuorumHolds(configuration(), [this](ReplicaId replica) {
+    const auto answer = doubt_answers_.find(replica);
+    return answer != doubt_answers_.end() && answer->second.promise == LogPosition{};
+  });
+  if (!majority_certain && !all_answered) return;
+  asking_ = false;
+  // Whatever can be committed of the lost entries is no further than `held`: that much of the
+  // promise stays, and whoever holds it gets this replica's vote.
+  promise_ = std::min(promise_, held);
+  SettlePromiseIfKept();
+}
+
+}  // namespace ringleader::replication

@@ -1,0 +1,156 @@
+// Elections: timeouts, pre-votes, votes, stickiness, the silence after a restart, and what ends a
+// leadership (Raft sections 3.4, 4.2.3, 6.2, 9.6; DESIGN section 11, rules 6 and 7).
+#include <utility>
+
+#include "common/check.h"
+#include "replication/configuration.h"
+#include "replication/core.h"
+
+namespace ringleader::replication {
+
+void Core::TickElection() {
+  if (++election_elapsed_ < election_timeout_) return;
+  ResetElectionTimer();
+  leader_ = 0;
+  if (Silent()) return;
+  if (promise_ != LogPosition{}) {
+    if (doubtful_) AskDoubt(/*preliminary=*/true);
+    return;
+  }
+  StartElection(/*preliminary=*/true, /*transfer=*/false);
+}
+
+void Core::TickLeader() {
+  if (transferee_ != 0 && ++transfer_elapsed_ >= options_.election_ticks) AbortTransfer();
+  if (++election_elapsed_ >= options_.election_ticks) {
+    election_elapsed_ = 0;
+    CheckQuorum();
+    if (role_ != Role::kLeader) return;
+  }
+  if (++heartbeat_elapsed_ >= options_.heartbeat_ticks) StartRound();
+}
+
+// A leader that no quorum answers steps down: its clients should look elsewhere, and its voters may
+// have elected another.
+void Core::CheckQuorum() {
+  const bool heard = QuorumHolds(configuration(), [this](ReplicaId replica) {
+    const auto peer = progress_.find(replica);
+    return replica == self_ || (peer != progress_.end() && peer->second.active);
+  });
+  for (auto& [replica, progress] : progress_) progress.active = false;
+  if (!heard) BecomeFollower(hard_state_.term, 0);
+}
+
+bool Core::Silent() const { return silence_left_ > 0 && !IsOnlyVoter(configuration(), self_); }
+
+bool Core::LeaderIsFresh() const {
+  if (role_ == Role::kLeader) return true;
+  return leader_ != 0 && election_elapsed_ < options_.election_ticks;
+}
+
+// A replica that lost what it acknowledged may not stand: it could win over peers that hold less
+// than it once promised to hold.
+bool Core::Promotable() const {
+  return IsVoter(configuration(), self_) && promise_ == LogPosition{};
+}
+
+// What a candidate has to reach: what this replica has, or once acknowledged.
+LogPosition Core::VotingPosition() const { return std::max(log_.last(), promise_); }
+
+void Core::Campaign() {
+  if (role_ == Role::kLeader || Silent()) return;
+  StartElection(/*preliminary=*/true, /*transfer=*/false);
+}
+
+void Core::StartElection(bool preliminary, bool transfer) {
+  if (!Promotable()) return;
+  CHECK(role_ != Role::kLeader);
+  EndRole();
+  if (!preliminary) EnterTerm(hard_state_.term + 1, self_);
+  leader_ = 0;
+  role_ = preliminary ? Role::kPreCandidate : Role::kCandidate;
+  ResetElectionTimer();
+  for (const ReplicaId replica : AllVoters(configuration())) {
+    if (replica == self_) continue;
+    Message request = NewMessage(preliminary ? MessageKind::kPreVote : MessageKind::kVote, replica);
+    if (preliminary) ++request.term;
+    request.position = log_.last();
+    request.transfer = transfer;
+    Send(std::move(request));
+  }
+  // The vote for itself counts once it is durable, like any other (ReleaseWaitingMessages).
+  if (preliminary) CountOwnVote();
+}
+
+void Core::CountOwnVote() { RecordVote(self_, true); }
+
+void Core::RecordVote(ReplicaId from, bool granted) {
+  votes_.try_emplace(from, granted);
+  const Decision decision = QuorumDecision(configuration(), [this](ReplicaId replica) {
+    const auto vote = votes_.find(replica);
+    if (vote == votes_.end()) return 0;
+    return vote->second ? 1 : -1;
+  });
+  if (decision == Decision::kLost) BecomeFollower(hard_state_.term, 0);
+  if (decision != Decision::kWon) return;
+  if (role_ == Role::kPreCandidate) {
+    StartElection(/*preliminary=*/false, /*transfer=*/false);
+  } else {
+    BecomeLeader();
+  }
+}
+
+void Core::StepVote(const Message& message) {
+  if (Silent()) return;
+  const bool preliminary = message.kind == MessageKind::kPreVote;
+  const bool free =
+      preliminary ? message.term > hard_state_.term
+                  : hard_state_.vote == message.from || (hard_state_.vote == 0 && leader_ == 0);
+  // Configurations are not consulted: the candidate's log may be the newer one and make this
+  // replica a voter before its own log does (Raft section 4.1; rule 14). A candidate counts only
+  // those that its own configuration names.
+  const bool granted = free && message.position >= VotingPosition();
+  Message answer = NewMessage(preliminary ? MessageKind::kPreVoteAnswer : MessageKind::kVoteAnswer,
+                              message.from);
+  answer.rejected = !granted;
+  if (granted && preliminary) answer.term = message.term;
+  if (granted && !preliminary) {
+    BecomeFollower(hard_state_.term, 0);  // a pre-candidate gives up
+    hard_state_.vote = message.from;
+  }
+  Send(std::move(answer));
+}
+
+void Core::StepVoteAnswer(const Message& message) {
+  if (message.kind == MessageKind::kPreVoteAnswer) {
+    if (role_ != Role::kPreCandidate) return;
+    const Term asked = hard_state_.term + 1;
+    if (message.term != (message.rejected ? hard_state_.term : asked)) return;
+  } else if (role_ != Role::kCandidate || message.term != hard_state_.term) {
+    return;
+  }
+  RecordVote(message.from, !message.rejected);
+}
+
+void Core::BecomeLeader() {
+  CHECK(role_ == Role::kCandidate);
+  CHECK(HardStateDurable()) << "leader of a term that is not on disk";
+  votes_.clear();
+  role_ = Role::kLeader;
+  leader_ = self_;
+  election_elapsed_ = 0;
+  confirmed_round_ = round_;
+  progress_.clear();
+  RebuildProgress();
+  term_first_index_ = log_.last().index + 1;
+  // Nothing of an earlier term may be committed by counting, hence an entry of this one (rules 1
+  // and 2; Raft section 5.4.2).
+  Entry first;
+  first.kind = EntryKind::kEmpty;
+  std::vector<Entry> entries;
+  entries.push_back(std::move(first));
+  AppendEntries(std::move(entries));
+  StartRound();
+}
+
+}  // namespace ringleader::replication

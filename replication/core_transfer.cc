@@ -1,0 +1,47 @@
+// Leadership transfer (Raft section 3.10). The asked voter's election ignores stickiness, hence
+// this leader's lease ends before the request is sent and does not return in this term, whatever
+// becomes of the transfer (DESIGN section 11, rule 5).
+#include "common/check.h"
+#include "replication/configuration.h"
+#include "replication/core.h"
+
+namespace ringleader::replication {
+
+absl::Status Core::TransferLeadership(ReplicaId to) {
+  if (absl::Status status = CheckServing(); !status.ok()) return status;
+  if (to == self_ || !Contains(configuration().voters, to)) {
+    return absl::InvalidArgumentError("leadership can only go to another voter");
+  }
+  if (transferee_ == to) return absl::OkStatus();
+  if (transferee_ != 0) {
+    return absl::FailedPreconditionError("leadership is being transferred to another voter");
+  }
+  transferee_ = to;
+  transfer_elapsed_ = 0;
+  timeout_now_sent_ = false;
+  SendTimeoutNowIfCaughtUp();
+  if (!timeout_now_sent_) SendAppends(to, /*even_if_empty=*/true);
+  return absl::OkStatus();
+}
+
+void Core::SendTimeoutNowIfCaughtUp() {
+  if (transferee_ == 0 || timeout_now_sent_) return;
+  const auto peer = progress_.find(transferee_);
+  if (peer == progress_.end() || peer->second.match < log_.last().index) return;
+  timeout_now_sent_ = true;
+  lease_withdrawn_ = true;
+  effects_.lease_revoked = true;
+  Send(NewMessage(MessageKind::kTimeoutNow, transferee_));
+}
+
+void Core::AbortTransfer() {
+  transferee_ = 0;
+  timeout_now_sent_ = false;
+}
+
+void Core::StepTimeoutNow(const Message& message) {
+  if (role_ != Role::kFollower || message.term != hard_state_.term || Silent()) return;
+  StartElection(/*preliminary=*/false, /*transfer=*/true);
+}
+
+}  // namespace ringleader::replication
