@@ -27,9 +27,13 @@ using TimerId = uint64_t;
 
 class Executor {
  public:
-  // Stops: the running task ends, the queued ones and the timers are destroyed unrun. Not to be
-  // called from one of its own tasks.
+  // Stops first.
   virtual ~Executor() = default;
+
+  // The running task ends, the queued ones and the timers are destroyed unrun, and so is everything
+  // that is posted from now on. Whoever owns several executors whose tasks post to each other stops
+  // all of them before it destroys any. Not to be called from one of its own tasks; twice is once.
+  virtual void Stop() = 0;
 
   // Runs `task` after every task posted before it. Thread-safe; never runs it inline.
   virtual void Post(Task task) = 0;

@@ -73,7 +73,7 @@ void CoreLog::Append(std::vector<Entry> entries) {
   for (Entry& entry : entries) {
     CHECK_EQ(entry.index, last_ + 1);
     CHECK_GE(entry.term, last().term);
-    if (runs_.empty() || entry.term > runs_.back().term) runs_.push_back({entry.term, entry.index});
+    if (runs_.empty() || entry.term > runs_.back().term) runs_.push_back({entry.index, entry.term});
     last_ = entry.index;
     cache_bytes_ += CostBytes(entry);
     undurable_bytes_ += CostBytes(entry);

@@ -43,13 +43,6 @@ struct CoreOptions {
   uint32_t waiting_reads_max = 1 << 16;
 };
 
-// Entries first, first + 1, ... up to the next run's first have this term.
-struct TermRun {
-  Term term = 0;
-  Index first = 0;
-  friend bool operator==(const TermRun&, const TermRun&) = default;
-};
-
 // A configuration and the entry that carried it.
 struct PlacedConfiguration {
   Index index = 0;

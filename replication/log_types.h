@@ -60,13 +60,6 @@ struct GroupWrite {
   bool destroy = false;
 };
 
-// Consecutive entries of one term: from `first` to the next run's first, or to the end of the log.
-struct TermRun {
-  Index first = 0;
-  Term term = 0;
-  friend bool operator==(const TermRun&, const TermRun&) = default;
-};
-
 enum class DamageKind : uint8_t {
   kCorrupt,  // was certainly durable, may have been acknowledged: only ever repaired
   kInDoubt,  // was part of the last write before the log was opened, which may not have completed

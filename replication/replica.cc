@@ -21,12 +21,6 @@ Lane LaneOf(MessageKind kind) {
   return kind == MessageKind::kAppend ? Lane::kAppend : Lane::kControl;
 }
 
-uint64_t CostOf(absl::Span<const Entry> entries) {
-  uint64_t bytes = 0;
-  for (const Entry& entry : entries) bytes += CostBytes(entry);
-  return bytes;
-}
-
 }  // namespace
 
 ReplicaView Replica::view() const {
@@ -297,7 +291,7 @@ void Replica::SendMessage(const Message& message) {
   const NodeId node = NodeOf(message.to);
   if (node == 0) return;
   std::string bytes;
-  AppendMessage(message, bytes);
+  EncodeMessage(message, &bytes);
   place_.transport.Send(node, LaneOf(message.kind), bytes);
 }
 
@@ -443,7 +437,7 @@ void Replica::WatchDisk(const Instant& now) {
   Index best_match = 0;
   for (const Member& voter : core_.configuration().voters) {
     const auto progress = core_.progress().find(voter.replica);
-    if (progress == core_.progress().end() || !progress->second.recent_active) continue;
+    if (progress == core_.progress().end() || !progress->second.active) continue;
     if (best == 0 || progress->second.match > best_match) {
       best = voter.replica;
       best_match = progress->second.match;

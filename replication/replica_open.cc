@@ -53,7 +53,10 @@ absl::Status ReadTail(Log& log, const CoreOptions& options, const GroupState& st
     if (!entries.ok()) return entries.status();
     for (Entry& entry : *entries) {
       if (entry.kind == EntryKind::kConfiguration) {
-        ASSIGN_OR_RETURN(Configuration configuration, DecodeConfiguration(entry));
+        ASSIGN_OR_RETURN(
+            Configuration configuration,
+            DecodeConfiguration(entry.payload == nullptr ? absl::string_view()
+                                                         : absl::string_view(*entry.payload)));
         recovered.later_configurations.push_back({entry.index, std::move(configuration)});
       }
       tail_bytes += CostBytes(entry);

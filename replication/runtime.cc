@@ -309,8 +309,10 @@ void Runtime::SubmitCreation(GroupWrite write, Done done) {
   const absl::Status submitted = writer_->Submit(
       {std::move(write)}, *files_, [this, group, shared_done](const absl::Status& status) {
         if (status.ok()) return OpenCreated(group, std::move(*shared_done));
-        MutexLock lock(mutex_);
-        changing_.erase(group);
+        {
+          MutexLock lock(mutex_);
+          changing_.erase(group);
+        }
         (*shared_done)(status);
       });
   if (!submitted.ok()) {

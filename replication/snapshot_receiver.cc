@@ -97,7 +97,7 @@ absl::Status SnapshotReceiver::Write(Transfer& transfer, const SnapshotChunk& ch
       chunk.bytes.size() > transfer.files[transfer.file].size - transfer.offset) {
     return absl::InvalidArgumentError("a chunk that is not the next one");
   }
-  if (Crc32c(chunk.bytes) != chunk.crc) {
+  if (crc32c::Value(chunk.bytes) != chunk.crc) {
     return absl::DataLossError(
         absl::StrCat("bytes of ", transfer.files[transfer.file].name, " were altered on the way"));
   }

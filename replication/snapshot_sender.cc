@@ -76,7 +76,7 @@ void SnapshotSender::Captured(uint64_t number, absl::StatusOr<AppliedState> stat
   Message& message = transfer.request.message;
   message.snapshot = SnapshotMeta{.last = state->last, .configuration = state->configuration};
   SnapshotChunk begin{.kind = SnapshotChunkKind::kBegin, .transfer = number};
-  AppendMessage(message, begin.message);
+  EncodeMessage(message, &begin.message);
   begin.files = transfer.files;
   if (!transport_.Send(transfer.to, Lane::kSnapshot, EncodeSnapshotChunk(begin))) {
     return Finish(number, absl::UnavailableError("the snapshot lane takes nothing"));
@@ -134,7 +134,7 @@ absl::Status SnapshotSender::SendNextChunk(uint64_t number, Transfer& transfer) 
     ASSIGN_OR_RETURN(const size_t got,
                      transfer.open->Read(transfer.offset, absl::MakeSpan(chunk.bytes)));
     if (got != chunk.bytes.size()) return absl::DataLossError(file.name + " became shorter");
-    chunk.crc = Crc32c(chunk.bytes);
+    chunk.crc = crc32c::Value(chunk.bytes);
     transfer.offset += got;
     transfer.sent += got;
     statistics_.bytes += got;

@@ -49,6 +49,13 @@ struct LogPosition {
   friend auto operator<=>(const LogPosition&, const LogPosition&) = default;
 };
 
+// Consecutive entries of one term: from `first` to the next run's first, or to the end of the log.
+struct TermRun {
+  Index first = 0;
+  Term term = 0;
+  friend bool operator==(const TermRun&, const TermRun&) = default;
+};
+
 // What a replica must have on disk before it reveals it (Raft figure 2). vote 0: none in this term.
 struct HardState {
   Term term = 0;

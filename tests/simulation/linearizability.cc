@@ -91,7 +91,8 @@ class Search {
   // returned.
   size_t NextCandidate(size_t from) const {
     int64_t earliest_return = kNever;
-    for (size_t i = first_unplaced_; i < events_.size() && events_[i].call <= earliest_return; ++i) {
+    for (size_t i = first_unplaced_; i < events_.size() && events_[i].call <= earliest_return;
+         ++i) {
       if (!placed_[i] && events_[i].known) {
         earliest_return = std::min(earliest_return, events_[i].returned);
       }

@@ -1,0 +1,239 @@
+#include "tests/simulation/raft_world.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+
+namespace ringleader::simulation {
+namespace {
+
+using replication::AppliedState;
+using replication::Configuration;
+using replication::Entry;
+using replication::Replica;
+using replication::ReplicaView;
+using replication::StateMachine;
+using replication::Term;
+
+constexpr uint64_t kCluster = 77;
+constexpr absl::string_view kDataDirectory = "/data";
+constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+
+class RegisterFactory : public replication::StateMachineFactory {
+ public:
+  RegisterFactory(FileSystem& file_system, const RegisterObserver& observer, OpenMachines& open)
+      : file_system_(file_system), observer_(observer), open_(open) {}
+
+  absl::StatusOr<std::unique_ptr<StateMachine>> Open(GroupId group, ReplicaId replica,
+                                                     absl::string_view directory,
+                                                     const AppliedState& initial) override {
+    auto machine =
+        RegisterMachine::Open(file_system_, group, replica, directory, initial, observer_, open_);
+    if (!machine.ok()) return machine.status();
+    return std::unique_ptr<StateMachine>(*std::move(machine));
+  }
+
+ private:
+  FileSystem& file_system_;
+  const RegisterObserver& observer_;
+  OpenMachines& open_;
+};
+
+}  // namespace
+
+std::string World::Address(NodeId node) { return absl::StrCat("node-", node, ":7100"); }
+
+World::World(Simulation& simulation, const WorldOptions& options)
+    : simulation_(simulation),
+      options_(options),
+      random_(simulation.random().Fork()),
+      network_(simulation) {
+  network_.AddLossyMethods("/ringleader.replication.");
+  observer_.applied = [this](GroupId group, ReplicaId replica, const Entry& entry, uint64_t hash) {
+    Applied(group, replica, entry, hash);
+  };
+  observer_.outcome = [this](ReplicaId replica, uint64_t id, int64_t output) {
+    if (outcome_) outcome_(replica, id, output);
+  };
+  observer_.leadership = [this](GroupId group, ReplicaId replica, Term term, bool began) {
+    Leadership(group, replica, term, began);
+  };
+  for (int i = 1; i <= options.nodes; ++i) {
+    Machine& machine = machines_[static_cast<NodeId>(i)];
+    machine.node = static_cast<NodeId>(i);
+    machine.disk = std::make_unique<SimulatedFileSystem>(random_.Next());
+    const double spread = options.clock_rate_spread * (2 * random_.Fraction() - 1);
+    machine.clock = std::make_unique<SimulatedClock>(simulation_, 1 + spread);
+  }
+}
+
+World::~World() {
+  for (auto& [node, machine] : machines_) Kill(node);
+}
+
+void World::Create() {
+  for (const auto& [node, machine] : machines_) Start(node);
+  int created = 0;
+  for (int g = 1; g <= options_.groups; ++g) {
+    Configuration configuration;
+    for (int r = 0; r < options_.replicas; ++r) {
+      const auto node = static_cast<NodeId>((g + r) % options_.nodes + 1);
+      configuration.voters.push_back({NewReplicaId(), node});
+    }
+    for (const auto& member : configuration.voters) {
+      replication::NewGroup group{.group = static_cast<GroupId>(g), .replica = member.replica};
+      group.configuration = configuration;
+      machines_.at(member.node).runtime->CreateGroup(group, [&created](const absl::Status& status) {
+        CHECK_OK(status);
+        ++created;
+      });
+    }
+  }
+  while (created < options_.groups * options_.replicas) CHECK(simulation_.Step());
+  simulation_.At(kWatchPeriod, [this] { WatchMachines(); });
+}
+
+void World::Start(NodeId node) {
+  Machine& machine = machines_.at(node);
+  CHECK(!machine.up());
+  ++machine.starts;
+  machine.failed = false;
+  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  machine.network =
+      network_.NewEndpoint(node, [threads = machine.threads.get()] { return threads->paused(); });
+  machine.factory = std::make_unique<RegisterFactory>(*machine.disk, observer_, machine.machines);
+  replication::RuntimeOptions runtime = options_.runtime;
+  runtime.cluster = kCluster;
+  runtime.node = node;
+  runtime.directory = std::string(kDataDirectory);
+  runtime.log.entropy = random_.Next() | 1;
+  runtime.on_fatal = [&machine](const absl::Status&) { machine.failed = true; };
+  auto opened = replication::Runtime::Open(
+      runtime, {*machine.disk, *machine.network, *machine.threads, *machine.clock},
+      *machine.factory, random_.Fork());
+  if (!opened.ok()) {
+    simulation_.Trace(opened.status().ToString());
+    Kill(node);
+    return;
+  }
+  machine.runtime = *std::move(opened);
+  for (const auto& [other, ignored] : machines_) {
+    if (other != node) machine.runtime->transport().SetAddress(other, Address(other));
+  }
+  auto listener = machine.network->Listen(Address(node), &machine.runtime->transport());
+  CHECK_OK(listener);
+  machine.listener = *std::move(listener);
+}
+
+void World::Kill(NodeId node) {
+  Machine& machine = machines_.at(node);
+  machine.listener = nullptr;
+  machine.runtime = nullptr;
+  machine.factory = nullptr;
+  machine.network = nullptr;
+  machine.threads = nullptr;
+  machine.disk->RestartProcess();
+}
+
+void World::CutPower(NodeId node) {
+  machines_.at(node).disk->CrashNow();
+  Kill(node);
+  machines_.at(node).disk->Restart();
+}
+
+void World::Pause(NodeId node) {
+  if (machines_.at(node).up()) machines_.at(node).threads->Pause();
+}
+
+void World::Resume(NodeId node) {
+  if (machines_.at(node).up()) machines_.at(node).threads->Resume();
+}
+
+// A machine whose disk stopped in the middle of something, or whose log failed, goes down.
+void World::WatchMachines() {
+  for (auto& [node, machine] : machines_) {
+    if (!machine.up()) continue;
+    if (machine.disk->crashed()) {
+      CutPower(node);
+    } else if (machine.failed) {
+      Kill(node);
+    }
+  }
+  simulation_.At(kWatchPeriod, [this] { WatchMachines(); });
+}
+
+std::vector<GroupId> World::groups() const {
+  std::vector<GroupId> groups;
+  for (int g = 1; g <= options_.groups; ++g) groups.push_back(static_cast<GroupId>(g));
+  return groups;
+}
+
+NodeId World::LeaderOf(GroupId group) {
+  NodeId leader = 0;
+  Term term = 0;
+  for (const auto& [node, machine] : machines_) {
+    if (!machine.up()) continue;
+    const auto replica = machine.runtime->Find(group);
+    if (replica == nullptr) continue;
+    const ReplicaView view = replica->view();
+    if (view.serving && view.term >= term) {
+      leader = node;
+      term = view.term;
+    }
+  }
+  return leader;
+}
+
+bool World::Converged(std::string* why_not) {
+  for (const GroupId group : groups()) {
+    const NodeId leader = LeaderOf(group);
+    if (leader == 0) {
+      *why_not = absl::StrCat("group ", group, " has no leader");
+      return false;
+    }
+    const ReplicaView view = machines_.at(leader).runtime->Find(group)->view();
+    for (const auto* list : {&view.configuration.voters, &view.configuration.learners}) {
+      for (const auto& member : *list) {
+        const Machine& machine = machines_.at(member.node);
+        const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
+        if (replica == nullptr || replica->id() != member.replica ||
+            replica->view().applied < view.commit) {
+          *why_not = absl::StrCat(
+              "group ", group, ": replica ", member.replica, " on node ", member.node, " is ",
+              replica == nullptr
+                  ? "not there"
+                  : absl::StrCat("at ", replica->view().applied, ", the leader at ", view.commit));
+          return false;
+        }
+      }
+    }
+  }
+  return true;
+}
+
+void World::Violation(const std::string& what) {
+  if (!violation_.empty()) return;
+  violation_ = absl::StrCat("at ", simulation_.now() / std::chrono::milliseconds(1), " ms: ", what);
+}
+
+void World::Applied(GroupId group, ReplicaId replica, const Entry& entry, uint64_t hash) {
+  ++entries_applied_;
+  simulation_.Trace(hash);
+  const auto [known, fresh] = histories_.try_emplace({group, entry.index}, replica, hash);
+  if (!fresh && known->second.second != hash) {
+    Violation(absl::StrCat("group ", group, ": replicas ", known->second.first, " and ", replica,
+                           " applied different histories up to index ", entry.index));
+  }
+}
+
+void World::Leadership(GroupId group, ReplicaId replica, Term term, bool began) {
+  if (!began) return;
+  ++elections_;
+  simulation_.Trace(term);
+  const auto [known, fresh] = leaders_.try_emplace({group, term}, replica);
+  if (!fresh && known->second != replica) {
+    Violation(absl::StrCat("group ", group, ": replicas ", known->second, " and ", replica,
+                           " both lead in term ", term));
+  }
+}
+
+}  // namespace ringleader::simulation
