@@ -31,8 +31,9 @@
 namespace ringleader::replication {
 
 struct LogWriterOptions {
-  uint64_t queue_bytes_max = 256ull << 20;  // submitted and not yet durable
-  uint64_t batch_bytes_max = 8ull << 20;    // aimed at; one submission alone may exceed it
+  uint64_t queue_bytes_max = 256ull << 20;      // submitted and not yet durable
+  uint64_t batch_bytes_max = 8ull << 20;        // aimed at; one submission alone may exceed it
+  uint64_t submission_bytes_max = 48ull << 20;  // below LogOptions::batch_bytes_max
   uint64_t reclaim_bytes = 1ull << 20;  // copied forward after a batch while the log is too long
   Duration retry = std::chrono::milliseconds(100);  // between attempts while the disk is full
   // After this time without work an empty batch follows, once: it proves the last batch, so that a
@@ -93,7 +94,7 @@ class LogWriter {
   std::vector<Submission> TakeBatch();
   std::vector<Submission> TakeCompactions();
   void PutBack(std::vector<Submission> batch);
-  absl::Status WriteBatch(absl::Span<const Submission> batch);
+  absl::Status WriteBatch(std::vector<Submission>& batch);
   void Complete(std::vector<Submission> batch);
   void Fail(std::vector<Submission> batch, const absl::Status& failure);
   void ScheduleNext(bool out_of_space);
