@@ -225,6 +225,7 @@ class Core {
   void CheckQuorum();
   bool Silent() const;
   bool LeaderIsFresh() const;
+  bool Electable() const;
   bool Promotable() const;
   LogPosition VotingPosition() const;
   void StartElection(bool preliminary, bool transfer);
@@ -284,6 +285,7 @@ class Core {
   void StepDoubtQuery(const Message& message);
   void StepDoubtAnswer(const Message& message);
   void DecideDoubt();
+  std::optional<LogPosition> HeldAtMost() const;
 
   CoreOptions options_;
   Random random_;

@@ -2,7 +2,9 @@
 // group without a leader finds out that a doubtful promise never counted. The argument for its
 // safety is in replication/core.md, "Corruption and doubt".
 #include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "common/check.h"
 #include "replication/configuration.h"
@@ -25,7 +27,7 @@ void Core::SettlePromiseIfKept() {
 // unseat a healthy leader when it returns. Then in a new term, which every answerer has on disk
 // before it answers, so that no leader of an older term can commit by what it remembers.
 void Core::AskDoubt(bool preliminary) {
-  if (!IsVoter(configuration(), self_)) return;
+  if (!Electable()) return;
   if (!preliminary) {
     EndRole();
     EnterTerm(hard_state_.term + 1, 0);
@@ -77,29 +79,48 @@ void Core::DecideDoubt() {
     if (QuorumHolds(configuration(), answered)) AskDoubt(/*preliminary=*/false);
     return;
   }
-  LogPosition held = log_.last();
-  bool all_answered = true;
-  for (const ReplicaId replica : AllVoters(configuration())) {
-    if (!answered(replica)) all_answered = false;
-  }
   for (const auto& [replica, answer] : doubt_answers_) {
     // Its log names members that the lost entries may have named too: the majorities of this
     // replica's configuration may not be the ones that counted.
     if (answer.round > configuration().version) return;
-    held = std::max(held, answer.position);
-    // It certainly held what it can't show any more.
-    if (!answer.doubtful) held = std::max(held, answer.promise);
   }
-  const bool majority_certain = QuorumHolds(configuration(), [this](ReplicaId replica) {
-    const auto answer = doubt_answers_.find(replica);
-    return answer != doubt_answers_.end() && answer->second.promise == LogPosition{};
-  });
-  if (!majority_certain && !all_answered) return;
+  const std::optional<LogPosition> held = HeldAtMost();
+  if (!held) return;
   asking_ = false;
   // Whatever can be committed of the lost entries is no further than `held`: that much of the
   // promise stays, and whoever holds it gets this replica's vote.
-  promise_ = std::min(promise_, held);
+  promise_ = std::min(promise_, std::max(*held, log_.last()));
   SettlePromiseIfKept();
+}
+
+// The furthest place up to which lost entries may be committed, as far as the answers tell.
+std::optional<LogPosition> Core::HeldAtMost() const {
+  // What an answerer has, or once acknowledged: it never held anything beyond.
+  std::vector<LogPosition> reaches;
+  LogPosition shown;
+  bool all_answered = true;
+  for (const ReplicaId replica : AllVoters(configuration())) {
+    if (replica == self_) continue;
+    const auto known = doubt_answers_.find(replica);
+    if (known == doubt_answers_.end()) {
+      all_answered = false;
+      continue;
+    }
+    const Message& answer = known->second;
+    const LogPosition reach = std::max(answer.position, answer.promise);
+    if (Contains(configuration().voters, replica)) reaches.push_back(reach);
+    shown = std::max(shown, answer.doubtful ? answer.position : reach);
+  }
+  std::optional<LogPosition> held;
+  // An entry beyond the reach of so many voters that the others are no majority is not committed.
+  // Of a joint configuration the new voters count: they decide in it and in what follows it.
+  const size_t voters = configuration().voters.size();
+  const size_t blocking = voters - voters / 2;
+  std::sort(reaches.begin(), reaches.end());
+  if (reaches.size() >= blocking) held = reaches[blocking - 1];
+  // Nobody shows it and nobody is sure to have had it: then it was never written.
+  if (doubtful_ && all_answered) held = held ? std::min(*held, shown) : shown;
+  return held;
 }
 
 }  // namespace ringleader::replication

@@ -14,7 +14,7 @@ void Core::TickElection() {
   leader_ = 0;
   if (Silent()) return;
   if (promise_ != LogPosition{}) {
-    if (doubtful_) AskDoubt(/*preliminary=*/true);
+    AskDoubt(/*preliminary=*/true);
     return;
   }
   StartElection(/*preliminary=*/true, /*transfer=*/false);
@@ -48,11 +48,17 @@ bool Core::LeaderIsFresh() const {
   return leader_ != 0 && election_elapsed_ < options_.election_ticks;
 }
 
+// A replica that its latest configuration does not name still counts itself in while that is not
+// committed: it may be the only one that has it, and nobody else could win (Raft section 4.2.2).
+bool Core::Electable() const {
+  if (IsVoter(configuration(), self_)) return true;
+  if (configuration_index() <= commit_) return false;
+  return IsVoter(configuration_at(configuration_index() - 1), self_);
+}
+
 // A replica that lost what it acknowledged may not stand: it could win over peers that hold less
 // than it once promised to hold.
-bool Core::Promotable() const {
-  return IsVoter(configuration(), self_) && promise_ == LogPosition{};
-}
+bool Core::Promotable() const { return Electable() && promise_ == LogPosition{}; }
 
 // What a candidate has to reach: what this replica has, or once acknowledged.
 LogPosition Core::VotingPosition() const { return std::max(log_.last(), promise_); }
@@ -140,6 +146,7 @@ void Core::BecomeLeader() {
   leader_ = self_;
   election_elapsed_ = 0;
   confirmed_round_ = round_;
+  lease_withdrawn_ = !IsVoter(configuration(), self_);
   progress_.clear();
   RebuildProgress();
   term_first_index_ = log_.last().index + 1;

@@ -128,8 +128,10 @@ void Core::EntriesFetched(ReplicaId replica, Index first,
   const auto peer = progress_.find(replica);
   if (peer == progress_.end()) return;
   Progress& progress = peer->second;
-  if (!progress.fetching || progress.next != first) return;
+  if (!progress.fetching) return;
   progress.fetching = false;
+  // The peer answered meanwhile and needs others by now.
+  if (progress.next != first) return SendAppends(replica, /*even_if_empty=*/false);
   if (progress.next <= log_.base().index || absl::IsOutOfRange(entries.status())) {
     RequestSnapshot(replica, progress);
   } else if (!entries.ok() || entries->empty() || !IsOurs(*entries, first)) {
@@ -178,6 +180,7 @@ void Core::StepAppendAnswer(const Message& message) {
       progress.inflight.FreeTo(index);
       break;
     case Progress::State::kSnapshot:
+      progress.next = index + 1;
       if (index >= log_.base().index) progress.BecomeReplicate();
       break;
   }
