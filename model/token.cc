@@ -1,0 +1,65 @@
+#include "model/token.h"
+
+#include <bit>
+#include <cstring>
+
+namespace ringleader::model {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "loads below are little-endian");
+
+constexpr uint64_t kPrime1 = 0x9E3779B185EBCA87;
+constexpr uint64_t kPrime2 = 0xC2B2AE3D27D4EB4F;
+constexpr uint64_t kPrime3 = 0x165667B19E3779F9;
+constexpr uint64_t kPrime4 = 0x85EBCA77C2B2AE63;
+constexpr uint64_t kPrime5 = 0x27D4EB2F165667C5;
+
+template <typename T>
+uint64_t Load(const char* at) {
+  T value;
+  std::memcpy(&value, at, sizeof(value));
+  return value;
+}
+
+uint64_t Round(uint64_t lane, uint64_t input) {
+  return std::rotl(lane + input * kPrime2, 31) * kPrime1;
+}
+
+uint64_t Merge(uint64_t hash, uint64_t lane) { return (hash ^ Round(0, lane)) * kPrime1 + kPrime4; }
+
+}  // namespace
+
+uint64_t Xxh64(absl::string_view bytes, uint64_t seed) {
+  const char* at = bytes.data();
+  size_t left = bytes.size();
+  uint64_t hash = seed + kPrime5;
+  if (left >= 32) {
+    uint64_t lanes[4] = {seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1};
+    for (; left >= 32; left -= 32) {
+      for (uint64_t& lane : lanes) {
+        lane = Round(lane, Load<uint64_t>(at));
+        at += 8;
+      }
+    }
+    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) +
+           std::rotl(lanes[3], 18);
+    for (const uint64_t lane : lanes) hash = Merge(hash, lane);
+  }
+  hash += bytes.size();
+  for (; left >= 8; left -= 8, at += 8) {
+    hash = std::rotl(hash ^ Round(0, Load<uint64_t>(at)), 27) * kPrime1 + kPrime4;
+  }
+  if (left >= 4) {
+    hash = std::rotl(hash ^ Load<uint32_t>(at) * kPrime1, 23) * kPrime2 + kPrime3;
+    at += 4;
+    left -= 4;
+  }
+  for (; left > 0; --left, ++at) {
+    hash = std::rotl(hash ^ Load<uint8_t>(at) * kPrime5, 11) * kPrime1;
+  }
+  hash = (hash ^ hash >> 33) * kPrime2;
+  hash = (hash ^ hash >> 29) * kPrime3;
+  return hash ^ hash >> 32;
+}
+
+}  // namespace ringleader::model
