@@ -176,9 +176,9 @@ void Replica::Close(const absl::Status& why) {
 
 void Replica::Fail(const absl::Status& why) {
   if (closed_) return;
-  LogError("group ", group_, " replica ", id_,
-           " stops serving and has to be rebuilt: ", why.ToString());
+  LogError("group ", group_, " replica ", id_, " stops serving: ", why.ToString());
   Close(why);
+  if (place_.on_failed) place_.on_failed(group_, why);
 }
 
 // --- Effects ------------------------------------------------------------------------------------
@@ -241,7 +241,9 @@ void Replica::Persist(Effects& effects) {
   write.hard_state = effects.hard_state;
   if (effects.install_snapshot.has_value()) {
     write.snapshot = effects.install_snapshot;
-    write.truncate_after = effects.install_snapshot->last.index;  // the core starts over behind it
+    write.truncate_after = effects.install_snapshot->last.index;
+    // The core starts over behind the snapshot, and so does the log: nothing is left to repair.
+    repairs_.Settle();
     installing_[effects.persist_batch] = *effects.install_snapshot;
   }
   repairs_.Split(std::move(effects.entries), write);
@@ -452,6 +454,8 @@ void Replica::FlushAndCompact() {
     const absl::Status flushed = self->machine_->Flush();
     const Index durable = flushed.ok() ? self->machine_->durable_applied() : 0;
     self->place_.worker.Post([self, flushed, durable] {
+      if (absl::IsResourceExhausted(flushed))
+        return;  // space may come back; nothing is lost by waiting
       if (!flushed.ok()) return self->Fail(Annotate(flushed, "flushing applied state"));
       self->retention_.clear();  // what is asked for is room in the log
       self->CompactTo(durable);

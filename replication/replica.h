@@ -63,6 +63,8 @@ struct ReplicaPlace {
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
   const ReplicaOptions& options;
+  // Told on the worker, once, when a replica has stopped because of an error.
+  std::function<void(GroupId, const absl::Status&)> on_failed;
 };
 
 // What anybody may know of a replica, as of its last turn.
@@ -92,12 +94,18 @@ class Replica : public std::enable_shared_from_this<Replica> {
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
   using ReadReady = absl::AnyInvocable<void(absl::StatusOr<Index>)>;
 
-  // `state` is what Log::Group said; restarted: it may have run before. Opens the state machine
+  struct OpenMode {
+    bool restarted = true;  // it may have run before
+    bool discard_state =
+        false;  // its state can't be trusted: it starts without and waits for a snapshot
+  };
+
+  // `state` is what Log::Group said. Opens the state machine
   // (which may block): called on the applier, or before the executors run. An error means that this
   // node can't host the replica as it is.
   static absl::StatusOr<std::shared_ptr<Replica>> Open(const ReplicaPlace& place,
                                                        const GroupState& state,
-                                                       const std::string& directory, bool restarted,
+                                                       const std::string& directory, OpenMode mode,
                                                        Random random);
 
   GroupId group() const { return group_; }

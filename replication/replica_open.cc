@@ -97,7 +97,7 @@ absl::Status DropDamagedPrefix(const ReplicaPlace& place, const GroupState& stat
 
 absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place,
                                                        const GroupState& found,
-                                                       const std::string& directory, bool restarted,
+                                                       const std::string& directory, OpenMode mode,
                                                        Random random) {
   GroupState state = found;
   CHECK(!state.destroyed);
@@ -108,10 +108,11 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   }
   const uint64_t generation = state.snapshot.has_value() ? state.snapshot->generation : 0;
   const std::string current = JoinPath(directory, absl::StrCat(generation));
+  if (mode.discard_state) RETURN_IF_ERROR(RemoveRecursively(place.file_system, current));
   RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
   DeleteOtherGenerations(place.file_system, directory, generation);
 
-  Opened opened{.recovered = PromisesOf(state, restarted)};
+  Opened opened{.recovered = PromisesOf(state, mode.restarted)};
   auto machine = place.factory.Open(state.group, state.creation.replica, current,
                                     generation == 0 ? InitialState(state) : AppliedState{});
   if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {

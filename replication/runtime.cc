@@ -80,13 +80,12 @@ absl::Status Runtime::OpenAll() {
     if (state.destroyed) continue;
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      /*restarted=*/true, ForkRandom());
+                      {.restarted = true}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else {
       LogError("group ", state.group, ": ", replica.status().ToString());
-      MutexLock lock(mutex_);
-      damaged_.emplace(state.group, replica.status());
+      ReopenLater(state.group, replica.status());
     }
   }
   return absl::OkStatus();
@@ -107,17 +106,19 @@ Random Runtime::ForkRandom() {
 }
 
 ReplicaPlace Runtime::PlaceOf(GroupId group) {
-  return {.worker = *workers_[WorkerOf(group)].executor,
-          .applier = *appliers_[group % appliers_.size()],
-          .files = *files_,
-          .log = *log_,
-          .writer = *writer_,
-          .transport = *transport_,
-          .file_system = seams_.file_system,
-          .clock = seams_.clock,
-          .factory = factory_,
-          .snapshots = *sender_,
-          .options = options_.replica};
+  return {
+      .worker = *workers_[WorkerOf(group)].executor,
+      .applier = *appliers_[group % appliers_.size()],
+      .files = *files_,
+      .log = *log_,
+      .writer = *writer_,
+      .transport = *transport_,
+      .file_system = seams_.file_system,
+      .clock = seams_.clock,
+      .factory = factory_,
+      .snapshots = *sender_,
+      .options = options_.replica,
+      .on_failed = [this](GroupId failed, const absl::Status& why) { ReplicaFailed(failed, why); }};
 }
 
 std::string Runtime::DirectoryOf(GroupId group, ReplicaId replica) const {
@@ -249,11 +250,65 @@ void Runtime::Register(const std::shared_ptr<Replica>& replica) {
     MutexLock lock(mutex_);
     replicas_[group] = replica;
     changing_.erase(group);
+    damaged_.erase(group);
   }
   workers_[worker].executor->Post([this, worker, replica] {
     workers_[worker].replicas[replica->group()] = replica;
     replica->CampaignIfAlone();
   });
+}
+
+void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
+  workers_[WorkerOf(group)].replicas.erase(group);
+  {
+    MutexLock lock(mutex_);
+    replicas_.erase(group);
+  }
+  ReopenLater(group, why);
+}
+
+// Opens the replica again, as a restart of the process would.
+void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
+  const Instant now = seams_.clock.Now();
+  bool discard_state = false;
+  {
+    MutexLock lock(mutex_);
+    damaged_[group] = why;
+    const auto state = log_->Group(group);
+    if (!state.has_value() || state->destroyed || state->suspect) {
+      changing_.erase(group);
+      return;
+    }
+    changing_.insert(group);
+    if (!absl::IsResourceExhausted(why)) {
+      const auto [last, fresh] = distrusted_since_.try_emplace(group, now);
+      discard_state = !fresh && WaiterElapsed(last->second, now) < options_.distrust_within;
+      last->second = now;
+    }
+  }
+  files_->PostAfter(options_.reopen_after,
+                    [this, group, discard_state] { Reopen(group, discard_state); });
+}
+
+void Runtime::Reopen(GroupId group, bool discard_state) {
+  // An empty write behind everything that the stopped replica has submitted: what the log says
+  // afterwards is final.
+  const absl::Status submitted =
+      writer_->Submit({GroupWrite{.group = group}}, *appliers_[group % appliers_.size()],
+                      [this, group, discard_state](const absl::Status& status) {
+                        if (!status.ok()) return;  // the log has failed for good
+                        const GroupState state = *log_->Group(group);
+                        LogInfo("group ", group, ": opening its replica again",
+                                discard_state ? ", without its state" : "");
+                        auto replica = Replica::Open(
+                            PlaceOf(group), state, DirectoryOf(group, state.creation.replica),
+                            {.restarted = true, .discard_state = discard_state}, ForkRandom());
+                        replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
+                      });
+  if (absl::IsResourceExhausted(submitted)) {
+    files_->PostAfter(options_.reopen_after,
+                      [this, group, discard_state] { Reopen(group, discard_state); });
+  }
 }
 
 void Runtime::CreateGroup(NewGroup group, Done done) {
@@ -329,13 +384,11 @@ void Runtime::OpenCreated(GroupId group, Done done) {
   appliers_[group % appliers_.size()]->Post([this, state, done = std::move(done)]() mutable {
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      /*restarted=*/false, ForkRandom());
+                      {.restarted = false}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else {
-      MutexLock lock(mutex_);
-      changing_.erase(state.group);
-      damaged_.emplace(state.group, replica.status());
+      ReopenLater(state.group, replica.status());
     }
     files_->Post([done = std::move(done), status = replica.status()]() mutable { done(status); });
   });

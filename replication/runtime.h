@@ -59,6 +59,11 @@ struct RuntimeOptions {
   LogWriterOptions writer;
   SnapshotSenderOptions snapshots;
   TransportOptions transport;  // cluster and node are filled in
+  // A replica that stopped because of an error is opened again after this, from what its disk
+  // holds; one that stops twice within `distrust_within` is rebuilt from its peers instead. A full
+  // disk does not count.
+  Duration reopen_after = std::chrono::seconds(1);
+  Duration distrust_within = std::chrono::seconds(60);
   // Told once, on a worker, when the log has failed for good: the process must end (what it has on
   // disk is unknown to it) and start again.
   std::function<void(const absl::Status&)> on_fatal;
@@ -108,7 +113,8 @@ class Runtime : public TransportHandler {
   // The open replica of a group, or null.
   std::shared_ptr<Replica> Find(GroupId group) const;
   std::vector<std::shared_ptr<Replica>> Replicas() const;
-  // Groups whose replica on this node can't be opened, and why: they need to be replaced.
+  // Groups whose replica on this node is not open, and why. Those whose log forgot what it had
+  // promised (DATA_LOSS, "has to be replaced") stay; the others are tried again.
   std::map<GroupId, absl::Status> damaged() const;
 
   const Log& log() const { return *log_; }
@@ -133,6 +139,9 @@ class Runtime : public TransportHandler {
   void WatchLog();
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
   void ConsiderLearner(NodeId from, const Message& message);
+  void ReplicaFailed(GroupId group, const absl::Status& why);
+  void ReopenLater(GroupId group, const absl::Status& why);
+  void Reopen(GroupId group, bool discard_state);
   void SubmitCreation(GroupWrite write, Done done);
   void OpenCreated(GroupId group, Done done);
   void FinishDestroy(GroupId group, ReplicaId replica, Done done);
@@ -162,6 +171,7 @@ class Runtime : public TransportHandler {
   std::map<GroupId, std::shared_ptr<Replica>> replicas_ ABSL_GUARDED_BY(mutex_);
   std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created or destroyed
   std::map<GroupId, absl::Status> damaged_ ABSL_GUARDED_BY(mutex_);
+  std::map<GroupId, Instant> distrusted_since_ ABSL_GUARDED_BY(mutex_);  // of the last failure
 };
 
 }  // namespace ringleader::replication

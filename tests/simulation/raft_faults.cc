@@ -266,7 +266,8 @@ void Faults::Heal() {
   world_.network().SetFaults({});
   for (auto& [node, machine] : world_.machines()) {
     machine.disk->SetCapacity(UINT64_MAX);
-    machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0, absl::OkStatus());
+    machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
+                              absl::InternalError("none any more"));
     if (!machine.up()) world_.Start(node);
     world_.Resume(node);
   }

@@ -11,6 +11,7 @@ namespace ringleader::simulation {
 namespace {
 
 constexpr Duration kConvergeWithin = std::chrono::seconds(90);
+constexpr Duration kServeWithin = std::chrono::seconds(20);
 constexpr Duration kConvergeStep = std::chrono::milliseconds(100);
 // A run in which less than this got through proves nothing.
 constexpr uint64_t kOperationsMin = 20;
@@ -52,13 +53,28 @@ void FlushSometimes(World& world, Random& random, const bool& stopped) {
   });
 }
 
-void CheckHealing(World& world) {
+void AwaitConvergence(World& world) {
   std::string why_not;
   for (Duration waited{0}; waited < kConvergeWithin; waited += kConvergeStep) {
     world.simulation().RunFor(kConvergeStep);
     if (world.Converged(&why_not)) return;
   }
   world.Violation(absl::StrCat("not converged after healing: ", why_not));
+}
+
+// Load goes on: every group has to serve again soon, whatever happened to it.
+void AwaitService(World& world, const Workload& workload) {
+  const uint64_t before = workload.succeeded();
+  Duration waited{0};
+  for (; waited < kServeWithin; waited += kConvergeStep) {
+    world.simulation().RunFor(kConvergeStep);
+    const auto groups = world.groups();
+    const bool all_lead = std::all_of(groups.begin(), groups.end(), [&](GroupId group) {
+      return world.LeaderOf(group) != 0;
+    });
+    if (all_lead && workload.succeeded() > before) return;
+  }
+  world.Violation("not serving after healing");
 }
 
 }  // namespace
@@ -84,11 +100,11 @@ RunResult RunSeed(uint64_t seed) {
   faults.Start();
   simulation.RunFor(std::chrono::seconds(random.Between(20, 60)));
   faults.Heal();
-  CheckHealing(world);
+  AwaitService(world, workload);
   simulation.RunFor(std::chrono::seconds(3));
   workload.Stop();
   simulation.RunFor(load.timeout + std::chrono::seconds(1));
-  CheckHealing(world);
+  AwaitConvergence(world);
   stopped = true;
   workload.Check();
   if (workload.succeeded() < kOperationsMin) {
