@@ -71,7 +71,13 @@ class AttributeMap {
  public:
   using const_iterator = std::vector<Attribute>::const_iterator;
 
-  AttributeMap() = default;
+  // Defined where Attribute is complete.
+  AttributeMap();
+  ~AttributeMap();
+  AttributeMap(const AttributeMap&);
+  AttributeMap& operator=(const AttributeMap&);
+  AttributeMap(AttributeMap&&) noexcept;
+  AttributeMap& operator=(AttributeMap&&) noexcept;
 
   // Takes attributes in any order. An error if a name occurs twice.
   static absl::StatusOr<AttributeMap> FromUnsorted(std::vector<Attribute> attributes);
@@ -201,6 +207,12 @@ struct Attribute {
   AttributeValue value;
 };
 
+inline AttributeMap::AttributeMap() = default;
+inline AttributeMap::~AttributeMap() = default;
+inline AttributeMap::AttributeMap(const AttributeMap&) = default;
+inline AttributeMap& AttributeMap::operator=(const AttributeMap&) = default;
+inline AttributeMap::AttributeMap(AttributeMap&&) noexcept = default;
+inline AttributeMap& AttributeMap::operator=(AttributeMap&&) noexcept = default;
 inline AttributeMap::const_iterator AttributeMap::begin() const { return attributes_.begin(); }
 inline AttributeMap::const_iterator AttributeMap::end() const { return attributes_.end(); }
 inline size_t AttributeMap::size() const { return attributes_.size(); }

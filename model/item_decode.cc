@@ -22,7 +22,16 @@ absl::Status UnexpectedField(absl::string_view message, uint32_t field, WireType
                                          ", wire type ", static_cast<int>(type)));
 }
 
+// Short texts are mostly ASCII, and a call into simdjson costs more than looking.
+bool IsShortAscii(absl::string_view text) {
+  if (text.size() > 64) return false;
+  unsigned char bits = 0;
+  for (const char c : text) bits |= static_cast<unsigned char>(c);
+  return bits < 0x80;
+}
+
 absl::Status CheckUtf8(absl::string_view text, absl::string_view what) {
+  if (IsShortAscii(text)) return absl::OkStatus();
   if (simdjson::validate_utf8(text.data(), text.size())) return absl::OkStatus();
   return SerializationError(absl::StrCat(what, " is not valid UTF-8"));
 }
@@ -142,30 +151,41 @@ absl::StatusOr<AttributeValue> ReadByteSet(absl::string_view bytes, bool text) {
               : AttributeValue::BinarySet(std::move(elements));
 }
 
-absl::StatusOr<AttributeValue> ReadContent(AttributeType type, absl::string_view content,
-                                           int level) {
+// Moves what was read to `value`.
+absl::Status Take(absl::StatusOr<AttributeValue> read, AttributeValue* value) {
+  if (!read.ok()) return std::move(read).status();
+  *value = *std::move(read);
+  return absl::OkStatus();
+}
+
+absl::Status ReadContent(AttributeType type, absl::string_view content, int level,
+                         AttributeValue* value) {
   switch (type) {
     case AttributeType::kString:
       RETURN_IF_ERROR(CheckUtf8(content, "a string"));
-      return AttributeValue::String(std::string(content));
+      *value = AttributeValue::String(std::string(content));
+      return absl::OkStatus();
     case AttributeType::kNumber: {
       ASSIGN_OR_RETURN(const Decimal number, Decimal::Parse(content));
-      return AttributeValue::Number(number);
+      *value = AttributeValue::Number(number);
+      return absl::OkStatus();
     }
     case AttributeType::kBinary:
-      return AttributeValue::Binary(std::string(content));
+      *value = AttributeValue::Binary(std::string(content));
+      return absl::OkStatus();
     case AttributeType::kMap: {
       ASSIGN_OR_RETURN(AttributeMap map, ReadMap(content, "Map", level + 1));
-      return AttributeValue::FromMap(std::move(map));
+      *value = AttributeValue::FromMap(std::move(map));
+      return absl::OkStatus();
     }
     case AttributeType::kList:
-      return ReadList(content, level + 1);
+      return Take(ReadList(content, level + 1), value);
     case AttributeType::kNumberSet:
-      return ReadNumberSet(content);
+      return Take(ReadNumberSet(content), value);
     case AttributeType::kStringSet:
-      return ReadByteSet(content, /*text=*/true);
+      return Take(ReadByteSet(content, /*text=*/true), value);
     case AttributeType::kBinarySet:
-      return ReadByteSet(content, /*text=*/false);
+      return Take(ReadByteSet(content, /*text=*/false), value);
     case AttributeType::kBool:
     case AttributeType::kNull:
       break;
@@ -173,11 +193,13 @@ absl::StatusOr<AttributeValue> ReadContent(AttributeType type, absl::string_view
   return SerializationError("AttributeValue has a flag that is not a varint");
 }
 
-absl::StatusOr<AttributeValue> ReadFlag(AttributeType type, uint64_t flag) {
+absl::Status ReadFlag(AttributeType type, uint64_t flag, AttributeValue* value) {
   if (flag > 1) return SerializationError("AttributeValue has a flag that is neither 0 nor 1");
-  if (type == AttributeType::kBool) return AttributeValue::Bool(flag == 1);
-  if (flag == 0) return InvalidParameter("Null attribute value types must have the value of true");
-  return AttributeValue::Null();
+  if (type == AttributeType::kNull && flag == 0) {
+    return InvalidParameter("Null attribute value types must have the value of true");
+  }
+  *value = type == AttributeType::kBool ? AttributeValue::Bool(flag == 1) : AttributeValue::Null();
+  return absl::OkStatus();
 }
 
 absl::Status ReadValue(absl::string_view bytes, int level, AttributeValue* value) {
@@ -193,23 +215,18 @@ absl::Status ReadValue(absl::string_view bytes, int level, AttributeValue* value
   }
   // Field numbers follow AttributeType from 1.
   const AttributeType type = static_cast<AttributeType>(field - 1);
-  absl::StatusOr<AttributeValue> read = AttributeValue();
   if (is_flag) {
     uint64_t flag;
     if (!reader.Varint(&flag)) return Truncated("AttributeValue");
-    read = ReadFlag(type, flag);
+    RETURN_IF_ERROR(ReadFlag(type, flag, value));
   } else {
     absl::string_view content;
     if (!reader.Bytes(&content)) return Truncated("AttributeValue");
-    read = ReadContent(type, content, level);
+    RETURN_IF_ERROR(ReadContent(type, content, level, value));
   }
-  if (!read.ok()) return std::move(read).status();
-  if (!reader.done()) {
-    if (!reader.Tag(&field, &wire)) return Truncated("AttributeValue");
-    return field > 10 ? UnexpectedField("AttributeValue", field, wire) : SecondValue();
-  }
-  *value = *std::move(read);
-  return absl::OkStatus();
+  if (reader.done()) return absl::OkStatus();
+  if (!reader.Tag(&field, &wire)) return Truncated("AttributeValue");
+  return field > 10 ? UnexpectedField("AttributeValue", field, wire) : SecondValue();
 }
 
 absl::Status CheckLength(absl::string_view bytes) {

@@ -56,9 +56,16 @@ bool Select(const AttributeValue& value, Group paths, size_t depth, AttributeVal
 }  // namespace
 
 absl::Status CheckPaths(const std::vector<Path>& paths, bool* overlap) {
-  // In a sorted list, paths that begin with each other and paths that part by kind are neighbours
-  // of their common beginning; the expression's size bounds the pairs, so look at all of them, in
-  // order.
+  // In a sorted list, paths that overlap or conflict make neighbours that do: the usual case, that
+  // there are none, takes no look at all pairs.
+  std::vector<const Path*> sorted;
+  sorted.reserve(paths.size());
+  for (const Path& path : paths) sorted.push_back(&path);
+  std::sort(sorted.begin(), sorted.end(), [](const Path* a, const Path* b) { return *a < *b; });
+  const auto clash = [](const Path* a, const Path* b) { return !CheckPathPair(*a, *b).ok(); };
+  if (std::adjacent_find(sorted.begin(), sorted.end(), clash) == sorted.end()) {
+    return absl::OkStatus();
+  }
   absl::Status conflict;
   for (size_t second = 1; second < paths.size(); ++second) {
     for (size_t first = 0; first < second; ++first) {

@@ -105,10 +105,11 @@ TEST(ItemCodecTest, AcceptsAnyOrderAndBecomesCanonical) {
             *AttributeValue::NumberSet({Decimal(9), Decimal(10)}));
 }
 
-// Protects that each malformation is refused, and named.
+constexpr char kEmpty[] =
+    "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
+
+// Protects that each malformation of a value is refused, and named.
 TEST(ItemCodecTest, NamesWhatIsWrong) {
-  const char kEmpty[] =
-      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
   const char kSecond[] =
       "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
       "supported datatypes";
@@ -151,6 +152,10 @@ TEST(ItemCodecTest, NamesWhatIsWrong) {
   EXPECT_EQ(DecodeError("3a02"
                         "1200"),
             "List has an unknown field: number 2, wire type 2");
+}
+
+// Protects that each malformation of an item is refused, and named.
+TEST(ItemCodecTest, NamesWhatIsWrongInAnItem) {
   EXPECT_EQ(ItemError("0a03"
                       "0a0161"),
             kEmpty);

@@ -61,7 +61,8 @@ TEST(KeyCodecTest, GoldenKeys) {
             "03"
             "ff"
             "0001");
-  EXPECT_EQ(Hex(EncodeItemKey(1, {&binary, nullptr})), "100000000000000001f63dc89727d79dbb03ff0001");
+  EXPECT_EQ(Hex(EncodeItemKey(1, {&binary, nullptr})),
+            "100000000000000001f63dc89727d79dbb03ff0001");
 }
 
 // Protects that an item's key lies at its partition key's token, and is the prefix and sort key.
