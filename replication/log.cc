@@ -137,8 +137,8 @@ absl::Status LogImplementation::OpenDirectory() {
     }
     index_ = recovered.index;
   }
-  RETURN_IF_ERROR(StartAnew(recovered));
-  return TrimPredecessor(recovered);
+  RETURN_IF_ERROR(TrimPredecessor(recovered));
+  return StartAnew(recovered);
 }
 
 std::vector<LocatedEntry> LogImplementation::Unproven(const RecoveredLog& recovered) const {
@@ -208,7 +208,8 @@ absl::Status LogImplementation::StartAnew(const RecoveredLog& recovered) {
   return absl::OkStatus();
 }
 
-// Gives back what was preallocated behind the last batch that counts, and the void one.
+// Gives back what was preallocated behind the last batch that shows itself: on a full disk that is
+// the space for the new segment.
 absl::Status LogImplementation::TrimPredecessor(const RecoveredLog& recovered) {
   if (recovered.segments.empty()) return absl::OkStatus();
   const ScannedSegment& last = recovered.segments.back();
