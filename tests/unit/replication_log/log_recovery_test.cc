@@ -141,7 +141,7 @@ TEST_F(LogRecoveryTest, BothCopiesOfTheLastTableLostIsATornTail) {
 
 TEST_F(LogRecoveryTest, AMissingSegmentIsALossAndLaterCheckpointsTellWhatWasLost) {
   WriteThreeEntries();
-  Open();  // segment 2
+  Open();  // segment 2, which holds entry 3 again
   for (Index index = 4; index <= 5; ++index) {
     Write(Append(1, {MakeEntry(1, index, std::string(5000, 'x'))}));
   }
@@ -152,7 +152,7 @@ TEST_F(LogRecoveryTest, AMissingSegmentIsALossAndLaterCheckpointsTellWhatWasLost
   EXPECT_EQ(log_->report().batches_lost, 1u);
   EXPECT_FALSE(Group(1).suspect);  // segment 3 begins with a checkpoint
   EXPECT_EQ(Group(1).promised, (LogPosition{1, 5}));
-  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{4, 4, 1, DamageKind::kCorrupt}}));
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{3, 4, 1, DamageKind::kCorrupt}}));
 }
 
 TEST_F(LogRecoveryTest, ARepairTakesThePlaceOfTheBadRecordAndTruncatesNothing) {
