@@ -75,13 +75,16 @@ class LogImplementation : public Log {
   absl::StatusOr<Batch> RecoveryBatch(const RecoveredLog& recovered,
                                       std::vector<Payload>& payloads);
   absl::Status StartAnew(const RecoveredLog& recovered);
-  absl::Status TrimPredecessor(const RecoveredLog& recovered);
+  absl::Status TrimSegments(const RecoveredLog& recovered);
 
   // Writing: by the writing thread only.
   absl::StatusOr<Active> CreateSegment(uint64_t number, uint64_t void_from, uint64_t size_bytes);
   absl::Status PrepareSegment(const Active& segment);
   absl::Status MakeRoom(uint64_t bytes, bool may_use_reserve);
+  absl::Status Grow(uint64_t bytes);
   absl::Status Roll(uint64_t bytes);
+  bool HasObsolete() const;
+  absl::Status FreeObsolete();
   bool Fits(uint64_t bytes, bool with_reserve) const;
   absl::Status Commit(const Batch& batch);
   absl::Status WriteBatch(const Batch& batch);
@@ -116,9 +119,6 @@ class LogImplementation : public Log {
   mutable LogStatistics statistics_ ABSL_GUARDED_BY(mutex_);
 };
 
-// --- Opening
-// ---------------------------------------------------------------------------------------
-
 absl::Status LogImplementation::OpenDirectory() {
   RETURN_IF_ERROR(CheckOptions(options_));
   RETURN_IF_ERROR(CreateDirectories(file_system_, directory_));
@@ -137,8 +137,8 @@ absl::Status LogImplementation::OpenDirectory() {
     }
     index_ = recovered.index;
   }
-  RETURN_IF_ERROR(StartAnew(recovered));
-  return TrimPredecessor(recovered);
+  RETURN_IF_ERROR(TrimSegments(recovered));
+  return StartAnew(recovered);
 }
 
 std::vector<LocatedEntry> LogImplementation::Unproven(const RecoveredLog& recovered) const {
@@ -208,25 +208,21 @@ absl::Status LogImplementation::StartAnew(const RecoveredLog& recovered) {
   return absl::OkStatus();
 }
 
-// Gives back what was preallocated behind the last batch that counts, and the void one.
-absl::Status LogImplementation::TrimPredecessor(const RecoveredLog& recovered) {
-  if (recovered.segments.empty()) return absl::OkStatus();
-  const ScannedSegment& last = recovered.segments.back();
-  if (!last.header.has_value() || last.batches.empty()) return absl::OkStatus();
-  const uint64_t end = last.batches.rbegin()->second.header.end_block() * kBlockBytes;
-  {
+// Gives back what was preallocated behind the last batch that shows itself (a crash may have undone
+// the same step of Roll): on a full disk that is the space for the new segment.
+absl::Status LogImplementation::TrimSegments(const RecoveredLog& recovered) {
+  for (const ScannedSegment& segment : recovered.segments) {
+    if (!segment.header.has_value() || segment.batches.empty()) continue;
+    const uint64_t end = segment.batches.rbegin()->second.header.end_block() * kBlockBytes;
+    if (segment.size_bytes <= end) continue;
+    ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
+                     file_system_.OpenForWrite(segment.path, WriteMode::kAppend));
+    RETURN_IF_ERROR(file->Truncate(end));
     MutexLock lock(mutex_);
-    const auto segment = segments_.find(last.number);
-    if (segment == segments_.end() || segment->second.size_bytes <= end) return absl::OkStatus();
-    segment->second.size_bytes = end;
+    segments_[segment.number].size_bytes = end;
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
-                   file_system_.OpenForWrite(last.path, WriteMode::kAppend));
-  return file->Truncate(end);
+  return absl::OkStatus();
 }
-
-// --- Writing
-// ---------------------------------------------------------------------------------------
 
 absl::Status LogImplementation::Fail(const absl::Status& status) {
   CHECK(!status.ok());
@@ -285,18 +281,10 @@ bool LogImplementation::Fits(uint64_t bytes, bool with_reserve) const {
 
 absl::Status LogImplementation::MakeRoom(uint64_t bytes, bool may_use_reserve) {
   if (Fits(bytes, false)) return absl::OkStatus();
-  absl::Status status;
-  if (active_.fresh) {
-    const uint64_t size_bytes = active_.end_bytes + bytes + options_.reserve_bytes;
-    if (size_bytes > kSegmentBytesLimit) {
-      return absl::InvalidArgumentError("the batch does not fit into a segment");
-    }
-    status = active_.file->Preallocate(size_bytes);
-    if (status.ok()) active_.size_bytes = size_bytes;
-    MutexLock lock(mutex_);
-    segments_[active_.header.segment].size_bytes = active_.size_bytes;
-  } else {
-    status = Roll(bytes);
+  absl::Status status = Grow(bytes);
+  if (absl::IsResourceExhausted(status) && HasObsolete()) {
+    RETURN_IF_ERROR(FreeObsolete());
+    status = Grow(bytes);
   }
   if (absl::IsResourceExhausted(status)) {
     if (may_use_reserve && Fits(bytes, true)) return absl::OkStatus();
@@ -305,6 +293,34 @@ absl::Status LogImplementation::MakeRoom(uint64_t bytes, bool may_use_reserve) {
     return status;
   }
   return status.ok() || absl::IsInvalidArgument(status) ? status : Fail(status);
+}
+
+// RESOURCE_EXHAUSTED: nothing changed.
+absl::Status LogImplementation::Grow(uint64_t bytes) {
+  if (!active_.fresh) return Roll(bytes);
+  const uint64_t size_bytes = active_.end_bytes + bytes + options_.reserve_bytes;
+  if (size_bytes > kSegmentBytesLimit) {
+    return absl::InvalidArgumentError("the batch does not fit into a segment");
+  }
+  RETURN_IF_ERROR(active_.file->Preallocate(size_bytes));
+  active_.size_bytes = size_bytes;
+  MutexLock lock(mutex_);
+  segments_[active_.header.segment].size_bytes = size_bytes;
+  return absl::OkStatus();
+}
+
+bool LogImplementation::HasObsolete() const {
+  const uint64_t oldest = OldestNeeded();
+  MutexLock lock(mutex_);
+  return segments_.begin()->first < oldest;
+}
+
+// An empty batch says durably where the log begins now, out of the reserve: the files before that
+// are the space that is missing.
+absl::Status LogImplementation::FreeObsolete() {
+  Batch empty;
+  RETURN_IF_ERROR(empty.Seal(0));
+  return Fits(2 * kBlockBytes, true) ? WriteBatch(empty) : absl::OkStatus();
 }
 
 // RESOURCE_EXHAUSTED: nothing changed.
@@ -433,9 +449,6 @@ absl::Status LogImplementation::Write(absl::Span<const GroupWrite> writes) {
   return Commit(batch);
 }
 
-// --- Copying forward
-// -------------------------------------------------------------------------------
-
 // Entries of one group in the oldest segment that has any, if that is not the active one.
 std::vector<LocatedEntry> LogImplementation::ReclaimChoice(uint64_t bytes_max) const {
   MutexLock lock(mutex_);
@@ -496,9 +509,6 @@ std::vector<LogPin> LogImplementation::Pins() const {
   });
   return pins;
 }
-
-// --- Reading
-// ---------------------------------------------------------------------------------------
 
 std::vector<GroupState> LogImplementation::Groups() const {
   MutexLock lock(mutex_);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status.h"
@@ -36,13 +37,18 @@ absl::Status CheckSizes(absl::Span<const GroupWrite> writes) {
   return absl::OkStatus();
 }
 
-// Does nothing but free space, so it may overtake what waits for space: an index that is compacted
-// is durable in the log already.
+// Does nothing but free space.
 bool OnlyCompacts(const GroupWrite& write) {
   return write.compact_to.has_value() && !write.create.has_value() &&
          !write.hard_state.has_value() && !write.snapshot.has_value() &&
          !write.truncate_after.has_value() && write.entries.empty() && write.repairs.empty() &&
          !write.destroy;
+}
+
+// Entries that wait don't conflict with compacting what is durable already; these would.
+bool ForbidsOvertaking(const GroupWrite& write) {
+  return write.create.has_value() || write.snapshot.has_value() ||
+         write.truncate_after.has_value() || write.destroy;
 }
 
 }  // namespace
@@ -131,14 +137,21 @@ std::vector<LogWriter::Submission> LogWriter::TakeBatch() {
   return batch;
 }
 
+// Of the queue, what may go first although the disk is full: compactions of entries that the log
+// holds, unless a write of that group before them changes more than its tail.
 std::vector<LogWriter::Submission> LogWriter::TakeCompactions() {
   std::vector<Submission> batch;
   std::deque<Submission> others;
+  absl::flat_hash_set<GroupId> blocked;
   MutexLock lock(mutex_);
   for (Submission& submission : queue_) {
-    bool only_compacts = !submission.writes.empty();
-    for (const GroupWrite& write : submission.writes) only_compacts &= OnlyCompacts(write);
-    if (only_compacts) {
+    bool may_overtake = !submission.writes.empty();
+    for (const GroupWrite& write : submission.writes) {
+      may_overtake &= OnlyCompacts(write) && !blocked.contains(write.group) &&
+                      log_.TermAt(write.group, *write.compact_to).ok();
+      if (ForbidsOvertaking(write)) blocked.insert(write.group);
+    }
+    if (may_overtake) {
       batch.push_back(std::move(submission));
     } else {
       others.push_back(std::move(submission));

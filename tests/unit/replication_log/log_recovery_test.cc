@@ -1,0 +1,230 @@
+// Protects the decisions of recovery one by one: which bad block is corruption, which is doubt,
+// what survives, and what opening refuses.
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "replication/log_format.h"
+#include "tests/unit/replication_log/log_fixture.h"
+
+namespace ringleader::replication {
+namespace {
+
+using Disk = SimulatedFileSystem;
+
+class LogRecoveryTest : public testing::Test {
+ protected:
+  void Open() {
+    log_.reset();
+    disk_.RestartProcess();
+    auto log = Log::Open(disk_, "log", options_);
+    ASSERT_TRUE(log.ok()) << log.status();
+    log_ = *std::move(log);
+  }
+  void Write(const GroupWrite& write) { ASSERT_TRUE(log_->Write({write}).ok()); }
+  std::string Path(uint64_t segment) { return "log/" + SegmentName(segment); }
+  GroupState Group(GroupId group) { return *log_->Group(group); }
+
+  // Segment 1: header at blocks 0 and 1, Open's two batches at 2-3 and 4-5, the creation at 6-7,
+  // and then three entries of 5000 bytes, each a batch of head, two payload blocks and tail.
+  void WriteThreeEntries() {
+    Open();
+    Write(Creation(1, 1));
+    for (Index index = 1; index <= 3; ++index) {
+      Write(Append(1, {MakeEntry(1, index, std::string(5000, static_cast<char>('a' + index)))}));
+    }
+  }
+  static constexpr uint64_t kFirstEntryBlock = 8;
+
+  Disk disk_{1};
+  LogOptions options_ = SmallOptions();
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(LogRecoveryTest, ABadEntryBeforeALaterBatchIsCorruption) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 4 + 1, Disk::BadBlock::kNoise);
+  Open();
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{2, 2, 1, DamageKind::kCorrupt}}));
+  EXPECT_EQ(Group(1).intact_last, 1u);
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+  EXPECT_TRUE(absl::IsDataLoss(log_->Read(1, 2, 3, 1 << 20).status()));
+  EXPECT_EQ(log_->Read(1, 1, 3, 1 << 20)->size(), 1u);  // cut before the damage
+  EXPECT_EQ(*log_->TermAt(1, 2), 1u);
+}
+
+TEST_F(LogRecoveryTest, ABadEntryInTheLastBatchIsInDoubtUntilTheGroupDecides) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 8 + 1, Disk::BadBlock::kUnreadable);
+  for (int life = 0; life < 3; ++life) {  // later batches don't turn doubt into corruption
+    Open();
+    EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{3, 3, 1, DamageKind::kInDoubt}}));
+    EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+  }
+  GroupWrite discard;
+  discard.group = 1;
+  discard.truncate_after = 2;
+  Write(discard);
+  Open();
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 2}));
+  EXPECT_TRUE(Group(1).damage.empty());
+}
+
+TEST_F(LogRecoveryTest, AnEmptyBatchProvesTheOneBeforeIt) {
+  WriteThreeEntries();
+  ASSERT_TRUE(log_->Write({}).ok());
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 8 + 1, Disk::BadBlock::kNoise);
+  Open();
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{3, 3, 1, DamageKind::kCorrupt}}));
+}
+
+TEST_F(LogRecoveryTest, EitherCopyOfATableIsEnough) {
+  for (const uint64_t block : {kFirstEntryBlock + 4, kFirstEntryBlock + 7,   // a proven batch
+                               kFirstEntryBlock + 8, kFirstEntryBlock + 11,  // the last batch
+                               uint64_t{0}, uint64_t{1}}) {                  // the header
+    log_.reset();
+    disk_.RestartProcess();
+    ASSERT_TRUE(RemoveRecursively(disk_, "log").ok());
+    WriteThreeEntries();
+    disk_.DamageBlock(Path(1), block, Disk::BadBlock::kZeros);
+    Open();
+    EXPECT_TRUE(Group(1).damage.empty()) << block;
+    EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+    EXPECT_EQ(log_->report().bad_blocks, 1u);
+  }
+}
+
+TEST_F(LogRecoveryTest, TermAndVoteSurviveAnyOneBadBlock) {
+  for (uint64_t block = 0; block < 12; ++block) {
+    Disk disk(block + 1);
+    {
+      auto log = Log::Open(disk, "log", options_);
+      ASSERT_TRUE((*log)->Write({Creation(1, 1)}).ok());
+      GroupWrite vote;
+      vote.group = 1;
+      vote.hard_state = HardState{7, 2};
+      ASSERT_TRUE((*log)->Write({vote}).ok());
+    }
+    disk.DamageBlock(Path(1), block, Disk::BadBlock::kNoise);
+    auto log = Log::Open(disk, "log", options_);
+    ASSERT_TRUE(log.ok());
+    EXPECT_EQ((*log)->Group(1)->hard_state, (HardState{7, 2})) << block;
+  }
+}
+
+TEST_F(LogRecoveryTest, BothCopiesOfAProvenTableLostMakeEveryGroupSuspectForGood) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 4, Disk::BadBlock::kNoise);
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 7, Disk::BadBlock::kNoise);
+  for (int life = 0; life < 3; ++life) {
+    Open();
+    EXPECT_TRUE(Group(1).suspect);
+    EXPECT_TRUE(log_->report().lost_history);
+  }
+  GroupWrite destroy;
+  destroy.group = 1;
+  destroy.destroy = true;
+  Write(destroy);
+  Write(Creation(1, 2));
+  Open();
+  EXPECT_FALSE(Group(1).suspect);
+  EXPECT_TRUE(log_->report().lost_history);  // of the node: for ever
+}
+
+TEST_F(LogRecoveryTest, BothCopiesOfTheLastTableLostIsATornTail) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 8, Disk::BadBlock::kZeros);
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 11, Disk::BadBlock::kZeros);
+  Open();
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 2}));
+  EXPECT_FALSE(Group(1).suspect);
+}
+
+TEST_F(LogRecoveryTest, AMissingSegmentIsALossAndLaterCheckpointsTellWhatWasLost) {
+  WriteThreeEntries();
+  Open();  // segment 2, which holds entry 3 again
+  for (Index index = 4; index <= 5; ++index) {
+    Write(Append(1, {MakeEntry(1, index, std::string(5000, 'x'))}));
+  }
+  Open();  // segment 3, which holds entry 5 again
+  log_.reset();
+  ASSERT_TRUE(disk_.RemoveFile(Path(2)).ok());
+  Open();
+  EXPECT_EQ(log_->report().batches_lost, 1u);
+  EXPECT_FALSE(Group(1).suspect);  // segment 3 begins with a checkpoint
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 5}));
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{3, 4, 1, DamageKind::kCorrupt}}));
+}
+
+TEST_F(LogRecoveryTest, ARepairTakesThePlaceOfTheBadRecordAndTruncatesNothing) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 1, Disk::BadBlock::kZeros);
+  Open();
+  GroupWrite repair;
+  repair.group = 1;
+  repair.repairs = {MakeEntry(1, 1, std::string(5000, 'b'))};
+  Write(repair);
+  for (int life = 0; life < 2; ++life, Open()) {
+    EXPECT_TRUE(Group(1).damage.empty());
+    EXPECT_EQ(log_->Read(1, 1, 3, 1 << 20)->size(), 3u);
+    EXPECT_EQ(Text((*log_->Read(1, 1, 1, 1))[0]), std::string(5000, 'b'));
+  }
+}
+
+TEST_F(LogRecoveryTest, WhatOnlyThePageCacheShowsIsWrittenAnewBeforeItCounts) {
+  // The last write reached the cache and not the disk; the process restarts and sees it.
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    Disk disk(seed);
+    {
+      auto log = Log::Open(disk, "log", options_);
+      ASSERT_TRUE((*log)->Write({Creation(1, 1)}).ok());
+      disk.InjectError(Disk::Operation::kSync, ".segment", 0, 1, absl::DataLossError("injected"));
+      EXPECT_TRUE(
+          absl::IsDataLoss((*log)->Write({Append(1, {MakeEntry(1, 1, std::string(9000, 'x'))})})));
+    }
+    disk.RestartProcess();
+    {
+      auto log = Log::Open(disk, "log", options_);
+      ASSERT_TRUE(log.ok());
+      EXPECT_EQ((*log)->Group(1)->intact_last, 1u);
+    }
+    disk.Restart();  // and now the power fails
+    auto log = Log::Open(disk, "log", options_);
+    ASSERT_TRUE(log.ok());
+    ASSERT_EQ((*log)->Group(1)->intact_last, 1u) << seed;
+    EXPECT_EQ(Text((*(*log)->Read(1, 1, 1, 1))[0]), std::string(9000, 'x'));
+  }
+}
+
+TEST_F(LogRecoveryTest, ALogOfAnotherClusterOrNodeIsRefused) {
+  WriteThreeEntries();
+  log_.reset();
+  LogOptions other = options_;
+  other.cluster = 78;
+  const absl::Status cluster = Log::Open(disk_, "log", other).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(cluster)) << cluster;
+  EXPECT_TRUE(absl::StrContains(cluster.message(), "cluster 77")) << cluster;
+  other = options_;
+  other.node = 6;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Log::Open(disk_, "log", other).status()));
+}
+
+TEST_F(LogRecoveryTest, ALogIsOpenOnce) {
+  Open();
+  EXPECT_TRUE(absl::IsUnavailable(Log::Open(disk_, "log", options_).status()));
+}
+
+TEST_F(LogRecoveryTest, ATombstoneStaysAndAReplicaIdIsNotUsedTwice) {
+  WriteThreeEntries();
+  GroupWrite destroy;
+  destroy.group = 1;
+  destroy.destroy = true;
+  Write(destroy);
+  Open();
+  EXPECT_TRUE(Group(1).destroyed);
+  EXPECT_EQ(Group(1).creation.replica, 1u);
+  EXPECT_TRUE(absl::IsOutOfRange(log_->Read(1, 1, 1, 1).status()));
+  EXPECT_DEATH(log_->Write({Creation(1, 1)}).IgnoreError(), "destroyed under this replica id");
+}
+
+}  // namespace
+}  // namespace ringleader::replication
