@@ -110,7 +110,11 @@ bool Core::StepTerm(const Message& message) {
   if ((vote || doubt) && !message.transfer && LeaderIsFresh()) {
     return false;
   }
-  if (!KeepsTerm(message)) BecomeFollower(message.term, 0);
+  if (KeepsTerm(message)) return true;
+  const uint32_t elapsed = election_elapsed_;
+  BecomeFollower(message.term, 0);
+  // A query must not put off the election of whoever can end the doubt.
+  if (doubt) election_elapsed_ = elapsed;
   return true;
 }
 

@@ -353,6 +353,7 @@ class Core {
   bool doubtful_ = false;
   bool asking_ = false;
   bool asking_preliminary_ = false;
+  uint32_t doubt_rest_ = 0;  // election timeouts until the next query
   std::map<ReplicaId, Message> doubt_answers_;
 
   SoftState reported_;

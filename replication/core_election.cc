@@ -14,7 +14,11 @@ void Core::TickElection() {
   leader_ = 0;
   if (Silent()) return;
   if (promise_ != LogPosition{}) {
-    AskDoubt(/*preliminary=*/true);
+    if (doubt_rest_ > 0) {
+      --doubt_rest_;
+    } else {
+      AskDoubt(/*preliminary=*/true);
+    }
     return;
   }
   StartElection(/*preliminary=*/true, /*transfer=*/false);
