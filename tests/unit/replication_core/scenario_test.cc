@@ -263,6 +263,8 @@ class Script {
       cluster_->Crash(replica, Number("keep", 0));
     } else if (command == "restart") {
       cluster_->Restart(replica);
+    } else if (command == "wipe") {
+      cluster_->Wipe(replica);
     } else if (command == "lose") {
       cluster_->LoseTail(replica, At(2), Has("doubtful"));
     } else if (command == "doubt") {
