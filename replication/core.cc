@@ -104,13 +104,19 @@ bool Core::StepTerm(const Message& message) {
   }
   const bool vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
   const bool doubt = message.kind == MessageKind::kDoubtQuery;
-  if ((vote || doubt) && Silent()) return false;
+  // An empty replica may be a voter whose disk was wiped: it knows nothing of what it promised, so
+  // it neither votes nor testifies (rule 11).
+  if ((vote || doubt) && (Silent() || Empty())) return false;
   // Stickiness: whoever hears a leader neither votes nor adopts a candidate's term (Raft section
   // 4.2.3; rule 6).
   if ((vote || doubt) && !message.transfer && LeaderIsFresh()) {
     return false;
   }
-  if (!KeepsTerm(message)) BecomeFollower(message.term, 0);
+  if (KeepsTerm(message)) return true;
+  const uint32_t elapsed = election_elapsed_;
+  BecomeFollower(message.term, 0);
+  // A query must not put off the election of whoever can end the doubt.
+  if (doubt) election_elapsed_ = elapsed;
   return true;
 }
 

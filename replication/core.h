@@ -60,7 +60,8 @@ class Core {
 
   // --- Inputs ---------------------------------------------------------------------------------
 
-  // A message from a peer. What is stale, malformed or meant for another replica is dropped.
+  // A message from a peer. What is stale, malformed or meant for another replica is dropped. If the
+  // effects after a kSnapshot do not ask to install it, its staged data is of no use.
   void Step(Message message);
 
   // One tick of the owner's clock. All timeouts are counted in ticks.
@@ -125,13 +126,14 @@ class Core {
   // are gone from the log (the peer gets a snapshot), any other error is retried later.
   void EntriesFetched(ReplicaId replica, Index first, absl::StatusOr<std::vector<Entry>> entries);
 
-  // The same as stepping a kHeartbeatAnswer, for answers that the transport put together.
+  // The same as stepping a kHeartbeatAnswer, for answers that the transport put together. Answers
+  // marked `lost` are stepped as messages.
   void HeartbeatAcknowledged(ReplicaId replica, Term term, uint64_t round);
 
   // Entries up to `index` are not needed any more and may be dropped from memory and log; the
   // followers that still need them get a snapshot. durable_applied is how far the state machine is
   // *durable* (rule 13). Returns the log's new base: the owner may truncate the log up to it and
-  // not beyond.
+  // not beyond ({0,0}, nothing, while a snapshot is on its way to the disk).
   LogPosition AdvanceCompaction(Index index, Index durable_applied);
 
   // --- Effects --------------------------------------------------------------------------------
@@ -224,6 +226,7 @@ class Core {
   void TickLeader();
   void CheckQuorum();
   bool Silent() const;
+  bool Empty() const { return configuration().voters.empty(); }
   bool LeaderIsFresh() const;
   bool Electable() const;
   bool Promotable() const;
@@ -353,6 +356,7 @@ class Core {
   bool doubtful_ = false;
   bool asking_ = false;
   bool asking_preliminary_ = false;
+  uint32_t doubt_rest_ = 0;  // election timeouts until the next query
   std::map<ReplicaId, Message> doubt_answers_;
 
   SoftState reported_;

@@ -11,6 +11,13 @@
 #include "replication/core.h"
 
 namespace ringleader::replication {
+namespace {
+
+// Election timeouts between two queries that change the term: enough for a peer that shows the
+// entries to be elected, which ends the doubt better.
+constexpr uint32_t kRestTimeouts = 3;
+
+}  // namespace
 
 // A leader, or a snapshot, brought the log to or past the promise: the order of logs by (term,
 // index) then says by itself what the promise said.
@@ -33,6 +40,7 @@ void Core::AskDoubt(bool preliminary) {
     EnterTerm(hard_state_.term + 1, 0);
     role_ = Role::kFollower;
     ResetElectionTimer();
+    doubt_rest_ = kRestTimeouts;
   }
   asking_ = true;
   asking_preliminary_ = preliminary;

@@ -169,8 +169,8 @@ void Core::Applied(Index index) {
 
 LogPosition Core::AdvanceCompaction(Index index, Index durable_applied) {
   CHECK_LE(durable_applied, applied_);
-  const Index base = std::min({index, durable_applied, log_.durable()});
-  if (!InstallPending()) log_.Compact(base);
+  if (InstallPending()) return {};  // the old log is all there is until the snapshot is durable
+  log_.Compact(std::min({index, durable_applied, log_.durable()}));
   while (configurations_.size() > 1 && configurations_[1].index <= log_.base().index) {
     configurations_.pop_front();
   }

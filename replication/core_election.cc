@@ -14,7 +14,11 @@ void Core::TickElection() {
   leader_ = 0;
   if (Silent()) return;
   if (promise_ != LogPosition{}) {
-    AskDoubt(/*preliminary=*/true);
+    if (doubt_rest_ > 0) {
+      --doubt_rest_;
+    } else {
+      AskDoubt(/*preliminary=*/true);
+    }
     return;
   }
   StartElection(/*preliminary=*/true, /*transfer=*/false);
@@ -107,7 +111,7 @@ void Core::RecordVote(ReplicaId from, bool granted) {
 }
 
 void Core::StepVote(const Message& message) {
-  if (Silent()) return;
+  if (Silent() || Empty()) return;
   const bool preliminary = message.kind == MessageKind::kPreVote;
   const bool free =
       preliminary ? message.term > hard_state_.term

@@ -86,6 +86,7 @@ void Core::StepHeartbeat(const Message& message) {
   CommitTo(std::min(message.commit, log_.last().index));
   Message answer = NewMessage(MessageKind::kHeartbeatAnswer, message.from);
   answer.round = message.round;
+  answer.lost = Empty();
   Send(std::move(answer));
   if (log_.last() < promise_) {
     // Without a new entry the leader would not notice what is missing.
@@ -104,6 +105,9 @@ void Core::StepSnapshot(Message& message) {
   if (!ValidateConfiguration(meta.configuration).ok()) return;
   HearLeader(message.from);
   if (installing_) return;
+  // A new voter was a learner first and has a log. An empty one lost its log and its votes, and
+  // never returns under this id (rule 11).
+  if (Empty() && IsVoter(meta.configuration, self_)) return;
   if (meta.last.index <= commit_ || log_.Matches(meta.last)) {
     // Nothing to gain: the log has it all.
     CommitTo(meta.last.index);

@@ -32,6 +32,8 @@ class CoreInvariants {
   // The object of this replica is made anew from its disk: what only grows within one object
   // (commit index) starts over; what is on disk (term, vote) may still not go back.
   void Restarted(ReplicaId replica);
+  // The disk of this replica was wiped.
+  void Wiped(ReplicaId replica) { seen_.erase(replica); }
 
  private:
   struct Seen {

@@ -75,7 +75,11 @@ void Core::StepHeartbeatAnswer(const Message& message) {
   if (role_ != Role::kLeader || peer == progress_.end() || message.round > round_) return;
   Progress& progress = peer->second;
   progress.active = true;
-  progress.acknowledged_round = std::max(progress.acknowledged_round, message.round);
+  // An empty peer wants a snapshot; it can't confirm anything, as it does not know whom it voted
+  // for.
+  if (!message.lost) {
+    progress.acknowledged_round = std::max(progress.acknowledged_round, message.round);
+  }
   ConfirmRounds();
   // The peer is there: an append or an answer that was lost must not stop it for ever.
   progress.probe_sent = false;

@@ -280,6 +280,13 @@ void TestCluster::Restart(ReplicaId replica) {
   Start(&nodes_.at(replica), /*restarted=*/true);
 }
 
+void TestCluster::Wipe(ReplicaId replica) {
+  TestNode& node = nodes_.at(replica);
+  invariants_.Wiped(replica);
+  node.disk = TestDisk();
+  Start(&node, /*restarted=*/false);
+}
+
 void TestCluster::LoseTail(ReplicaId replica, size_t count, bool doubtful) {
   TestDisk& disk = nodes_.at(replica).disk;
   const LogPosition last = disk.last();

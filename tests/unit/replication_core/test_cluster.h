@@ -91,6 +91,8 @@ class TestCluster {
   // keep_writes of the writes under way are on disk nevertheless.
   void Crash(ReplicaId replica, size_t keep_writes);
   void Restart(ReplicaId replica);
+  // Comes back with an empty disk (while down).
+  void Wipe(ReplicaId replica);
   // The disk can't read its newest `count` entries any more (only while down, only what is not
   // applied durably).
   void LoseTail(ReplicaId replica, size_t count, bool doubtful);
