@@ -28,6 +28,7 @@ class Loop {
     }
     void Cancel(TimerId) override {}
     bool IsCurrent() const override { return true; }
+    void Stop() override {}
 
    private:
     Loop& loop_;
