@@ -60,6 +60,26 @@ TEST_F(LogSpaceTest, CompactedSegmentsAreRemovedAndStayRemoved) {
   EXPECT_EQ(log_->Group(1)->compacted, (LogPosition{1, 60}));
 }
 
+TEST_F(LogSpaceTest, NoFileIsRemovedBeforeADurableBatchSaysSo) {
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    Disk disk(seed);
+    auto log = Log::Open(disk, "log", options_);
+    ASSERT_TRUE((*log)->Write({Creation(1, 1)}).ok());
+    for (Index index = 1; index <= 30; ++index) {
+      ASSERT_TRUE((*log)->Write({Append(1, {MakeEntry(1, index, std::string(9999, 'x'))})}).ok());
+    }
+    ASSERT_TRUE((*log)->Write({Compaction(1, 30)}).ok());
+    disk.CrashAfter(seed % 4);  // in the batch that would say so
+    (*log)->Write({}).IgnoreError();
+    log->reset();
+    disk.Restart();
+    log = Log::Open(disk, "log", options_);
+    ASSERT_TRUE(log.ok()) << log.status();
+    EXPECT_FALSE((*log)->report().lost_history);
+    EXPECT_EQ((*log)->report().batches_lost, 0u);
+  }
+}
+
 TEST_F(LogSpaceTest, AGroupThatPinsTheOldestSegmentIsCopiedForward) {
   Open();
   ASSERT_TRUE(log_->Write({Creation(1, 1), Creation(2, 2)}).ok());
