@@ -104,9 +104,8 @@ bool Core::StepTerm(const Message& message) {
   }
   const bool vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
   const bool doubt = message.kind == MessageKind::kDoubtQuery;
-  // An empty replica may be a voter whose disk was wiped: it knows nothing of what it promised, so
-  // it neither votes nor testifies (rule 11).
-  if ((vote || doubt) && (Silent() || Empty())) return false;
+  // A forgetful replica neither votes nor testifies (rule 11).
+  if ((vote || doubt) && (Silent() || Forgetful())) return false;
   // Stickiness: whoever hears a leader neither votes nor adopts a candidate's term (Raft section
   // 4.2.3; rule 6).
   if ((vote || doubt) && !message.transfer && LeaderIsFresh()) {

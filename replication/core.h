@@ -227,6 +227,9 @@ class Core {
   void CheckQuorum();
   bool Silent() const;
   bool Empty() const { return configuration().voters.empty(); }
+  // Empty, and nothing is known of what it may have promised: perhaps a voter whose disk was wiped.
+  // An empty replica that knows its promise has lost its state only: log, term and vote are intact.
+  bool Forgetful() const { return Empty() && promise_ == LogPosition{}; }
   bool LeaderIsFresh() const;
   bool Electable() const;
   bool Promotable() const;

@@ -111,7 +111,7 @@ void Core::RecordVote(ReplicaId from, bool granted) {
 }
 
 void Core::StepVote(const Message& message) {
-  if (Silent() || Empty()) return;
+  if (Silent() || Forgetful()) return;
   const bool preliminary = message.kind == MessageKind::kPreVote;
   const bool free =
       preliminary ? message.term > hard_state_.term

@@ -133,7 +133,8 @@ void Replica::CampaignIfAlone() {
 }
 
 void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(bool)> installed) {
-  if (closed_ || snapshot_installed_ != nullptr) return installed(false);
+  const bool too_old = message.snapshot.last.index < snapshot_floor_;
+  if (closed_ || too_old || snapshot_installed_ != nullptr) return installed(false);
   const uint64_t generation = message.snapshot.generation;
   snapshot_installed_ = std::move(installed);
   core_.Step(std::move(message));

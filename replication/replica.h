@@ -226,6 +226,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::map<uint64_t, SnapshotMeta> installing_;              // by persist batch
   std::map<uint64_t, ReadReady> reads_;                      // by the core's number
   absl::AnyInvocable<void(bool)> snapshot_installed_;
+  // A replica without state takes no snapshot from before what its log has compacted: that much was
+  // applied here once, so the leader is about to have it, and the log never goes back.
+  Index snapshot_floor_ = 0;
   std::deque<RetentionMark> retention_;
   uint64_t applied_bytes_total_ = 0;
   Index compact_wanted_ = 0;

@@ -170,6 +170,7 @@ Replica::Replica(const ReplicaPlace& place, const GroupState& state, const std::
       directory_(directory),
       core_(place.options.core, std::move(opened.recovered), std::move(random)),
       repairs_(opened.rebuilding ? GroupState{} : state),
+      snapshot_floor_(opened.rebuilding ? state.compacted.index : 0),
       machine_(std::move(opened.machine)) {
   if (machine_ != nullptr) applied_ = machine_->applied().last.index;
   MutexLock lock(view_mutex_);

@@ -93,15 +93,7 @@ void Faults::Inject() {
 void Faults::Down(NodeId node, bool power) {
   Count(power ? "power cut" : "kill");
   power ? world_.CutPower(node) : world_.Kill(node);
-  Restart(node, Some(options_.lasts_max));
-}
-
-void Faults::Restart(NodeId node, Duration after) {
-  world_.simulation().At(after, [this, node] {
-    if (!world_.machine(node).up()) world_.Start(node);
-    // A start may fail while the disk does; it is tried again until it works.
-    if (!world_.machine(node).up()) Restart(node, std::chrono::milliseconds(500));
-  });
+  world_.StartLater(node, Some(options_.lasts_max));
 }
 
 void Faults::PauseFor(NodeId node) {
@@ -154,18 +146,17 @@ void Faults::InjectDisk(NodeId node) {
   switch (random_.Below(4)) {
     case 0:
       Count("power cut in a disk operation");
-      disk.CrashAfter(random_.Below(200));
-      return Restart(node, options_.lasts_max + Some(options_.lasts_max));
+      return disk.CrashAfter(random_.Below(200));
     case 1:
       Count("failed sync");
       disk.InjectError(Operation::kSync, "", random_.Below(20), 1,
                        absl::DataLossError("injected: the sync failed"));
-      return Restart(node, Some(options_.lasts_max) + std::chrono::seconds(1));
+      return;
     case 2:
       Count("failed write");
       disk.InjectError(Operation::kWrite, "", random_.Below(20), 1,
                        absl::DataLossError("injected: the write failed"));
-      return Restart(node, Some(options_.lasts_max) + std::chrono::seconds(1));
+      return;
     default:
       Count("full disk");
       disk.SetCapacity(disk.UsedBytes() + random_.Below(100'000));
@@ -193,7 +184,7 @@ void Faults::BadBlock(NodeId node) {
                                            : SimulatedFileSystem::BadBlock::kZeros);
     }
   }
-  Restart(node, Some(options_.lasts_max));
+  world_.StartLater(node, Some(options_.lasts_max));
 }
 
 void Faults::Transfer() {
@@ -268,7 +259,7 @@ void Faults::Heal() {
     machine.disk->SetCapacity(UINT64_MAX);
     machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
                               absl::InternalError("none any more"));
-    if (!machine.up()) world_.Start(node);
+    if (!machine.up()) world_.StartLater(node, Duration(1));
     world_.Resume(node);
   }
 }

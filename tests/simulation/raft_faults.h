@@ -38,7 +38,6 @@ class Faults {
   NodeId RandomNode();
   NodeId RandomUp();
   void Down(NodeId node, bool power);
-  void Restart(NodeId node, Duration after);
   void Partition();
   void PauseFor(NodeId node);
   void NetworkWeather();

@@ -69,9 +69,8 @@ void AwaitService(World& world, const Workload& workload) {
   for (; waited < kServeWithin; waited += kConvergeStep) {
     world.simulation().RunFor(kConvergeStep);
     const auto groups = world.groups();
-    const bool all_lead = std::all_of(groups.begin(), groups.end(), [&](GroupId group) {
-      return world.LeaderOf(group) != 0;
-    });
+    const bool all_lead = std::all_of(groups.begin(), groups.end(),
+                                      [&](GroupId group) { return world.LeaderOf(group) != 0; });
     if (all_lead && workload.succeeded() > before) return;
   }
   world.Violation("not serving after healing");

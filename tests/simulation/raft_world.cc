@@ -17,6 +17,7 @@ using replication::Term;
 constexpr uint64_t kCluster = 77;
 constexpr absl::string_view kDataDirectory = "/data";
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 
 class RegisterFactory : public replication::StateMachineFactory {
  public:
@@ -148,17 +149,24 @@ void World::Resume(NodeId node) {
   if (machines_.at(node).up()) machines_.at(node).threads->Resume();
 }
 
-// A machine whose disk stopped in the middle of something, or whose log failed, goes down.
+// A machine whose disk stopped in the middle of something, or whose log failed, goes down; its
+// supervisor starts it again.
 void World::WatchMachines() {
   for (auto& [node, machine] : machines_) {
     if (!machine.up()) continue;
-    if (machine.disk->crashed()) {
-      CutPower(node);
-    } else if (machine.failed) {
-      Kill(node);
-    }
+    if (!machine.disk->crashed() && !machine.failed) continue;
+    machine.disk->crashed() ? CutPower(node) : Kill(node);
+    StartLater(node, Duration(random_.Between(1, kSupervisorDelayMax.count())));
   }
   simulation_.At(kWatchPeriod, [this] { WatchMachines(); });
+}
+
+void World::StartLater(NodeId node, Duration delay) {
+  simulation_.At(delay, [this, node] {
+    if (!machines_.at(node).up()) Start(node);
+    // A start may fail while the disk does; it is tried again until it works.
+    if (!machines_.at(node).up()) StartLater(node, std::chrono::milliseconds(500));
+  });
 }
 
 std::vector<GroupId> World::groups() const {

@@ -64,9 +64,10 @@ class World {
   void Create();
 
   // Process and machine.
-  void Start(NodeId node);     // a start that fails (a broken disk) leaves it down
-  void Kill(NodeId node);      // the process only: what was written stays
-  void CutPower(NodeId node);  // what was not synced may be gone
+  void Start(NodeId node);  // a start that fails (a broken disk) leaves it down
+  void StartLater(NodeId node, Duration delay);  // until it works
+  void Kill(NodeId node);                        // the process only: what was written stays
+  void CutPower(NodeId node);                    // what was not synced may be gone
   void Pause(NodeId node);
   void Resume(NodeId node);
   Machine& machine(NodeId node) { return machines_.at(node); }

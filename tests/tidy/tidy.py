@@ -32,7 +32,7 @@ BANNED = [
     (r"#include <leveldb/|#include \"leveldb/", ("node/", "tests/"), "only node/ knows LevelDB"),
     (r"\bstd::unordered_(map|set)\b", ("tests/",), "iteration order must not reach a message, the log or a hash"),
 ]
-UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bfor now\b", re.I)
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\b[Ff]or now\b")
 LINE_LENGTH_MAX = 100
 FUNCTION_LENGTH_MAX = 70
 FILE_LENGTH_MAX = 600
@@ -63,7 +63,9 @@ def check_layering(path, lines):
 def check_lengths(path, lines):
     """Lines, functions and files stay readable."""
     for number, line in enumerate(lines, 1):
-        if len(line) > LINE_LENGTH_MAX and "://" not in line:
+        # A test's expected text stays in one piece: clang-format leaves literals alone.
+        whole_text = path.startswith("tests/") and '"' in line
+        if len(line) > LINE_LENGTH_MAX and "://" not in line and not whole_text:
             yield number, f"{len(line)} columns; at most {LINE_LENGTH_MAX}"
     if len(lines) > FILE_LENGTH_MAX:
         yield FILE_LENGTH_MAX, f"{len(lines)} lines; is there a second idea in it that wants a file of its own?"

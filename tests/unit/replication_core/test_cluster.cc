@@ -72,7 +72,7 @@ void TestCluster::Start(TestNode* node, bool restarted) {
   uint64_t bytes = 0;
   for (const Entry& entry : disk.entries) {
     if (state.term_runs.empty() || state.term_runs.back().term != entry.term) {
-      state.term_runs.push_back({entry.term, entry.index});
+      state.term_runs.push_back({entry.index, entry.term});
     }
     if (entry.kind == EntryKind::kConfiguration && entry.index > disk.applied) {
       state.later_configurations.push_back({entry.index, *DecodeConfiguration(*entry.payload)});
