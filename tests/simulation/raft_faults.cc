@@ -26,6 +26,12 @@ bool Names(const Configuration& configuration, NodeId node) {
   return false;
 }
 
+// The replica of a group that a machine's log holds, open or not; 0: none.
+ReplicaId ReplicaOn(const Machine& machine, GroupId group) {
+  const auto state = machine.runtime->log().Group(group);
+  return state.has_value() && !state->destroyed ? state->creation.replica : 0;
+}
+
 }  // namespace
 
 Faults::Faults(World& world, const FaultOptions& options)
@@ -215,8 +221,8 @@ void Faults::ChangeMembers() {
   if (learners.empty()) {
     NodeId free = 0;
     for (const auto& [node, machine] : world_.machines()) {
-      const bool here = machine.up() && machine.runtime->Find(group) != nullptr;
-      if (!here && !Names(view.configuration, node) && machine.up()) free = node;
+      if (!machine.up() || Names(view.configuration, node)) continue;
+      if (ReplicaOn(machine, group) == 0) free = node;
     }
     RemoveStrays(group);
     if (free == 0) return;
@@ -244,10 +250,10 @@ void Faults::RemoveStrays(GroupId group) {
   const ReplicaView view = world_.machine(leader).runtime->Find(group)->view();
   for (auto& [node, machine] : world_.machines()) {
     if (!machine.up() || Names(view.configuration, node)) continue;
-    const auto stray = machine.runtime->Find(group);
-    if (stray == nullptr) continue;
+    const ReplicaId stray = ReplicaOn(machine, group);
+    if (stray == 0) continue;
     Count("replica destroyed");
-    machine.runtime->DestroyReplica(group, stray->id(), [](const absl::Status&) {});
+    machine.runtime->DestroyReplica(group, stray, [](const absl::Status&) {});
   }
 }
 
