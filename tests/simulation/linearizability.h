@@ -25,9 +25,10 @@ struct RegisterEvent {
   int64_t input = 0;
   int64_t expected = 0;
   int64_t output = 0;
-  int64_t call = 0;      // any clock shared by all clients
-  int64_t returned = 0;  // meaningful if known
-  bool known = true;     // false: the outcome is open to the end, and output means nothing
+  int64_t call = 0;           // any clock shared by all clients
+  int64_t returned = 0;       // meaningful if known
+  bool known = true;          // false: the outcome is open to the end, and output means nothing
+  bool output_known = false;  // with known == false: if it happened, then with this output
 };
 
 struct LinearizabilityResult {

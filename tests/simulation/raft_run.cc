@@ -84,8 +84,8 @@ RunResult RunSeed(uint64_t seed) {
   const WorldOptions options = DrawWorld(random);
   World world(simulation, options);
   WorkloadOptions load;
-  load.clients = static_cast<int>(random.Between(2, 6));
-  load.keys = static_cast<int>(random.Between(1, 4));
+  load.clients = static_cast<int>(random.Between(3, 10));
+  load.keys = static_cast<int>(random.Between(2, 5));
   load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
   Workload workload(world, load);
   Faults faults(world, {});

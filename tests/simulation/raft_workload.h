@@ -18,7 +18,8 @@ struct WorkloadOptions {
   int clients = 4;
   int keys = 3;  // of each group
   Duration think_max = std::chrono::milliseconds(50);
-  Duration timeout = std::chrono::seconds(3);
+  double wander = 0.3;  // chance that an operation starts at a random node
+  Duration timeout = std::chrono::seconds(1);
   uint64_t padding_bytes_max = 2000;
 };
 
@@ -61,6 +62,7 @@ class Workload {
   void Succeeded(size_t client, uint64_t attempt, int64_t output);
   void TimedOut(size_t client, uint64_t attempt);
   void Record(Client& client);
+  bool Resolve(uint64_t id, RegisterEvent& event) const;
   int64_t Now() const { return world_.simulation().now().count(); }
 
   World& world_;
@@ -70,7 +72,9 @@ class Workload {
   uint64_t last_attempt_ = 0;
   int64_t last_value_ = 0;
   std::map<uint64_t, std::pair<size_t, ReplicaId>> commands_;  // by id: whose, and sent to
-  std::map<Key, std::vector<RegisterEvent>> histories_;
+  std::map<uint64_t, int64_t> outcomes_;  // by id: of every command that some replica has applied
+  std::map<Key, std::vector<std::pair<RegisterEvent, uint64_t>>>
+      histories_;  // with the command's id
   uint64_t succeeded_ = 0;
   uint64_t unknown_ = 0;
   uint64_t lease_reads_ = 0;

@@ -65,6 +65,12 @@ TEST(LinearizabilityTest, AnAddThatHappenedTwiceIsAViolation) {
   EXPECT_EQ(Check({add, Read(2, 2, 3)}), Result::kViolation);
 }
 
+TEST(LinearizabilityTest, SeveralUnknownAddsMayAllHaveHappened) {
+  const RegisterEvent add = {.operation = Op::kAdd, .input = 1, .call = 0, .known = false};
+  EXPECT_EQ(Check({add, add, add, Read(3, 5, 6)}), Result::kLinearizable);
+  EXPECT_EQ(Check({add, add, add, Read(4, 5, 6)}), Result::kViolation);
+}
+
 TEST(LinearizabilityTest, AFailedCompareAndSetIsARead) {
   RegisterEvent failed = {.operation = Op::kCompareAndSet,
                           .input = 5,
