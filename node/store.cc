@@ -79,7 +79,11 @@ absl::Status Store::ReadState(const StoreState& initial) {
       return absl::DataLossError(absl::StrCat(directory_, " holds data and no state record"));
     }
     state_ = initial;
-    return absl::OkStatus();
+    // The log's record of the replica's creation brings this back after a crash.
+    opened_at_ = initial.applied.last.index;
+    if (opened_at_ == 0) return absl::OkStatus();
+    leveldb::WriteBatch batch;
+    return Apply(batch, initial);
   }
   RETURN_IF_ERROR(bytes.status());
   ASSIGN_OR_RETURN(state_, DecodeState(*bytes));
@@ -94,6 +98,10 @@ absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doin
   // whatever the reason was.
   failure_ = FromLevelDb(status, absl::StrCat(doing, " ", directory_));
   return failure_;
+}
+
+void Store::MarkDamaged(const absl::Status& why) {
+  if (failure_.ok()) failure_ = Annotate(why, directory_);
 }
 
 absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {

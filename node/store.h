@@ -72,6 +72,8 @@ class Store {
   // files are shared by links.
   absl::Status Capture(absl::string_view directory);
 
+  // What was read can't be what was written.
+  void MarkDamaged(const absl::Status& why);
   // Not OK: it can't be used any more.
   const absl::Status& failure() const { return failure_; }
 
