@@ -153,10 +153,10 @@ class DataService::ExchangeHandler : public CallHandler {
         stream_->Send(std::move(full), 0);
         continue;
       }
-      requests.push_back({std::move(request), now,
-                          [stream = stream_, bytes](data::v1::Response response) {
-                            stream->Send(std::move(response), bytes);
-                          }});
+      requests.push_back(
+          {std::move(request), now, [stream = stream_, bytes](data::v1::Response response) {
+             stream->Send(std::move(response), bytes);
+           }});
     }
     service_.Dispatch(std::move(requests));
   }

@@ -7,8 +7,8 @@
 // number of unanswered requests and bytes; what exceeds that is refused with RESOURCE_EXHAUSTED,
 // and a peer that does not read its answers loses the stream.
 //
-// Thread-safe. Destroyed after the Listener that serves it and after the runtime, whose appliers run
-// its tasks; the registry and the clock outlive it.
+// Thread-safe. Destroyed after the Listener that serves it and after the runtime, whose appliers
+// run its tasks; the registry and the clock outlive it.
 #ifndef RINGLEADER_NODE_DATA_SERVICE_H_
 #define RINGLEADER_NODE_DATA_SERVICE_H_
 

@@ -41,7 +41,8 @@ absl::StatusOr<Evaluation> EvaluateWrite(const data::v1::Request& request, const
                                          const model::TokenRange& range,
                                          const ReadCurrent& current);
 
-// --- Shared with reads ----------------------------------------------------------------------------
+// --- Shared with reads
+// ----------------------------------------------------------------------------
 
 // Fills an answer with an error. InvalidArgument becomes ERROR_VALIDATION, OUT_OF_RANGE (see
 // CheckToken) ERROR_WRONG_ROUTE, UNAVAILABLE ERROR_UNAVAILABLE, the rest ERROR_INTERNAL.

@@ -25,13 +25,13 @@ leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data
 bool LogNumber(absl::string_view path, uint64_t* number) {
   const size_t slash = path.rfind('/');
   absl::string_view name = slash == absl::string_view::npos ? path : path.substr(slash + 1);
-  return absl::EndsWith(name, ".log") &&
-         absl::SimpleAtoi(name.substr(0, name.size() - 4), number);
+  return absl::EndsWith(name, ".log") && absl::SimpleAtoi(name.substr(0, name.size() - 4), number);
 }
 
 class EnvSequentialFile : public leveldb::SequentialFile {
  public:
-  explicit EnvSequentialFile(std::unique_ptr<ringleader::RandomAccessFile> file) : file_(std::move(file)) {}
+  explicit EnvSequentialFile(std::unique_ptr<ringleader::RandomAccessFile> file)
+      : file_(std::move(file)) {}
 
   leveldb::Status Read(size_t size, leveldb::Slice* result, char* scratch) override {
     const auto read = file_->Read(offset_, absl::MakeSpan(scratch, size));
@@ -52,7 +52,8 @@ class EnvSequentialFile : public leveldb::SequentialFile {
 
 class EnvRandomAccessFile : public leveldb::RandomAccessFile {
  public:
-  explicit EnvRandomAccessFile(std::unique_ptr<ringleader::RandomAccessFile> file) : file_(std::move(file)) {}
+  explicit EnvRandomAccessFile(std::unique_ptr<ringleader::RandomAccessFile> file)
+      : file_(std::move(file)) {}
 
   leveldb::Status Read(uint64_t offset, size_t size, leveldb::Slice* result,
                        char* scratch) const override {

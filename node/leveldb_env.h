@@ -3,9 +3,9 @@
 //
 // The write-ahead file is discarded. Everything since the last flushed memtable is in the Raft log,
 // so LevelDB's own log would only write every byte twice; and being written without sync, a crash
-// could leave it torn in the middle, which paranoid opening takes for corruption. Here `*.log` files
-// are created, stay empty, and are removed: after a crash the database is what its newest synced
-// MANIFEST says, a prefix of the applied entries.
+// could leave it torn in the middle, which paranoid opening takes for corruption. Here `*.log`
+// files are created, stay empty, and are removed: after a crash the database is what its newest
+// synced MANIFEST says, a prefix of the applied entries.
 //
 // How far that prefix reaches is seen here (DESIGN section 7). LevelDB switches to a new log file
 // when it freezes a memtable, inside a write, and removes a log file only after the MANIFEST that

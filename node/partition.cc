@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Open(
   ASSIGN_OR_RETURN(partition->store_, Store::Open(place.store, directory, first));
   RETURN_IF_ERROR(partition->Load());
   place.registry.Opened(group, partition.get(), partition->state().range);
-  for (const auto& [id, table] : partition->tables_) place.registry.TableApplied(table);
+  for (const auto& [id, table] : partition->tables_) place.registry.TableApplied(group, table);
   return partition;
 }
 
@@ -132,7 +132,7 @@ data::v1::Response Partition::WrongRoute(const ReplicaPointer& replica) const {
   hint->set_epoch(view.configuration.version);
   hint->set_leader_node(view.leader.node);
   hint->set_leader_address(place_.registry.Address(view.leader.node));
-  hint->set_leader_term(view.term);
+  hint->set_term(view.term);
   return response;
 }
 
@@ -148,20 +148,18 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
       if (live && candidate->schema.name == request.table_name()) table = candidate;
     }
   }
-  const bool usable =
-      table != nullptr && table->record.phase == TablePhase::kLive &&
-      (leadership_ == nullptr ||
-       !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
+  const bool usable = table != nullptr && table->record.phase == TablePhase::kLive &&
+                      (leadership_ == nullptr ||
+                       !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
   if (!usable) {
     *error = ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
     return nullptr;
   }
-  if (request.schema_version() != 0 &&
-      request.schema_version() != table->record.schema_version) {
-    *error = ErrorResponse(data::v1::ERROR_WRONG_SCHEMA,
-                           absl::StrCat("the table's schema version is ",
-                                        table->record.schema_version, ", the request's is ",
-                                        request.schema_version()));
+  if (request.schema_version() != 0 && request.schema_version() != table->record.schema_version) {
+    *error =
+        ErrorResponse(data::v1::ERROR_WRONG_SCHEMA,
+                      absl::StrCat("the table's schema version is ", table->record.schema_version,
+                                   ", the request's is ", request.schema_version()));
     return nullptr;
   }
   return table;

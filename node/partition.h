@@ -222,8 +222,8 @@ class Partition : public replication::StateMachine {
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;
-  std::map<uint64_t, Batch> proposing_;               // by number; at most one of a term
-  std::map<replication::Index, Batch> orphans_;       // of ended terms
+  std::map<uint64_t, Batch> proposing_;                   // by number; at most one of a term
+  std::map<replication::Index, Batch> orphans_;           // of ended terms
   std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;

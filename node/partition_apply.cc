@@ -57,8 +57,8 @@ absl::Status Partition::AddEntry(const Entry& entry, StoreState& next, leveldb::
                      replication::DecodeConfiguration(PayloadOf(entry)));
     next.applied.configuration_index = entry.index;
   } else if (entry.kind == EntryKind::kCommand) {
-    RETURN_IF_ERROR(Annotate(AddEffects(entry, next, batch, sessions),
-                             absl::StrCat("entry ", entry.index)));
+    RETURN_IF_ERROR(
+        Annotate(AddEffects(entry, next, batch, sessions), absl::StrCat("entry ", entry.index)));
   }
   next.applied.last = {entry.term, entry.index};
   return absl::OkStatus();
@@ -110,7 +110,7 @@ absl::Status Partition::AddTable(const TableRecord& table, leveldb::WriteBatch& 
   if (table.phase == TablePhase::kRetired) to_purge_.insert(table.id);
   auto shared = std::make_shared<const TableInfo>(std::move(info));
   tables_[table.id] = shared;
-  place_.registry.TableApplied(std::move(shared));
+  place_.registry.TableApplied(group_, std::move(shared));
   return absl::OkStatus();
 }
 

@@ -44,28 +44,28 @@ void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingR
     return;
   }
   // If the partition is closed meanwhile, its requests stay with the callback, which then answers.
-  replica->QuorumRead([self = self_, &admission = place_.admission, replica,
-                       reads = std::move(linearizable)](
-                          absl::StatusOr<replication::Index> confirmed) mutable {
-    for (WaitingRead& read : reads) {
-      if (*self != nullptr) break;
-      admission.Leave(read.bytes);
-      data::v1::Response gone =
-          ErrorResponse(data::v1::ERROR_UNAVAILABLE, "the replica was closed");
-      gone.set_id(read.pending.request.id());
-      read.pending.respond(std::move(gone));
-    }
-    if (*self == nullptr) return;
-    Partition& partition = **self;
-    if (confirmed.ok()) return partition.WaitForApplied(*confirmed, std::move(reads));
-    for (WaitingRead& read : reads) {
-      Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
-      partition.Answer(waiter, absl::IsFailedPrecondition(confirmed.status())
-                                   ? partition.WrongRoute(replica)
-                                   : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
-                                                   confirmed.status().message()));
-    }
-  });
+  replica->QuorumRead(
+      [self = self_, &admission = place_.admission, replica,
+       reads = std::move(linearizable)](absl::StatusOr<replication::Index> confirmed) mutable {
+        for (WaitingRead& read : reads) {
+          if (*self != nullptr) break;
+          admission.Leave(read.bytes);
+          data::v1::Response gone =
+              ErrorResponse(data::v1::ERROR_UNAVAILABLE, "the replica was closed");
+          gone.set_id(read.pending.request.id());
+          read.pending.respond(std::move(gone));
+        }
+        if (*self == nullptr) return;
+        Partition& partition = **self;
+        if (confirmed.ok()) return partition.WaitForApplied(*confirmed, std::move(reads));
+        for (WaitingRead& read : reads) {
+          Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+          partition.Answer(waiter, absl::IsFailedPrecondition(confirmed.status())
+                                       ? partition.WrongRoute(replica)
+                                       : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                                       confirmed.status().message()));
+        }
+      });
 }
 
 void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRead> reads) {

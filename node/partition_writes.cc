@@ -29,7 +29,8 @@ WriteResult ResultOf(const data::v1::Response& response) {
 
 }  // namespace
 
-// --- Evaluation -----------------------------------------------------------------------------------
+// --- Evaluation
+// -----------------------------------------------------------------------------------
 
 void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
   if (AnswerKnown(pending, bytes)) return;
@@ -47,8 +48,8 @@ void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
                     [&](const std::string& key) { return CurrentItem(key, &seen_batch); });
   if (!evaluation.ok()) {
     store_->MarkDamaged(evaluation.status());
-    return AnswerAll(outcome, ErrorResponse(data::v1::ERROR_UNAVAILABLE,
-                                            "this replica's storage is damaged"));
+    return AnswerAll(
+        outcome, ErrorResponse(data::v1::ERROR_UNAVAILABLE, "this replica's storage is damaged"));
   }
   switch (evaluation->kind) {
     case Evaluation::Kind::kRefused:
@@ -131,7 +132,8 @@ absl::StatusOr<std::optional<std::string>> Partition::CurrentItem(const std::str
   return std::optional<std::string>(stored->item);
 }
 
-// --- Batches --------------------------------------------------------------------------------------
+// --- Batches
+// --------------------------------------------------------------------------------------
 
 Partition::Batch& Partition::Building() {
   Batch& building = leadership_->building;
@@ -177,8 +179,7 @@ void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   if (leadership_ == nullptr || leadership_->proposing || leadership_->building.number == 0) return;
   Leadership& leadership = *leadership_;
   Batch batch = std::exchange(leadership.building, Batch());
-  leadership.last_time_us =
-      std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
+  leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
   const Duration led = WaiterElapsed(leadership.began, place_.store.clock.Now());
   const int64_t elapsed_us =
       leadership.elapsed_base_us + std::max<int64_t>(0, led / std::chrono::microseconds(1));
@@ -213,9 +214,9 @@ void Partition::Proposed(uint64_t number, replication::Term term, const ReplicaP
     return;
   }
   const bool full = absl::IsResourceExhausted(position.status());
-  data::v1::Response refused = ErrorResponse(
-      full ? data::v1::ERROR_RESOURCE_EXHAUSTED : data::v1::ERROR_UNAVAILABLE,
-      full ? "the log takes no more at the moment" : position.status().message());
+  data::v1::Response refused =
+      ErrorResponse(full ? data::v1::ERROR_RESOURCE_EXHAUSTED : data::v1::ERROR_UNAVAILABLE,
+                    full ? "the log takes no more at the moment" : position.status().message());
   if (full) refused.set_retry_after_ms(place_.admission.options().retry_after_ms);
   FinishBatch(batch, &refused);
   if (!current) return;
@@ -241,7 +242,8 @@ void Partition::FinishBatch(Batch& batch, const data::v1::Response* failure) {
   for (const auto& table : batch.tables) leadership_->tables_proposed.erase(table);
 }
 
-// --- Answers that change nothing: invariant 4 -------------------------------------------------------
+// --- Answers that change nothing: invariant 4
+// -------------------------------------------------------
 
 void Partition::AddAnswer(Outcome outcome, data::v1::Response response, uint64_t seen_batch) {
   outcome.response = std::move(response);
@@ -324,7 +326,8 @@ void Partition::ForgetAnswered(uint64_t session, uint64_t lowest) {
   settled.erase(settled.lower_bound({session, 0}), settled.lower_bound({session, lowest}));
 }
 
-// --- Terms ----------------------------------------------------------------------------------------
+// --- Terms
+// ----------------------------------------------------------------------------------------
 
 void Partition::DropUnproposed(const data::v1::Response& why) {
   FinishBatch(leadership_->building, &why);

@@ -207,11 +207,11 @@ bool SegmentTokens(const model::TokenRange& range, uint32_t segment, uint32_t se
   using Wide = unsigned __int128;
   const Wide ring = static_cast<Wide>(1) << 64;
   // The first token of a piece; `segments` gives the ring's end.
-  const auto begin = [&](uint32_t piece) { return ring * piece / segments; };
+  const auto begin = [&](uint32_t piece) { return (ring * piece + segments - 1) / segments; };
   const Wide first = std::max<Wide>(range.first, begin(segment));
-  const Wide last = std::min<Wide>(range.last, begin(segment + 1) - 1);
-  if (first > last) return false;
-  *tokens = {static_cast<uint64_t>(first), static_cast<uint64_t>(last)};
+  const Wide limit = std::min<Wide>(static_cast<Wide>(range.last) + 1, begin(segment + 1));
+  if (first >= limit) return false;
+  *tokens = {static_cast<uint64_t>(first), static_cast<uint64_t>(limit - 1)};
   return true;
 }
 

@@ -72,8 +72,8 @@ inline constexpr size_t kSessionResultsMax = 1024;
 
 struct SessionRecord {
   uint64_t session = 0;
-  uint64_t lowest = 1;     // every sequence below it was answered and is forgotten
-  int64_t elapsed_us = 0;  // of its newest write, by the partition's own count
+  uint64_t lowest = 1;                      // every sequence below it was answered and is forgotten
+  int64_t elapsed_us = 0;                   // of its newest write, by the partition's own count
   std::map<uint64_t, WriteResult> results;  // by sequence
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };

@@ -7,7 +7,7 @@ namespace ringleader {
 void Registry::Opened(replication::GroupId group, Partition* partition,
                       const std::optional<model::TokenRange>& range) {
   MutexLock lock(mutex_);
-  open_[group] = {partition, range};
+  open_[group] = {partition, range, {}};
 }
 
 void Registry::Closed(replication::GroupId group, const Partition* partition) {
@@ -30,8 +30,14 @@ replication::GroupId Registry::FindByToken(model::Token token) const {
   return 0;
 }
 
-void Registry::TableApplied(std::shared_ptr<const TableInfo> table) {
+void Registry::TableApplied(replication::GroupId group, std::shared_ptr<const TableInfo> table) {
   MutexLock lock(mutex_);
+  const bool retired = table->record.phase == TablePhase::kRetired;
+  if (const auto found = open_.find(group); found != open_.end()) {
+    AppliedTables& tables = found->second.tables;
+    (retired ? tables.retired : tables.live).insert(table->record.id);
+    if (retired) tables.live.erase(table->record.id);
+  }
   std::shared_ptr<const TableInfo>& known = tables_[table->record.id];
   if (known != nullptr) {
     if (known->record.phase == TablePhase::kRetired) return;
@@ -41,6 +47,12 @@ void Registry::TableApplied(std::shared_ptr<const TableInfo> table) {
     }
   }
   known = std::move(table);
+}
+
+Registry::AppliedTables Registry::TablesOf(replication::GroupId group) const {
+  MutexLock lock(mutex_);
+  const auto found = open_.find(group);
+  return found == open_.end() ? AppliedTables() : found->second.tables;
 }
 
 std::shared_ptr<const TableInfo> Registry::FindTable(uint64_t id) const {

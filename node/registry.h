@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -34,8 +35,14 @@ class Registry {
   // The partition here that has this token; 0: none.
   replication::GroupId FindByToken(model::Token token) const;
 
-  // A table as some partition here has it; an older version than the known one changes nothing.
-  void TableApplied(std::shared_ptr<const TableInfo> table);
+  // A table as a partition here has it.
+  void TableApplied(replication::GroupId group, std::shared_ptr<const TableInfo> table);
+  // Tables by what a partition has applied of them.
+  struct AppliedTables {
+    std::set<uint64_t> live;
+    std::set<uint64_t> retired;
+  };
+  AppliedTables TablesOf(replication::GroupId group) const;
   // The live table, or null.
   std::shared_ptr<const TableInfo> FindTable(uint64_t id) const;
   std::shared_ptr<const TableInfo> FindTable(absl::string_view name) const;
@@ -48,10 +55,12 @@ class Registry {
   struct OpenPartition {
     Partition* partition = nullptr;
     std::optional<model::TokenRange> range;
+    AppliedTables tables;
   };
 
   mutable Mutex mutex_;
   std::map<replication::GroupId, OpenPartition> open_ ABSL_GUARDED_BY(mutex_);
+  // The newest that any partition has had.
   std::map<uint64_t, std::shared_ptr<const TableInfo>> tables_ ABSL_GUARDED_BY(mutex_);
   std::map<replication::NodeId, std::string> addresses_ ABSL_GUARDED_BY(mutex_);
 };

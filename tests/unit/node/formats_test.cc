@@ -52,7 +52,9 @@ TEST(FormatsTest, Session) {
   session.results[4] = {.item_version = 5, .item = "x"};
   session.results[6] = {.item_version = 6, .item_kept = false};
   EXPECT_EQ(Hex(SessionKey(0x0102)), "020000000000000102");
-  EXPECT_EQ(Hex(EncodeSession(session)), "0102010000000000000307020405010178" "06060000");
+  EXPECT_EQ(Hex(EncodeSession(session)),
+            "0102010000000000000307020405010178"
+            "06060000");
   EXPECT_EQ(*DecodeSession(EncodeSession(session)), session);
 }
 

@@ -220,8 +220,8 @@ TEST(PartitionTest, PowerCutLosesNothingThatWasAnswered) {
   for (int round = 0; round < 8; ++round) {
     const int writes = static_cast<int>(random.Below(40));
     for (int i = 0; i < writes; ++i) {
-      const Response put = world.Call(PutRequest(
-          absl::StrCat(R"({"pk":"k","sk":)", written, R"(,"v":")", std::string(1000, 'x'), R"("})")));
+      const Response put = world.Call(PutRequest(absl::StrCat(
+          R"({"pk":"k","sk":)", written, R"(,"v":")", std::string(1000, 'x'), R"("})")));
       ASSERT_EQ(put.error(), data::v1::ERROR_NONE) << put.message();
       ++written;
     }
@@ -281,9 +281,8 @@ TEST(PartitionTest, LostLeadershipIsReported) {
   for (int i = 0; i < 80; ++i) {
     world.RunFor(std::chrono::milliseconds(100));
     const auto replica = world.ReplicaOf(leader);
-    replica->applier().Post([&world, leader, replica] {
-      world.PartitionOf(leader)->Maintain(replica);
-    });
+    replica->applier().Post(
+        [&world, leader, replica] { world.PartitionOf(leader)->Maintain(replica); });
   }
   ASSERT_EQ(answers.size(), 2u);
   for (const Response& answer : answers) {

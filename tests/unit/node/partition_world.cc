@@ -11,7 +11,8 @@ namespace ringleader {
 
 using replication::Replica;
 
-PartitionWorld::PartitionWorld(uint64_t seed, int nodes) : simulation_(seed), network_(simulation_) {
+PartitionWorld::PartitionWorld(uint64_t seed, int nodes)
+    : simulation_(seed), network_(simulation_) {
   network_.AddLossyMethods("/ringleader.replication.");
   for (int i = 1; i <= nodes; ++i) {
     PartitionNode& node = nodes_[static_cast<uint64_t>(i)];
@@ -30,8 +31,8 @@ std::string PartitionWorld::Address(uint64_t node) { return absl::StrCat("node-"
 
 void PartitionWorld::Start(uint64_t number) {
   PartitionNode& node = nodes_.at(number);
-  node.threads = std::make_unique<simulation::SimulatedThreads>(simulation_,
-                                                                std::chrono::microseconds(50));
+  node.threads =
+      std::make_unique<simulation::SimulatedThreads>(simulation_, std::chrono::microseconds(50));
   node.network =
       network_.NewEndpoint(number, [threads = node.threads.get()] { return threads->paused(); });
   node.registry = std::make_unique<Registry>();
@@ -53,9 +54,9 @@ void PartitionWorld::Start(uint64_t number) {
   options.node = number;
   options.directory = "/data";
   options.log.entropy = simulation_.random().Next() | 1;
-  auto runtime = replication::Runtime::Open(
-      options, {*node.disk, *node.network, *node.threads, *node.clock}, *node.factory,
-      simulation_.random().Fork());
+  auto runtime =
+      replication::Runtime::Open(options, {*node.disk, *node.network, *node.threads, *node.clock},
+                                 *node.factory, simulation_.random().Fork());
   CHECK_OK(runtime);
   node.runtime = *std::move(runtime);
   for (const auto& [other, ignored] : nodes_) {

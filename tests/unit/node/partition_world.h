@@ -59,8 +59,7 @@ class PartitionWorld {
   }
 
   // Hands a request to a node as its data service does. `done` is called when it is answered.
-  void Send(uint64_t node, data::v1::Request request,
-            std::function<void(data::v1::Response)> done);
+  void Send(uint64_t node, data::v1::Request request, std::function<void(data::v1::Response)> done);
   // Runs until the answer; ERROR_DEADLINE after 10 s.
   data::v1::Response Call(uint64_t node, data::v1::Request request);
   // To the leader.

@@ -196,9 +196,8 @@ TEST_F(StoreTest, WorksOnPosix) {
   const std::string directory = testing::TempDir() + "/store-posix";
   CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
   CHECK_OK(CreateDirectories(PosixFileSystem(), directory));
-  const StorePlace place{.file_system = PosixFileSystem(),
-                         .clock = SystemClock(),
-                         .compactions = *compactions_};
+  const StorePlace place{
+      .file_system = PosixFileSystem(), .clock = SystemClock(), .compactions = *compactions_};
   auto store = Store::Open(place, directory, StoreState());
   ASSERT_TRUE(store.ok()) << store.status();
   for (Index index = 1; index <= 50; ++index) ASSERT_TRUE(Write(**store, index).ok());
