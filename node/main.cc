@@ -46,42 +46,41 @@ struct Flags {
 void Define(OptionSet& options, Flags* flags) {
   constexpr int64_t kGiB = 1 << 30;
   options.Add({.name = "data",
-               .help = "Directory that holds everything this node stores.",
+               .help = "Directory that holds everything this node stores",
                .required = true},
               &flags->data);
-  options.Add({.name = "listen", .help = "host:port to serve on."}, &flags->listen);
+  options.Add({.name = "listen", .help = "host:port to serve on"}, &flags->listen);
   options.Add({.name = "advertise",
-               .help = "host:port by which others reach this node; as --listen if not given."},
+               .help = "host:port by which others reach this node; as --listen if not given"},
               &flags->advertise);
-  options.Add({.name = "coordinators", .help = "host:port of each coordinator."},
+  options.Add({.name = "coordinators", .help = "host:port of each coordinator"},
               &flags->coordinators);
-  options.Add({.name = "zone", .help = "Where this node is: replicas are spread over zones."},
+  options.Add({.name = "zone", .help = "Where this node is: replicas are spread over zones"},
               &flags->zone);
-  options.Add({.name = "cluster", .help = "Refuse every cluster but this one; 0 takes any."}, 0,
+  options.Add({.name = "cluster", .help = "Refuse every cluster but this one; 0 takes any"}, 0,
               INT64_MAX, &flags->cluster);
-  options.AddChoice({.name = "read-mode", .help = "How linearizable reads are confirmed."},
+  options.AddChoice({.name = "read-mode", .help = "How linearizable reads are confirmed"},
                     {"lease", "quorum"}, &flags->read_mode);
-  options.Add({.name = "tick", .unit = "ms", .help = "Raft's unit of time."}, 10, 10000,
+  options.Add({.name = "tick", .unit = "ms", .help = "Raft's unit of time"}, 10, 10000,
               &flags->tick_ms);
   options.Add({.name = "election-ticks",
-               .help = "Ticks without a leader before an election; a lease lasts one less."},
+               .help = "Ticks without a leader before an election; a lease lasts one less"},
               5, 1000, &flags->election_ticks);
   options.Add({.name = "clock-drift",
-               .help = "By how much two nodes' clocks may differ in rate, as a fraction."},
+               .help = "By how much two nodes' clocks may differ in rate, as a fraction"},
               0.0, 0.5, &flags->clock_drift);
-  options.Add({.name = "cache", .unit = "bytes", .help = "Cache of stored blocks."}, 1 << 20,
+  options.Add({.name = "cache", .unit = "bytes", .help = "Cache of stored blocks"}, 1 << 20,
               1024 * kGiB, &flags->cache_bytes);
-  options.Add({.name = "memtables", .unit = "bytes", .help = "Memory for writes, all partitions."},
+  options.Add({.name = "memtables", .unit = "bytes", .help = "Memory for writes, all partitions"},
               16 << 20, 1024 * kGiB, &flags->memtable_bytes);
-  options.Add({.name = "free-min", .unit = "bytes", .help = "Refuse writes with less disk free."},
-              0, 1024 * kGiB, &flags->free_bytes_min);
-  options.Add({.name = "appliers", .help = "Threads that evaluate, apply and read."}, 1, 64,
+  options.Add({.name = "free-min", .unit = "bytes", .help = "Refuse writes with less disk free"}, 0,
+              1024 * kGiB, &flags->free_bytes_min);
+  options.Add({.name = "appliers", .help = "Threads that evaluate, apply and read"}, 1, 64,
               &flags->appliers);
-  options.Add({.name = "drain", .unit = "s", .help = "Time to hand leaderships over at the end."},
-              0, 600, &flags->drain_s);
-  options.Add(
-      {.name = "insecure", .help = "Listen beyond loopback without authentication and TLS."},
-      &flags->insecure);
+  options.Add({.name = "drain", .unit = "s", .help = "Time to hand leaderships over at the end"}, 0,
+              600, &flags->drain_s);
+  options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
+              &flags->insecure);
 }
 
 bool IsLoopback(absl::string_view address) {

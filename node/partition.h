@@ -96,6 +96,7 @@ class Partition : public replication::StateMachine {
 
   const StoreState& state() const { return store_->state(); }
   const std::map<uint64_t, std::shared_ptr<const TableInfo>>& tables() const { return tables_; }
+  size_t tables_to_purge() const { return to_purge_.size(); }
   uint64_t waiting_requests() const { return admitted_requests_; }
 
   replication::AppliedState applied() const override { return store_->state().applied; }

@@ -53,6 +53,7 @@ void PartitionWorld::Start(uint64_t number) {
   options.cluster = 77;
   options.node = number;
   options.directory = "/data";
+  options.replica.retain_bytes = 64 << 10;
   options.log.entropy = simulation_.random().Next() | 1;
   auto runtime =
       replication::Runtime::Open(options, {*node.disk, *node.network, *node.threads, *node.clock},
