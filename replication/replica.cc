@@ -16,6 +16,8 @@ namespace {
 
 // Log bytes between two retention marks.
 constexpr uint64_t kRetentionStepBytes = 256 << 10;
+// How near to the log's end a follower counts as caught up: what one round trip brings.
+constexpr Index kCaughtUpEntries = 1000;
 
 Lane LaneOf(MessageKind kind) {
   return kind == MessageKind::kAppend ? Lane::kAppend : Lane::kControl;
@@ -104,6 +106,7 @@ void Replica::Tick(const Instant& now) {
   WatchDisk(now);
   core_.Tick();
   Turn();
+  NoteCaughtUp();
   SubmitPending();
   if (++ticks_ % place_.options.compaction_ticks == 0) {
     place_.applier.Post([self = shared_from_this()] {
@@ -415,6 +418,19 @@ void Replica::NoteLeadership() {
   place_.applier.Post([self = shared_from_this(), term = serving_term_] {
     if (self->HasState()) self->machine_->LeadershipBegan(term);
   });
+}
+
+void Replica::NoteCaughtUp() {
+  std::vector<ReplicaId> caught_up;
+  if (!closed_ && core_.role() == Role::kLeader) {
+    caught_up.push_back(id_);
+    for (const auto& [replica, progress] : core_.progress()) {
+      const bool near = progress.match + kCaughtUpEntries >= core_.last_position().index;
+      if (replica != id_ && progress.active && near) caught_up.push_back(replica);
+    }
+  }
+  MutexLock lock(view_mutex_);
+  view_.caught_up = std::move(caught_up);
 }
 
 // DESIGN section 11, rule 17: a leader whose disk makes no progress must not stay one.

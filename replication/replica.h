@@ -83,6 +83,9 @@ struct ReplicaView {
   Configuration configuration;
   Index configuration_index = 0;
   ReplicaId transferee = 0;
+  // A leader's: replicas that answer and have all but the last kCaughtUpEntries entries, as of its
+  // last tick.
+  std::vector<ReplicaId> caught_up;
   bool rebuilding = false;  // waits for a snapshot to replace state that was lost
   absl::Status failure;     // not OK: poisoned; it does nothing any more
 };
@@ -195,6 +198,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void AppliedTo(Index index, uint64_t bytes);
   void UpdateView();
   void NoteLeadership();
+  void NoteCaughtUp();
   void WatchDisk(const Instant& now);
   void CompactTo(Index durable);
   void Fail(const absl::Status& why);

@@ -1,0 +1,60 @@
+// How much unfinished work a node takes on, over all its partitions: requests and their bytes that
+// are waiting or in flight, and whether its disk can take more at all. What does not fit is refused
+// before anything happened to it, with the time after which to try again (DESIGN section 11, rule
+// 19).
+//
+// Thread-safe.
+#ifndef RINGLEADER_NODE_ADMISSION_H_
+#define RINGLEADER_NODE_ADMISSION_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace ringleader {
+
+struct AdmissionOptions {
+  uint64_t requests_max = 100000;  // of a node
+  uint64_t bytes_max = 256 << 20;
+  uint64_t partition_requests_max = 20000;
+  uint64_t partition_bytes_max = 32 << 20;
+  uint32_t retry_after_ms = 20;
+  uint32_t disk_retry_after_ms = 500;
+};
+
+class Admission {
+ public:
+  explicit Admission(const AdmissionOptions& options) : options_(options) {}
+
+  // False: refused, and nothing was counted.
+  bool Enter(uint64_t bytes) {
+    const uint64_t requests_before = requests_.fetch_add(1);
+    const uint64_t bytes_before = bytes_.fetch_add(bytes);
+    if (requests_before < options_.requests_max && bytes_before + bytes <= options_.bytes_max) {
+      return true;
+    }
+    Leave(bytes);
+    return false;
+  }
+  void Leave(uint64_t bytes) {
+    requests_.fetch_sub(1);
+    bytes_.fetch_sub(bytes);
+  }
+
+  // Whether the log's disk answers and has room: writes are refused while not.
+  void SetDiskFit(bool fit) { disk_fit_ = fit; }
+  bool disk_fit() const { return disk_fit_; }
+
+  uint64_t requests() const { return requests_; }
+  uint64_t bytes() const { return bytes_; }
+  const AdmissionOptions& options() const { return options_; }
+
+ private:
+  const AdmissionOptions options_;
+  std::atomic<uint64_t> requests_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<bool> disk_fit_{true};
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_ADMISSION_H_

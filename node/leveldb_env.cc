@@ -1,0 +1,328 @@
+#include "node/leveldb_env.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/check.h"
+#include "common/logging.h"
+
+namespace ringleader {
+namespace {
+
+constexpr size_t kWriteBufferBytes = 64 << 10;
+// LevelDB's status has no code for a full disk; the text carries it through.
+constexpr absl::string_view kNoSpace = "no space: ";
+
+leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
+
+// The number in ".../000012.log"; false for every other name.
+bool LogNumber(absl::string_view path, uint64_t* number) {
+  const size_t slash = path.rfind('/');
+  absl::string_view name = slash == absl::string_view::npos ? path : path.substr(slash + 1);
+  return absl::EndsWith(name, ".log") && absl::SimpleAtoi(name.substr(0, name.size() - 4), number);
+}
+
+class EnvSequentialFile : public leveldb::SequentialFile {
+ public:
+  explicit EnvSequentialFile(std::unique_ptr<ringleader::RandomAccessFile> file)
+      : file_(std::move(file)) {}
+
+  leveldb::Status Read(size_t size, leveldb::Slice* result, char* scratch) override {
+    const auto read = file_->Read(offset_, absl::MakeSpan(scratch, size));
+    if (!read.ok()) return ToLevelDb(read.status());
+    offset_ += *read;
+    *result = leveldb::Slice(scratch, *read);
+    return leveldb::Status::OK();
+  }
+  leveldb::Status Skip(uint64_t size) override {
+    offset_ += size;
+    return leveldb::Status::OK();
+  }
+
+ private:
+  const std::unique_ptr<ringleader::RandomAccessFile> file_;
+  uint64_t offset_ = 0;
+};
+
+class EnvRandomAccessFile : public leveldb::RandomAccessFile {
+ public:
+  explicit EnvRandomAccessFile(std::unique_ptr<ringleader::RandomAccessFile> file)
+      : file_(std::move(file)) {}
+
+  leveldb::Status Read(uint64_t offset, size_t size, leveldb::Slice* result,
+                       char* scratch) const override {
+    const auto read = file_->Read(offset, absl::MakeSpan(scratch, size));
+    if (!read.ok()) return ToLevelDb(read.status());
+    *result = leveldb::Slice(scratch, *read);
+    return leveldb::Status::OK();
+  }
+
+ private:
+  const std::unique_ptr<ringleader::RandomAccessFile> file_;
+};
+
+class EnvWritableFile : public leveldb::WritableFile {
+ public:
+  EnvWritableFile(FileSystem& file_system, const std::string& path,
+                  std::unique_ptr<ringleader::WritableFile> file)
+      : file_system_(file_system), directory_(ParentPath(path)), file_(std::move(file)) {}
+
+  leveldb::Status Append(const leveldb::Slice& data) override {
+    buffer_.append(data.data(), data.size());
+    return buffer_.size() < kWriteBufferBytes ? leveldb::Status::OK() : Flush();
+  }
+  leveldb::Status Flush() override {
+    if (buffer_.empty()) return leveldb::Status::OK();
+    absl::Status written = file_->Append(buffer_);
+    if (written.ok()) written = file_->Flush();
+    buffer_.clear();
+    return ToLevelDb(written);
+  }
+  // The name too: LevelDB relies on both, and asks for the file only.
+  leveldb::Status Sync() override {
+    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
+    if (absl::Status synced = file_->Sync(); !synced.ok()) return ToLevelDb(synced);
+    if (!std::exchange(named_, true)) return ToLevelDb(file_system_.SyncDirectory(directory_));
+    return leveldb::Status::OK();
+  }
+  leveldb::Status Close() override {
+    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
+    return ToLevelDb(file_->Close());
+  }
+
+ private:
+  FileSystem& file_system_;
+  const std::string directory_;
+  const std::unique_ptr<ringleader::WritableFile> file_;
+  std::string buffer_;
+  bool named_ = false;
+};
+
+class DiscardingFile : public leveldb::WritableFile {
+ public:
+  leveldb::Status Append(const leveldb::Slice&) override { return leveldb::Status::OK(); }
+  leveldb::Status Close() override { return leveldb::Status::OK(); }
+  leveldb::Status Flush() override { return leveldb::Status::OK(); }
+  leveldb::Status Sync() override { return leveldb::Status::OK(); }
+};
+
+class EnvFileLock : public leveldb::FileLock {
+ public:
+  explicit EnvFileLock(std::unique_ptr<ringleader::FileLock> lock) : lock_(std::move(lock)) {}
+
+ private:
+  const std::unique_ptr<ringleader::FileLock> lock_;
+};
+
+class ErrorLogger : public leveldb::Logger {
+ public:
+  explicit ErrorLogger(const std::string& name) : name_(name) {}
+
+  void Logv(const char* format, std::va_list arguments) override
+      __attribute__((format(printf, 2, 0))) {
+    char line[512];
+    if (std::vsnprintf(line, sizeof(line), format, arguments) < 0) return;
+    const absl::string_view text(line);
+    if (absl::StrContains(text, "rror") || absl::StrContains(text, "orrupt")) {
+      LogWarning("leveldb ", name_, ": ", text);
+    }
+  }
+
+ private:
+  const std::string name_;
+};
+
+}  // namespace
+
+leveldb::Status ToLevelDb(const absl::Status& status) {
+  if (status.ok()) return leveldb::Status::OK();
+  const absl::string_view message = status.message();
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return leveldb::Status::NotFound(SliceOf(message));
+    case absl::StatusCode::kDataLoss:
+      return leveldb::Status::Corruption(SliceOf(message));
+    case absl::StatusCode::kResourceExhausted:
+      return leveldb::Status::IOError(SliceOf(absl::StrCat(kNoSpace, message)));
+    default:
+      return leveldb::Status::IOError(SliceOf(message));
+  }
+}
+
+absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view context) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string text = absl::StrCat(context, ": ", status.ToString());
+  if (status.IsNotFound()) return absl::NotFoundError(text);
+  if (status.IsCorruption()) return absl::DataLossError(text);
+  if (absl::StrContains(text, kNoSpace)) return absl::ResourceExhaustedError(text);
+  return absl::InternalError(text);
+}
+
+void LevelDbEnv::SetApplied(uint64_t index) {
+  MutexLock lock(mutex_);
+  CHECK_GE(index, applied_);
+  applied_ = index;
+}
+
+uint64_t LevelDbEnv::durable() const {
+  MutexLock lock(mutex_);
+  return durable_;
+}
+
+void LevelDbEnv::LogCreated(uint64_t number) {
+  MutexLock lock(mutex_);
+  logs_[number] = applied_;
+}
+
+void LevelDbEnv::LogRemoved(uint64_t number) {
+  MutexLock lock(mutex_);
+  logs_.erase(logs_.begin(), logs_.upper_bound(number));
+  if (!logs_.empty() && logs_.begin()->second > durable_) durable_ = logs_.begin()->second;
+}
+
+void LevelDbEnv::HoldRemovals() {
+  MutexLock lock(mutex_);
+  ++holds_;
+}
+
+void LevelDbEnv::ReleaseRemovals() {
+  std::vector<std::string> paths;
+  {
+    MutexLock lock(mutex_);
+    CHECK_GT(holds_, 0);
+    if (--holds_ == 0) paths.swap(held_);
+  }
+  for (const std::string& path : paths) {
+    // What stays takes space until the database is opened again, which removes it.
+    const absl::Status removed = file_system_.RemoveFile(path);
+    if (!removed.ok()) LogWarning("removing a table: ", removed.ToString());
+  }
+}
+
+leveldb::Status LevelDbEnv::NewSequentialFile(const std::string& path,
+                                              leveldb::SequentialFile** result) {
+  auto file = file_system_.OpenForRead(path);
+  *result = file.ok() ? new EnvSequentialFile(*std::move(file)) : nullptr;
+  return ToLevelDb(file.status());
+}
+
+leveldb::Status LevelDbEnv::NewRandomAccessFile(const std::string& path,
+                                                leveldb::RandomAccessFile** result) {
+  auto file = file_system_.OpenForRead(path);
+  *result = file.ok() ? new EnvRandomAccessFile(*std::move(file)) : nullptr;
+  return ToLevelDb(file.status());
+}
+
+leveldb::Status LevelDbEnv::NewWritableFile(const std::string& path,
+                                            leveldb::WritableFile** result) {
+  *result = nullptr;
+  auto file = file_system_.OpenForWrite(path, WriteMode::kTruncate);
+  if (!file.ok()) return ToLevelDb(file.status());
+  if (uint64_t number = 0; LogNumber(path, &number)) {
+    LogCreated(number);
+    *result = new DiscardingFile();
+  } else {
+    *result = new EnvWritableFile(file_system_, path, *std::move(file));
+  }
+  return leveldb::Status::OK();
+}
+
+leveldb::Status LevelDbEnv::NewAppendableFile(const std::string& path,
+                                              leveldb::WritableFile** result) {
+  *result = nullptr;
+  return leveldb::Status::NotSupported("appending: logs are not reused", SliceOf(path));
+}
+
+bool LevelDbEnv::FileExists(const std::string& path) {
+  const auto exists = file_system_.Exists(path);
+  return exists.ok() && *exists;
+}
+
+leveldb::Status LevelDbEnv::GetChildren(const std::string& directory,
+                                        std::vector<std::string>* result) {
+  auto names = file_system_.List(directory);
+  if (!names.ok()) return ToLevelDb(names.status());
+  *result = *std::move(names);
+  return leveldb::Status::OK();
+}
+
+leveldb::Status LevelDbEnv::RemoveFile(const std::string& path) {
+  if (uint64_t number = 0; LogNumber(path, &number)) {
+    LogRemoved(number);
+  } else {
+    MutexLock lock(mutex_);
+    if (holds_ > 0) {
+      held_.push_back(path);
+      return leveldb::Status::OK();
+    }
+  }
+  return ToLevelDb(file_system_.RemoveFile(path));
+}
+
+leveldb::Status LevelDbEnv::CreateDir(const std::string& path) {
+  return ToLevelDb(file_system_.CreateDirectory(path));
+}
+
+leveldb::Status LevelDbEnv::RemoveDir(const std::string& path) {
+  return ToLevelDb(file_system_.RemoveDirectory(path));
+}
+
+leveldb::Status LevelDbEnv::GetFileSize(const std::string& path, uint64_t* size) {
+  const auto bytes = file_system_.FileSize(path);
+  *size = bytes.ok() ? *bytes : 0;
+  return ToLevelDb(bytes.status());
+}
+
+leveldb::Status LevelDbEnv::RenameFile(const std::string& from, const std::string& to) {
+  if (absl::Status renamed = file_system_.Rename(from, to); !renamed.ok()) {
+    return ToLevelDb(renamed);
+  }
+  return ToLevelDb(file_system_.SyncDirectory(ParentPath(to)));
+}
+
+leveldb::Status LevelDbEnv::LockFile(const std::string& path, leveldb::FileLock** lock) {
+  auto taken = file_system_.Lock(path);
+  *lock = taken.ok() ? new EnvFileLock(*std::move(taken)) : nullptr;
+  return ToLevelDb(taken.status());
+}
+
+leveldb::Status LevelDbEnv::UnlockFile(leveldb::FileLock* lock) {
+  delete lock;
+  return leveldb::Status::OK();
+}
+
+void LevelDbEnv::Schedule(void (*function)(void*), void* argument) {
+  compactions_.Post([function, argument] { function(argument); });
+}
+
+// LevelDB's own code never asks for a thread.
+void LevelDbEnv::StartThread(void (*function)(void*), void* argument) {
+  Schedule(function, argument);
+}
+
+leveldb::Status LevelDbEnv::GetTestDirectory(std::string*) {
+  return leveldb::Status::NotSupported("there is no test directory");
+}
+
+leveldb::Status LevelDbEnv::NewLogger(const std::string& path, leveldb::Logger** result) {
+  *result = NewLevelDbLogger(path);
+  return leveldb::Status::OK();
+}
+
+uint64_t LevelDbEnv::NowMicros() {
+  return static_cast<uint64_t>(clock_.Now().raw / std::chrono::microseconds(1));
+}
+
+// LevelDB asks writers to wait a millisecond while level 0 is long. Admission slows them down
+// before the log instead: an applier that sleeps would hold up every partition it carries.
+void LevelDbEnv::SleepForMicroseconds(int) {}
+
+leveldb::Logger* NewLevelDbLogger(const std::string& name) { return new ErrorLogger(name); }
+
+}  // namespace ringleader

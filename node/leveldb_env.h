@@ -1,0 +1,102 @@
+// LevelDB's view of the machine, over our seams: files through FileSystem, time through Clock,
+// compactions as tasks of an Executor of ours. One for each open database, and it outlives it.
+//
+// The write-ahead file is discarded. Everything since the last flushed memtable is in the Raft log,
+// so LevelDB's own log would only write every byte twice; and being written without sync, a crash
+// could leave it torn in the middle, which paranoid opening takes for corruption. Here `*.log`
+// files are created, stay empty, and are removed: after a crash the database is what its newest
+// synced MANIFEST says, a prefix of the applied entries.
+//
+// How far that prefix reaches is seen here (DESIGN section 7). LevelDB switches to a new log file
+// when it freezes a memtable, inside a write, and removes a log file only after the MANIFEST that
+// no longer needs it was synced. So: when log file n is created, note the applied index (`applied`,
+// set by the store before each write); when an older log file is removed, everything up to the
+// index noted for the file after it is durable.
+//
+// Schedule only posts, as LevelDB calls it under its mutex. Destroying a database waits for the
+// compaction under way, so the executor runs until the last database is gone.
+//
+// Threads: as leveldb::Env, all methods from any thread.
+#ifndef RINGLEADER_NODE_LEVELDB_ENV_H_
+#define RINGLEADER_NODE_LEVELDB_ENV_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/file_system.h"
+#include "common/mutex.h"
+#include "leveldb/env.h"
+#include "leveldb/status.h"
+
+namespace ringleader {
+
+leveldb::Status ToLevelDb(const absl::Status& status);
+// Corruption becomes DATA_LOSS; what ToLevelDb made keeps its code.
+absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view context);
+
+class LevelDbEnv : public leveldb::Env {
+ public:
+  LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions)
+      : file_system_(file_system), clock_(clock), compactions_(compactions) {}
+
+  // Before a write: the index that the database holds so far.
+  void SetApplied(uint64_t index);
+  // Everything up to here is in synced tables of a synced MANIFEST. 0: nothing is known.
+  uint64_t durable() const;
+
+  // While held, files that LevelDB removes stay. Nests; the last release removes them.
+  void HoldRemovals();
+  void ReleaseRemovals();
+
+  leveldb::Status NewSequentialFile(const std::string& path,
+                                    leveldb::SequentialFile** result) override;
+  leveldb::Status NewRandomAccessFile(const std::string& path,
+                                      leveldb::RandomAccessFile** result) override;
+  leveldb::Status NewWritableFile(const std::string& path, leveldb::WritableFile** result) override;
+  leveldb::Status NewAppendableFile(const std::string& path,
+                                    leveldb::WritableFile** result) override;
+  bool FileExists(const std::string& path) override;
+  leveldb::Status GetChildren(const std::string& directory,
+                              std::vector<std::string>* result) override;
+  leveldb::Status RemoveFile(const std::string& path) override;
+  leveldb::Status CreateDir(const std::string& path) override;
+  leveldb::Status RemoveDir(const std::string& path) override;
+  leveldb::Status GetFileSize(const std::string& path, uint64_t* size) override;
+  leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
+  leveldb::Status LockFile(const std::string& path, leveldb::FileLock** lock) override;
+  leveldb::Status UnlockFile(leveldb::FileLock* lock) override;
+  void Schedule(void (*function)(void*), void* argument) override;
+  void StartThread(void (*function)(void*), void* argument) override;
+  leveldb::Status GetTestDirectory(std::string* path) override;
+  leveldb::Status NewLogger(const std::string& path, leveldb::Logger** result) override;
+  uint64_t NowMicros() override;
+  void SleepForMicroseconds(int micros) override;
+
+ private:
+  void LogCreated(uint64_t number);
+  void LogRemoved(uint64_t number);
+
+  FileSystem& file_system_;
+  Clock& clock_;
+  Executor& compactions_;
+
+  mutable Mutex mutex_;
+  uint64_t applied_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, uint64_t> logs_ ABSL_GUARDED_BY(mutex_);  // number: applied when it began
+  int holds_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Passes on LevelDB's lines that report errors; for Options::info_log. The caller owns it.
+leveldb::Logger* NewLevelDbLogger(const std::string& name);
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_LEVELDB_ENV_H_

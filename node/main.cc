@@ -1,0 +1,188 @@
+// ring-node: a storage node of a Ringleader cluster.
+//
+// Exit codes: 0 after SIGTERM or SIGINT; 1 for options and for a start that can't succeed as it is;
+// 70 when the log's disk has failed: what it holds is unknown to the process, and a start reads it
+// anew.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/build_info.h"
+#include "common/grpc_network.h"
+#include "common/logging.h"
+#include "common/options.h"
+#include "node/node.h"
+
+namespace ringleader {
+namespace {
+
+constexpr int kExitUsage = 1;
+constexpr int kExitFatal = 70;
+
+struct Flags {
+  std::string data;
+  std::string listen = "127.0.0.1:7100";
+  std::string advertise;
+  std::vector<std::string> coordinators = {"127.0.0.1:7000"};
+  std::string zone;
+  int64_t cluster = 0;
+  std::string read_mode = "lease";
+  int64_t tick_ms = 100;
+  int64_t election_ticks = 10;
+  double clock_drift = 0.01;
+  int64_t cache_bytes = 256 << 20;
+  int64_t memtable_bytes = 256 << 20;
+  int64_t free_bytes_min = 256 << 20;
+  int64_t appliers = 2;
+  int64_t drain_s = 10;
+  bool insecure = false;
+};
+
+void Define(OptionSet& options, Flags* flags) {
+  constexpr int64_t kGiB = 1 << 30;
+  options.Add({.name = "data",
+               .help = "Directory that holds everything this node stores",
+               .required = true},
+              &flags->data);
+  options.Add({.name = "listen", .help = "host:port to serve on"}, &flags->listen);
+  options.Add({.name = "advertise",
+               .help = "host:port by which others reach this node; as --listen if not given"},
+              &flags->advertise);
+  options.Add({.name = "coordinators", .help = "host:port of each coordinator"},
+              &flags->coordinators);
+  options.Add({.name = "zone", .help = "Where this node is: replicas are spread over zones"},
+              &flags->zone);
+  options.Add({.name = "cluster", .help = "Refuse every cluster but this one; 0 takes any"}, 0,
+              INT64_MAX, &flags->cluster);
+  options.AddChoice({.name = "read-mode", .help = "How linearizable reads are confirmed"},
+                    {"lease", "quorum"}, &flags->read_mode);
+  options.Add({.name = "tick", .unit = "ms", .help = "Raft's unit of time"}, 10, 10000,
+              &flags->tick_ms);
+  options.Add({.name = "election-ticks",
+               .help = "Ticks without a leader before an election; a lease lasts one less"},
+              5, 1000, &flags->election_ticks);
+  options.Add({.name = "clock-drift",
+               .help = "By how much two nodes' clocks may differ in rate, as a fraction"},
+              0.0, 0.5, &flags->clock_drift);
+  options.Add({.name = "cache", .unit = "bytes", .help = "Cache of stored blocks"}, 1 << 20,
+              1024 * kGiB, &flags->cache_bytes);
+  options.Add({.name = "memtables", .unit = "bytes", .help = "Memory for writes, all partitions"},
+              16 << 20, 1024 * kGiB, &flags->memtable_bytes);
+  options.Add({.name = "free-min", .unit = "bytes", .help = "Refuse writes with less disk free"}, 0,
+              1024 * kGiB, &flags->free_bytes_min);
+  options.Add({.name = "appliers", .help = "Threads that evaluate, apply and read"}, 1, 64,
+              &flags->appliers);
+  options.Add({.name = "drain", .unit = "s", .help = "Time to hand leaderships over at the end"}, 0,
+              600, &flags->drain_s);
+  options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
+              &flags->insecure);
+}
+
+bool IsLoopback(absl::string_view address) {
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+NodeOptions MakeOptions(const Flags& flags) {
+  NodeOptions options;
+  options.data = flags.data;
+  options.listen = flags.listen;
+  options.advertise = flags.advertise.empty() ? flags.listen : flags.advertise;
+  options.zone = flags.zone;
+  options.formation = static_cast<uint64_t>(flags.cluster);
+  options.agent.coordinators = flags.coordinators;
+  options.runtime.appliers = static_cast<int>(flags.appliers);
+  options.runtime.replica.tick_period = std::chrono::milliseconds(flags.tick_ms);
+  options.runtime.replica.core.election_ticks = static_cast<uint32_t>(flags.election_ticks);
+  options.runtime.replica.clock_drift_max = flags.clock_drift;
+  options.partition.quorum_reads = flags.read_mode == "quorum";
+  options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
+  options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);
+  options.free_bytes_min = static_cast<uint64_t>(flags.free_bytes_min);
+  options.on_fatal = [](const absl::Status& why) {
+    LogError("this process can't go on: ", why.ToString());
+    const bool usage = absl::IsFailedPrecondition(why) || absl::IsUnavailable(why);
+    // No destructor: nothing that would write may run any more.
+    _exit(usage ? kExitUsage : kExitFatal);
+  };
+  return options;
+}
+
+// Signals are blocked in every thread and taken here.
+void WaitForEnd(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) continue;
+  LogInfo("signal ", signal, ": handing leaderships over");
+}
+
+int Serve(const Flags& flags, const OptionSet& set) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  LogInfo(BuildDescription(), ", ring-node\n", set.Describe());
+  const auto network = NewGrpcNetwork(GrpcNetworkOptions());
+  auto node =
+      Node::Start(MakeOptions(flags), {PosixFileSystem(), *network, SystemThreads(), SystemClock()},
+                  Random(SystemEntropy()));
+  if (!node.ok()) {
+    LogError("ring-node can't start: ", node.status().message());
+    return kExitUsage;
+  }
+  LogInfo("listens on ", flags.listen, " (port ", (*node)->port(), ")");
+  WaitForEnd(signals);
+  Mutex mutex;
+  Condition drained;
+  bool done = false;
+  (*node)->Drain(std::chrono::seconds(flags.drain_s), [&](size_t left) {
+    if (left > 0) LogWarning(left, " partitions are still led here; they elect anew");
+    MutexLock lock(mutex);
+    done = true;
+    drained.NotifyOne();
+  });
+  {
+    MutexLock lock(mutex);
+    while (!done) drained.Wait(lock);
+  }
+  *node = nullptr;
+  LogInfo("stopped");
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  OptionSet options("ring-node", "A storage node of a Ringleader cluster.");
+  Define(options, &flags);
+  const absl::Status parsed = options.Parse(argc, argv);
+  if (absl::IsCancelled(parsed)) {
+    std::printf("%s\n", std::string(parsed.message()).c_str());
+    return 0;
+  }
+  if (!parsed.ok()) {
+    std::fprintf(stderr, "ring-node: %s\n", std::string(parsed.message()).c_str());
+    return kExitUsage;
+  }
+  if (flags.coordinators.empty()) {
+    std::fprintf(stderr, "ring-node: --coordinators: at least one\n");
+    return kExitUsage;
+  }
+  if (!flags.insecure && !IsLoopback(flags.listen)) {
+    std::fprintf(stderr,
+                 "ring-node: --listen %s is reachable by others, and there is neither "
+                 "authentication nor TLS: say --insecure if that is what you want\n",
+                 flags.listen.c_str());
+    return kExitUsage;
+  }
+  return Serve(flags, options);
+}
+
+}  // namespace
+}  // namespace ringleader
+
+int main(int argc, char** argv) { return ringleader::Main(argc, argv); }

@@ -1,0 +1,206 @@
+#include "node/node.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/build_info.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/mutex.h"
+#include "common/status.h"
+
+namespace ringleader {
+namespace {
+
+constexpr absl::string_view kReplicationPrefix = "/ringleader.replication.";
+constexpr uint64_t kWriteBufferMin = 256 << 10;
+constexpr uint64_t kWriteBufferMax = 16 << 20;
+
+// LevelDB holds two memtables of a partition: one that fills and one that is written out.
+size_t WriteBufferBytes(const NodeOptions& options) {
+  const uint64_t share =
+      options.memtable_bytes / (2 * std::max<uint64_t>(1, options.partitions_expected));
+  return std::clamp(share, kWriteBufferMin, kWriteBufferMax);
+}
+
+}  // namespace
+
+class Node::Gate : public Service {
+ public:
+  void Open(DataService* data, replication::Transport* transport) {
+    auto router = std::make_unique<ServiceRouter>();
+    router->Add(kDataServicePrefix, data);
+    router->Add(kReplicationPrefix, transport);
+    MutexLock lock(mutex_);
+    router_ = std::move(router);
+  }
+
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override {
+    ServiceRouter* router = nullptr;
+    {
+      MutexLock lock(mutex_);
+      router = router_.get();
+    }
+    if (router == nullptr) return absl::UnavailableError("this node is not in a cluster yet");
+    return router->Accept(incoming);
+  }
+
+ private:
+  Mutex mutex_;
+  std::unique_ptr<ServiceRouter> router_ ABSL_GUARDED_BY(mutex_);  // set once
+};
+
+Node::Node(const NodeOptions& options, const replication::RuntimeSeams& seams, Random random)
+    : options_(options),
+      seams_(seams),
+      random_(std::move(random)),
+      admission_(options.admission),
+      block_cache_(leveldb::NewLRUCache(options.block_cache_bytes)) {
+  CHECK(options_.on_fatal) << "somebody has to end the process";
+  CHECK_GE(options_.compactors, 1);
+}
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(const NodeOptions& options,
+                                                  const replication::RuntimeSeams& seams,
+                                                  Random random) {
+  std::unique_ptr<Node> node(new Node(options, seams, std::move(random)));
+  RETURN_IF_ERROR(node->Open());
+  return node;
+}
+
+absl::Status Node::Open() {
+  FileSystem& files = seams_.file_system;
+  RETURN_IF_ERROR(CreateDirectories(files, options_.data));
+  auto lock = files.Lock(JoinPath(options_.data, "lock"));
+  if (absl::IsUnavailable(lock.status())) {
+    return absl::UnavailableError(
+        absl::StrCat("the data directory ", options_.data, " is in use by another process"));
+  }
+  RETURN_IF_ERROR(lock.status());
+  lock_ = *std::move(lock);
+  ASSIGN_OR_RETURN(identity_, LoadIdentity(files, options_.data, random_));
+  if (options_.formation != 0 && identity_.formation != 0 &&
+      options_.formation != identity_.formation) {
+    return absl::FailedPreconditionError(absl::StrCat(options_.data, " belongs to cluster ",
+                                                      identity_.formation, ", not to ",
+                                                      options_.formation));
+  }
+  gate_ = std::make_unique<Gate>();
+  ASSIGN_OR_RETURN(listener_, seams_.network.Listen(options_.listen, gate_.get()));
+  executor_ = seams_.threads.Start("node");
+  for (int i = 0; i < options_.compactors; ++i) {
+    compactors_.push_back(seams_.threads.Start(absl::StrCat("compact-", i)));
+  }
+  if (identity_.node != 0) RETURN_IF_ERROR(OpenRuntime());
+  executor_->Post([this] {
+    agent_ = std::make_unique<Agent>(seams_.network, executor_, options_.agent, MakeHost());
+  });
+  return absl::OkStatus();
+}
+
+Node::~Node() {
+  // From what is called to what is called upon; compactions run until the last database is closed.
+  if (executor_ != nullptr) executor_->Stop();
+  agent_ = nullptr;
+  listener_ = nullptr;
+  runtime_ = nullptr;
+  data_ = nullptr;
+  factory_ = nullptr;
+  compactors_.clear();
+}
+
+absl::Status Node::OpenRuntime() {
+  std::vector<Executor*> compactors;
+  for (const auto& compactor : compactors_) compactors.push_back(compactor.get());
+  const PartitionPlace place{{.file_system = seams_.file_system,
+                              .clock = seams_.clock,
+                              .compactions = *compactors.front(),
+                              .block_cache = block_cache_.get(),
+                              .write_buffer_bytes = WriteBufferBytes(options_)},
+                             registry_,
+                             admission_,
+                             options_.partition};
+  factory_ = std::make_unique<PartitionFactory>(place, std::move(compactors),
+                                                JoinPath(options_.data, "plans"));
+  replication::RuntimeOptions options = options_.runtime;
+  options.cluster = identity_.formation;
+  options.node = identity_.node;
+  options.directory = options_.data;
+  options.on_fatal = options_.on_fatal;
+  ASSIGN_OR_RETURN(runtime_,
+                   replication::Runtime::Open(options, seams_, *factory_, random_.Fork()));
+  data_ = std::make_unique<DataService>(
+      [runtime = runtime_.get()](replication::GroupId group) { return runtime->Find(group); },
+      registry_, seams_.clock, options_.service);
+  gate_->Open(data_.get(), &runtime_->transport());
+  LogInfo("node ", identity_.node, " serves ", runtime_->Replicas().size(), " replicas");
+  executor_->Post([this] { Maintain(); });
+  return absl::OkStatus();
+}
+
+AgentHost Node::MakeHost() {
+  return {.introduce = [this] { return Introduce(); },
+          .registered =
+              [this](const coordinator::v1::RegisterResponse& response) {
+                return Registered(response);
+              },
+          .report = [this] { return Report(); },
+          .carry_out = [this](const coordinator::v1::NodeOrders& orders) { CarryOut(orders); },
+          .map = [this](const coordinator::v1::MapUpdate& update) { TakeMap(update); }};
+}
+
+void Node::Maintain() {
+  const replication::LogProgress progress = runtime_->log_progress();
+  const auto free = seams_.file_system.FreeBytes(options_.data);
+  if (free.ok()) free_bytes_ = *free;
+  const bool stalled =
+      progress.Stalled(seams_.clock.Now()) >= options_.runtime.replica.disk_stall_max;
+  const bool room = !progress.out_of_space && (!free.ok() || *free >= options_.free_bytes_min);
+  admission_.SetDiskFit(!stalled && room);
+  for (const auto& replica : runtime_->Replicas()) {
+    replica->applier().Post([this, replica] {
+      if (Partition* partition = registry_.Open(replica->group())) partition->Maintain(replica);
+    });
+  }
+  executor_->PostAfter(options_.maintain_period, [this] { Maintain(); });
+}
+
+void Node::Drain(Duration timeout, std::function<void(size_t)> done) {
+  executor_->Post([this, timeout, done = std::move(done)]() mutable {
+    draining_ = true;
+    if (agent_ != nullptr) agent_->ReportNow();
+    Instant deadline = seams_.clock.Now();
+    deadline.raw += timeout;
+    deadline.boot += timeout;
+    DrainStep(deadline, std::make_shared<std::function<void(size_t)>>(std::move(done)));
+  });
+}
+
+void Node::DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done) {
+  constexpr Duration kStep = std::chrono::milliseconds(100);
+  size_t led = 0;
+  if (runtime_ != nullptr) {
+    for (const auto& replica : runtime_->Replicas()) {
+      const replication::ReplicaView view = replica->view();
+      if (view.role != replication::Role::kLeader) continue;
+      // Nobody else can take over what has one voter.
+      if (view.configuration.voters.size() < 2) continue;
+      ++led;
+      if (view.transferee != 0) continue;
+      for (const replication::Member& voter : view.configuration.voters) {
+        const auto& near = view.caught_up;
+        const bool fit = std::find(near.begin(), near.end(), voter.replica) != near.end();
+        if (voter.replica == replica->id() || !fit) continue;
+        replica->Transfer(voter.replica, [](const absl::Status&) {});
+        break;
+      }
+    }
+  }
+  const Instant now = seams_.clock.Now();
+  if (led == 0 || HolderElapsed(deadline, now) >= Duration(0)) return (*done)(led);
+  executor_->PostAfter(kStep, [this, deadline, done] { DrainStep(deadline, done); });
+}
+
+}  // namespace ringleader

@@ -1,0 +1,118 @@
+// A storage node, assembled from the seams: the production process gives it the machine's, the
+// simulator its own.
+//
+//   data directory
+//     lock, identity         whose this is (identity.h)
+//     plans/                 token ranges of replicas made by plans (partition_factory.h)
+//     log/, groups/, outgoing/   replication/runtime.h
+//
+// Start opens what is there and serves it at once; a node that was never registered waits for a
+// coordinator to give it an id. Executors: `node` (everything here), the runtime's, and a few for
+// compactions.
+//
+// Threads: Start, the destructor, and Drain from the owner; the rest is internal.
+#ifndef RINGLEADER_NODE_NODE_H_
+#define RINGLEADER_NODE_NODE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/random.h"
+#include "leveldb/cache.h"
+#include "node/agent.h"
+#include "node/data_service.h"
+#include "node/identity.h"
+#include "node/partition_factory.h"
+#include "node/service_router.h"
+#include "replication/runtime.h"
+
+namespace ringleader {
+
+struct NodeOptions {
+  std::string data;
+  std::string listen;     // host:port; port 0: any
+  std::string advertise;  // host:port by which others reach it
+  std::string admin_address;
+  std::string zone;
+  uint64_t formation = 0;  // expected; 0: whatever the coordinators say
+  AgentOptions agent;
+  replication::RuntimeOptions runtime;  // cluster, node, directory and on_fatal are filled in
+  PartitionOptions partition;
+  AdmissionOptions admission;
+  DataServiceOptions service;
+  uint64_t block_cache_bytes = 256 << 20;
+  // Of all memtables; each partition gets its share of it, for `partitions_expected` of them.
+  uint64_t memtable_bytes = 256 << 20;
+  uint64_t partitions_expected = 32;
+  int compactors = 2;
+  // Writes are refused while the disk has less free than this.
+  uint64_t free_bytes_min = 256 << 20;
+  Duration maintain_period = std::chrono::milliseconds(100);
+  // Told on some thread, at most a few times, when the process has to end.
+  std::function<void(const absl::Status&)> on_fatal;
+};
+
+class Node {
+ public:
+  // UNAVAILABLE: the data directory is in use. FAILED_PRECONDITION: the port is taken, the
+  // directory belongs to another cluster or to a newer build. DATA_LOSS: damaged.
+  static absl::StatusOr<std::unique_ptr<Node>> Start(const NodeOptions& options,
+                                                     const replication::RuntimeSeams& seams,
+                                                     Random random);
+  // Stops at once, as a crash would, but for what is durable.
+  ~Node();
+
+  int port() const { return listener_->port(); }
+
+  // Hands every leadership over; `done` is called when none is left or `timeout` has passed, with
+  // how many were left.
+  void Drain(Duration timeout, std::function<void(size_t)> done);
+
+ private:
+  // Refuses calls until the runtime is open.
+  class Gate;
+
+  Node(const NodeOptions& options, const replication::RuntimeSeams& seams, Random random);
+  absl::Status Open();
+  absl::Status OpenRuntime();
+  AgentHost MakeHost();
+  void Maintain();
+  void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
+
+  // node_orders.cc: tasks of `executor_`
+  coordinator::v1::RegisterRequest Introduce() const;
+  bool Registered(const coordinator::v1::RegisterResponse& response);
+  coordinator::v1::NodeReport Report();
+  void ReportReplica(replication::Replica& replica, coordinator::v1::ReplicaReport* report) const;
+  void CarryOut(const coordinator::v1::NodeOrders& orders);
+  void Create(const coordinator::v1::CreateReplica& order);
+  void Change(const coordinator::v1::ChangeMembers& order);
+  void Destroy(const coordinator::v1::DestroyReplica& order);
+  void ApplySchema(const coordinator::v1::ApplySchema& order);
+  void TakeMap(const coordinator::v1::MapUpdate& update);
+
+  const NodeOptions options_;
+  const replication::RuntimeSeams seams_;
+  Random random_;
+  std::unique_ptr<FileLock> lock_;
+  NodeIdentity identity_;
+  Registry registry_;
+  Admission admission_;
+  std::unique_ptr<leveldb::Cache> block_cache_;
+  std::vector<std::unique_ptr<Executor>> compactors_;
+  std::shared_ptr<Executor> executor_;
+  std::unique_ptr<PartitionFactory> factory_;
+  std::unique_ptr<DataService> data_;
+  std::unique_ptr<replication::Runtime> runtime_;
+  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Agent> agent_;
+  bool draining_ = false;
+  uint64_t free_bytes_ = 0;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_NODE_H_

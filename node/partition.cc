@@ -1,0 +1,219 @@
+// Requests come in and go out: admission, checks that need no evaluation, answers.
+#include "node/partition.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/status.h"
+
+namespace ringleader {
+namespace {
+
+using replication::AppliedState;
+
+absl::string_view ViewOf(const leveldb::Slice& slice) {
+  return absl::string_view(slice.data(), slice.size());
+}
+
+bool IsWrite(const data::v1::Request& request) {
+  return request.has_put() || request.has_delete_() || request.has_update();
+}
+
+bool IsRead(const data::v1::Request& request) {
+  return request.has_get() || request.has_query() || request.has_scan();
+}
+
+Duration TimeoutOf(const data::v1::Request& request) {
+  if (request.timeout_ms() == 0) return kRequestTimeoutDefault;
+  return std::min<Duration>(std::chrono::milliseconds(request.timeout_ms()), kRequestTimeoutMax);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Partition>> Partition::Open(
+    const PartitionPlace& place, replication::GroupId group, absl::string_view directory,
+    const AppliedState& initial, const std::optional<model::TokenRange>& range) {
+  std::unique_ptr<Partition> partition(new Partition(place, group));
+  StoreState first{.applied = initial, .previous = initial.last.index};
+  // Without a first position it is a learner that waits for a snapshot, which brings the range.
+  if (initial.last.index > 0) first.range = range;
+  ASSIGN_OR_RETURN(partition->store_, Store::Open(place.store, directory, first));
+  RETURN_IF_ERROR(partition->Load());
+  place.registry.Opened(group, partition.get(), partition->state().range);
+  for (const auto& [id, table] : partition->tables_) place.registry.TableApplied(group, table);
+  return partition;
+}
+
+// What is kept in memory beside the store: tables and write sessions.
+absl::Status Partition::Load() {
+  const auto iterator = store_->NewIterator(false);
+  const std::string tables = TableKeyPrefix();
+  for (iterator->Seek(tables); iterator->Valid() && iterator->key().starts_with(tables);
+       iterator->Next()) {
+    ASSIGN_OR_RETURN(TableRecord record, DecodeTable(ViewOf(iterator->value())));
+    auto info = MakeTableInfo(std::move(record));
+    if (!info.ok()) return absl::DataLossError(info.status().message());
+    if (info->record.phase == TablePhase::kRetired) to_purge_.insert(info->record.id);
+    const uint64_t id = info->record.id;
+    tables_[id] = std::make_shared<const TableInfo>(*std::move(info));
+  }
+  const std::string sessions = SessionKeyPrefix();
+  for (iterator->Seek(sessions); iterator->Valid() && iterator->key().starts_with(sessions);
+       iterator->Next()) {
+    ASSIGN_OR_RETURN(SessionRecord record, DecodeSession(ViewOf(iterator->value())));
+    sessions_.Load(std::move(record));
+  }
+  return store_->CheckIterator(*iterator);
+}
+
+Partition::~Partition() {
+  place_.registry.Closed(group_, this);
+  *self_ = nullptr;
+  const auto gone = ErrorResponse(data::v1::ERROR_UNAVAILABLE, "the replica was closed");
+  const auto unknown =
+      ErrorResponse(data::v1::ERROR_UNKNOWN_OUTCOME, "the replica was closed before it was known");
+  if (leadership_ != nullptr) {
+    DropUnproposed(gone);
+    for (Batch& batch : leadership_->in_flight) FinishBatch(batch, &unknown);
+  }
+  for (auto& [number, batch] : proposing_) FinishBatch(batch, &unknown);
+  for (auto& [index, batch] : orphans_) FinishBatch(batch, &unknown);
+  for (auto& [index, read] : reads_) {
+    Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+    Answer(waiter, gone);
+  }
+}
+
+bool Partition::Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes) {
+  const AdmissionOptions& options = place_.admission.options();
+  *bytes = pending.request.ByteSizeLong();
+  if (is_write && !place_.admission.disk_fit()) return false;
+  if (admitted_requests_ >= options.partition_requests_max ||
+      admitted_bytes_ + *bytes > options.partition_bytes_max) {
+    return false;
+  }
+  if (!place_.admission.Enter(*bytes)) return false;
+  ++admitted_requests_;
+  admitted_bytes_ += *bytes;
+  return true;
+}
+
+void Partition::Answer(Waiter& waiter, data::v1::Response response) {
+  CHECK_GT(admitted_requests_, 0u);
+  --admitted_requests_;
+  admitted_bytes_ -= waiter.bytes;
+  place_.admission.Leave(waiter.bytes);
+  response.set_id(waiter.id);
+  waiter.respond(std::move(response));
+}
+
+void Partition::AnswerAll(Outcome& outcome, const data::v1::Response& response) {
+  for (Waiter& waiter : outcome.waiters) Answer(waiter, response);
+  outcome.waiters.clear();
+}
+
+// Before it was admitted.
+void Partition::Refuse(PendingRequest& pending, data::v1::Response response) {
+  response.set_id(pending.request.id());
+  pending.respond(std::move(response));
+}
+
+data::v1::Response Partition::WrongRoute(const ReplicaPointer& replica) const {
+  data::v1::Response response =
+      ErrorResponse(data::v1::ERROR_WRONG_ROUTE, "this node does not lead the partition");
+  const replication::ReplicaView view = replica->view();
+  // This replica itself may be about to lead: the sender asks again.
+  if (view.leader.node == 0 || view.leader.replica == replica->id()) return response;
+  data::v1::RouteHint* hint = response.mutable_route_hint();
+  hint->set_partition(group_);
+  hint->set_epoch(view.configuration.version);
+  hint->set_leader_node(view.leader.node);
+  hint->set_leader_address(place_.registry.Address(view.leader.node));
+  hint->set_term(view.term);
+  return response;
+}
+
+std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& request,
+                                                      data::v1::Response* error) const {
+  std::shared_ptr<const TableInfo> table;
+  if (request.table_case() == data::v1::Request::kTableId) {
+    const auto found = tables_.find(request.table_id());
+    if (found != tables_.end()) table = found->second;
+  } else {
+    for (const auto& [id, candidate] : tables_) {
+      const bool live = candidate->record.phase == TablePhase::kLive;
+      if (live && candidate->schema.name == request.table_name()) table = candidate;
+    }
+  }
+  const bool usable = table != nullptr && table->record.phase == TablePhase::kLive &&
+                      (leadership_ == nullptr ||
+                       !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
+  if (!usable) {
+    *error = ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
+    return nullptr;
+  }
+  if (request.schema_version() != 0 && request.schema_version() != table->record.schema_version) {
+    *error =
+        ErrorResponse(data::v1::ERROR_WRONG_SCHEMA,
+                      absl::StrCat("the table's schema version is ", table->record.schema_version,
+                                   ", the request's is ", request.schema_version()));
+    return nullptr;
+  }
+  return table;
+}
+
+// Answers what needs no look at any state. True: go on.
+bool Partition::CheckRequest(const ReplicaPointer& replica, PendingRequest& pending) {
+  const data::v1::Request& request = pending.request;
+  if (HolderElapsed(pending.received, place_.store.clock.Now()) >= TimeoutOf(request)) {
+    Refuse(pending, ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
+    return false;
+  }
+  if (!IsWrite(request) && !IsRead(request)) {
+    Refuse(pending, ErrorResponse(data::v1::ERROR_VALIDATION, "the request has no operation"));
+    return false;
+  }
+  if (!state().range.has_value()) {
+    Refuse(pending, WrongRoute(replica));
+    return false;
+  }
+  if (IsWrite(request) && leadership_ == nullptr) {
+    Refuse(pending, WrongRoute(replica));
+    return false;
+  }
+  return true;
+}
+
+void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingRequest> requests) {
+  std::vector<PendingRequest> reads;
+  for (PendingRequest& pending : requests) {
+    if (!CheckRequest(replica, pending)) continue;
+    if (!IsWrite(pending.request)) {
+      reads.push_back(std::move(pending));
+      continue;
+    }
+    uint64_t bytes = 0;
+    if (!Admit(pending, true, &bytes)) {
+      data::v1::Response full =
+          ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED, "too many writes are waiting");
+      const AdmissionOptions& options = place_.admission.options();
+      full.set_retry_after_ms(place_.admission.disk_fit() ? options.retry_after_ms
+                                                          : options.disk_retry_after_ms);
+      Refuse(pending, std::move(full));
+      continue;
+    }
+    ExecuteWrite(std::move(pending), bytes);
+    if (leadership_ != nullptr &&
+        leadership_->building.effects.bytes() >= place_.options.entry_bytes_max) {
+      ProposeBuilding(replica);
+    }
+  }
+  if (!reads.empty()) ExecuteReads(replica, std::move(reads));
+  ConfirmAnswers(replica);
+  ProposeBuilding(replica);
+}
+
+}  // namespace ringleader

@@ -1,0 +1,235 @@
+// One replica of one partition: the state machine that replication drives, and at the leader the
+// evaluation of writes (DESIGN section 6).
+//
+//   requests -> Execute -> evaluate over overlay and store -> building batch -> Replica::Propose
+//   (worker, log, peers) -> Apply -> store; answers
+//
+// Everything happens on the replica's applier. Replicas of all partitions of an applier take turns,
+// so nothing here waits: what is not ready is kept, and continued by Apply, by a callback of
+// Replica, or by Maintain.
+//
+// Invariants
+//   1. Evaluation sees exactly the log: the store (all applied entries) under the overlay (this
+//      term's entries after them, in order). Hence only a leader that has applied its own first
+//      entry evaluates.
+//   2. One proposal at a time waits for its place in the log; what is evaluated meanwhile goes into
+//      the building batch. If a proposal is refused, the building batch, which may rest on it, is
+//      refused with it; batches that have a place stay.
+//   3. A batch in flight is answered by what is applied at its index: an entry of its own term is
+//      its entry, any other proves that it never happens.
+//   4. An answer that follows from the state and changes nothing leaves only after every batch that
+//      it may have seen is applied and leadership was confirmed after it was evaluated.
+//   5. Overlay, building batch and such answers belong to one term. Batches in flight outlive it:
+//      they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
+#ifndef RINGLEADER_NODE_PARTITION_H_
+#define RINGLEADER_NODE_PARTITION_H_
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "node/admission.h"
+#include "node/effects.h"
+#include "node/evaluate.h"
+#include "node/overlay.h"
+#include "node/registry.h"
+#include "node/sessions.h"
+#include "node/store.h"
+#include "node/table_info.h"
+#include "replication/replica.h"
+#include "replication/state_machine.h"
+#include "ringleader/data/v1/data.pb.h"
+
+namespace ringleader {
+
+struct PartitionOptions {
+  bool quorum_reads = false;  // never by lease
+  // Of one entry: what is evaluated beyond it waits for the next.
+  uint64_t entry_bytes_max = 1 << 20;
+  // How long a write whose leader lost its term may wait to learn its outcome.
+  Duration orphan_max = std::chrono::seconds(1);
+  // Keys removed in one step of purging a retired table.
+  int purge_keys_max = 1000;
+};
+
+// What the partitions of a node share. Outlives them.
+struct PartitionPlace {
+  StorePlace store;
+  Registry& registry;
+  Admission& admission;
+  PartitionOptions options;
+};
+
+// A request on its way. `respond` is called once, on any thread, unless the process ends first.
+struct PendingRequest {
+  data::v1::Request request;
+  Instant received;
+  absl::AnyInvocable<void(data::v1::Response)> respond;
+};
+
+class Partition : public replication::StateMachine {
+ public:
+  using ReplicaPointer = std::shared_ptr<replication::Replica>;
+
+  // `range`: what the replica's plan says; counts for an empty directory only.
+  static absl::StatusOr<std::unique_ptr<Partition>> Open(
+      const PartitionPlace& place, replication::GroupId group, absl::string_view directory,
+      const replication::AppliedState& initial, const std::optional<model::TokenRange>& range);
+  // Answers what is waiting.
+  ~Partition() override;
+
+  // Evaluates and answers; every request's `respond` is called, now or later.
+  void Execute(const ReplicaPointer& replica, std::vector<PendingRequest> requests);
+  // Proposes a table's definition, if this replica leads and its state has an older one.
+  void ProposeTable(const ReplicaPointer& replica, const TableRecord& table);
+  // What time alone brings; called every 100 ms or so.
+  void Maintain(const ReplicaPointer& replica);
+
+  const StoreState& state() const { return store_->state(); }
+  const std::map<uint64_t, std::shared_ptr<const TableInfo>>& tables() const { return tables_; }
+  size_t tables_to_purge() const { return to_purge_.size(); }
+  uint64_t waiting_requests() const { return admitted_requests_; }
+
+  replication::AppliedState applied() const override { return store_->state().applied; }
+  absl::Status Apply(absl::Span<const replication::Entry> entries) override;
+  replication::Index durable_applied() const override { return store_->durable(); }
+  absl::Status Flush() override { return store_->Flush(); }
+  absl::StatusOr<replication::AppliedState> Capture(absl::string_view directory) override;
+  void LeadershipBegan(replication::Term term) override;
+  void LeadershipEnded(replication::Term term) override;
+
+ private:
+  using SessionSequence = std::pair<uint64_t, uint64_t>;
+  static constexpr uint64_t kRetiring = UINT64_MAX;
+  static constexpr size_t kSettledMax = 65536;
+
+  // Somebody who waits for an answer, and what admission counted for it.
+  struct Waiter {
+    uint64_t id = 0;
+    uint64_t bytes = 0;
+    absl::AnyInvocable<void(data::v1::Response)> respond;
+  };
+  // An evaluated request; repeated attempts of it share its outcome.
+  struct Outcome {
+    std::vector<Waiter> waiters;
+    data::v1::Response response;
+    SessionSequence sequence{0, 0};
+    // Of an answer that changes nothing: invariant 4.
+    uint64_t seen_batch = 0;
+    bool confirmed = false;
+    uint64_t confirmation = 0;  // which round of confirmation it waits for
+  };
+  struct Batch {
+    uint64_t number = 0;
+    EffectsWriter effects;
+    std::vector<Outcome> outcomes;
+    std::vector<std::pair<uint64_t, uint64_t>> tables;  // as in Leadership::tables_proposed
+    replication::LogPosition position;
+    Instant orphaned;
+  };
+  struct Leadership {
+    replication::Term term = 0;
+    Batch building;
+    bool proposing = false;
+    std::deque<Batch> in_flight;
+    Overlay overlay;
+    uint64_t applied_batch = 0;
+    std::list<Outcome> answers;  // that change nothing, in the order of evaluation
+    uint64_t last_confirmation = 0;
+    // Where an unanswered attempt of a write is: in a batch (and at which place), or in `answers`.
+    std::map<SessionSequence, std::pair<uint64_t, size_t>> attempts;
+    std::map<SessionSequence, std::list<Outcome>::iterator> answering;
+    // Answers that changed nothing, until their originator has moved on: a copy of the request
+    // that comes late must not be evaluated anew.
+    std::map<SessionSequence, data::v1::Response> settled;
+    // Table and schema version; kRetiring for its end.
+    std::set<std::pair<uint64_t, uint64_t>> tables_proposed;
+    Instant began;
+    int64_t elapsed_base_us = 0;
+    int64_t last_time_us = 0;
+  };
+  struct WaitingRead {
+    PendingRequest pending;
+    uint64_t bytes = 0;
+  };
+
+  Partition(const PartitionPlace& place, replication::GroupId group)
+      : place_(place), group_(group), self_(std::make_shared<Partition*>(this)) {}
+  absl::Status Load();
+
+  // partition.cc: requests come in and go out
+  bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
+  void Answer(Waiter& waiter, data::v1::Response response);
+  void AnswerAll(Outcome& outcome, const data::v1::Response& response);
+  void Refuse(PendingRequest& pending, data::v1::Response response);
+  data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
+  std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request,
+                                             data::v1::Response* error) const;
+  bool CheckRequest(const ReplicaPointer& replica, PendingRequest& pending);
+
+  // partition_reads.cc
+  void ExecuteReads(const ReplicaPointer& replica, std::vector<PendingRequest> reads);
+  void WaitForApplied(replication::Index index, std::vector<WaitingRead> reads);
+  void AnswerRead(WaitingRead& read);
+  void ReleaseReads();
+
+  // partition_writes.cc
+  void ExecuteWrite(PendingRequest pending, uint64_t bytes);
+  bool AnswerKnown(PendingRequest& pending, uint64_t bytes);
+  void AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowest);
+  Batch& Building();
+  Outcome* FindAttempt(const SessionSequence& sequence);
+  absl::StatusOr<std::optional<std::string>> CurrentItem(const std::string& key, uint64_t* seen);
+  void ProposeBuilding(const ReplicaPointer& replica);
+  void Proposed(uint64_t number, replication::Term term, const ReplicaPointer& replica,
+                absl::StatusOr<replication::LogPosition> position);
+  void AddAnswer(Outcome outcome, data::v1::Response response, uint64_t seen_batch);
+  void ConfirmAnswers(const ReplicaPointer& replica);
+  void Confirmed(replication::Term term, uint64_t confirmation, const absl::Status& status);
+  void ReleaseAnswers();
+  void FinishAnswer(std::list<Outcome>::iterator answer, const data::v1::Response& response);
+  void DropUnproposed(const data::v1::Response& why);
+  void DropAnswers(uint64_t seen_min, const data::v1::Response& why);
+  void FinishBatch(Batch& batch, const data::v1::Response* failure);
+  void ForgetAnswered(uint64_t session, uint64_t lowest);
+
+  // partition_apply.cc
+  absl::Status ApplySome(absl::Span<const replication::Entry> entries);
+  absl::Status AddEntry(const replication::Entry& entry, StoreState& next,
+                        leveldb::WriteBatch& batch, std::set<uint64_t>& sessions);
+  absl::Status AddEffects(const replication::Entry& entry, StoreState& next,
+                          leveldb::WriteBatch& batch, std::set<uint64_t>& sessions);
+  absl::Status AddTable(const TableRecord& table, leveldb::WriteBatch& batch);
+  void Resolve(const replication::Entry& entry);
+  absl::Status PurgeStep();
+
+  const PartitionPlace place_;
+  const replication::GroupId group_;
+  // For callbacks: they find null when the partition is gone.
+  const std::shared_ptr<Partition*> self_;
+  std::unique_ptr<Store> store_;
+  SessionTable sessions_;
+  std::map<uint64_t, std::shared_ptr<const TableInfo>> tables_;
+  std::set<uint64_t> to_purge_;  // retired tables that may have data
+
+  uint64_t last_batch_ = 0;
+  std::unique_ptr<Leadership> leadership_;
+  std::map<uint64_t, Batch> proposing_;                   // by number; at most one of a term
+  std::map<replication::Index, Batch> orphans_;           // of ended terms
+  std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
+  uint64_t admitted_requests_ = 0;
+  uint64_t admitted_bytes_ = 0;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_PARTITION_H_

@@ -1,0 +1,182 @@
+// Applying: the same on every replica, from the entries alone; and what it answers at the leader.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "common/status.h"
+#include "model/key_codec.h"
+#include "node/partition.h"
+#include "replication/configuration.h"
+
+namespace ringleader {
+namespace {
+
+using replication::Entry;
+using replication::EntryKind;
+
+leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
+
+absl::string_view PayloadOf(const Entry& entry) {
+  return entry.payload == nullptr ? absl::string_view() : absl::string_view(*entry.payload);
+}
+
+}  // namespace
+
+absl::Status Partition::Apply(absl::Span<const Entry> entries) {
+  RETURN_IF_ERROR(ApplySome(entries));
+  for (const Entry& entry : entries) Resolve(entry);
+  ReleaseAnswers();
+  ReleaseReads();
+  return absl::OkStatus();
+}
+
+// All of them in one batch: replication bounds what it hands over at once.
+absl::Status Partition::ApplySome(absl::Span<const Entry> entries) {
+  StoreState next = state();
+  next.previous = next.applied.last.index;
+  leveldb::WriteBatch batch;
+  std::set<uint64_t> sessions;
+  for (const Entry& entry : entries) RETURN_IF_ERROR(AddEntry(entry, next, batch, sessions));
+  for (const uint64_t session : sessions) {
+    const SessionRecord* record = sessions_.Record(session);
+    if (record == nullptr) {
+      batch.Delete(SessionKey(session));
+    } else {
+      batch.Put(SessionKey(session), EncodeSession(*record));
+    }
+  }
+  return store_->Apply(batch, next);
+}
+
+absl::Status Partition::AddEntry(const Entry& entry, StoreState& next, leveldb::WriteBatch& batch,
+                                 std::set<uint64_t>& sessions) {
+  CHECK_EQ(entry.index, next.applied.last.index + 1);
+  if (entry.kind == EntryKind::kConfiguration) {
+    ASSIGN_OR_RETURN(next.applied.configuration,
+                     replication::DecodeConfiguration(PayloadOf(entry)));
+    next.applied.configuration_index = entry.index;
+  } else if (entry.kind == EntryKind::kCommand) {
+    RETURN_IF_ERROR(
+        Annotate(AddEffects(entry, next, batch, sessions), absl::StrCat("entry ", entry.index)));
+  }
+  next.applied.last = {entry.term, entry.index};
+  return absl::OkStatus();
+}
+
+absl::Status Partition::AddEffects(const Entry& entry, StoreState& next, leveldb::WriteBatch& batch,
+                                   std::set<uint64_t>& sessions) {
+  ASSIGN_OR_RETURN(const Effects effects, DecodeEffects(PayloadOf(entry)));
+  if (effects.time_us <= next.time_us || effects.elapsed_us < next.elapsed_us) {
+    return absl::DataLossError("its time goes back");
+  }
+  next.time_us = effects.time_us;
+  next.elapsed_us = effects.elapsed_us;
+  std::string value;
+  for (const Effect& effect : effects.effects) {
+    switch (effect.tag) {
+      case EffectTag::kPut:
+        value.clear();
+        AppendStoredItem(entry.index, effects.time_us, effect.item, &value);
+        batch.Put(SliceOf(effect.key), value);
+        break;
+      case EffectTag::kDelete:
+        batch.Delete(SliceOf(effect.key));
+        break;
+      case EffectTag::kSession:
+        sessions_.Apply(effect, entry.index, effects.elapsed_us);
+        sessions.insert(effect.session);
+        break;
+      case EffectTag::kTable:
+        RETURN_IF_ERROR(AddTable(effect.table, batch));
+        break;
+    }
+  }
+  for (const uint64_t session : sessions_.Expire(effects.elapsed_us)) sessions.insert(session);
+  return absl::OkStatus();
+}
+
+absl::Status Partition::AddTable(const TableRecord& table, leveldb::WriteBatch& batch) {
+  const auto known = tables_.find(table.id);
+  if (known != tables_.end()) {
+    const TableRecord& record = known->second->record;
+    if (record.phase == TablePhase::kRetired) return absl::OkStatus();
+    if (table.phase == TablePhase::kLive && table.schema_version <= record.schema_version) {
+      return absl::OkStatus();
+    }
+  }
+  ASSIGN_OR_RETURN(TableInfo info, MakeTableInfo(table));
+  batch.Put(TableKey(table.id), EncodeTable(table));
+  if (table.phase == TablePhase::kRetired) to_purge_.insert(table.id);
+  auto shared = std::make_shared<const TableInfo>(std::move(info));
+  tables_[table.id] = shared;
+  place_.registry.TableApplied(group_, std::move(shared));
+  return absl::OkStatus();
+}
+
+// Invariant 3.
+void Partition::Resolve(const Entry& entry) {
+  const auto lost =
+      ErrorResponse(data::v1::ERROR_UNAVAILABLE, "another leader's entry took this write's place");
+  if (leadership_ != nullptr && !leadership_->in_flight.empty() &&
+      leadership_->in_flight.front().position.index == entry.index) {
+    Batch batch = std::move(leadership_->in_flight.front());
+    leadership_->in_flight.pop_front();
+    CHECK_EQ(batch.position.term, entry.term) << "an entry of a term that has not ended was lost";
+    leadership_->overlay.Applied(batch.number);
+    leadership_->applied_batch = batch.number;
+    FinishBatch(batch, nullptr);
+  }
+  auto orphan = orphans_.extract(entry.index);
+  if (orphan.empty()) return;
+  FinishBatch(orphan.mapped(), orphan.mapped().position.term == entry.term ? nullptr : &lost);
+}
+
+absl::StatusOr<replication::AppliedState> Partition::Capture(absl::string_view directory) {
+  RETURN_IF_ERROR(store_->Capture(directory));
+  return state().applied;
+}
+
+// Nothing can reach a retired table's items: they are removed outside the log, each replica at its
+// own pace. The record of its end stays.
+absl::Status Partition::PurgeStep() {
+  if (to_purge_.empty()) return absl::OkStatus();
+  const uint64_t table = *to_purge_.begin();
+  const model::KeyRange range = model::TableRange(table, model::TokenRange());
+  const auto iterator = store_->NewIterator(false);
+  leveldb::WriteBatch batch;
+  int keys = 0;
+  for (iterator->Seek(range.start);
+       iterator->Valid() && keys < place_.options.purge_keys_max &&
+       range.Contains(absl::string_view(iterator->key().data(), iterator->key().size()));
+       iterator->Next(), ++keys) {
+    batch.Delete(iterator->key());
+  }
+  RETURN_IF_ERROR(store_->CheckIterator(*iterator));
+  if (keys == 0) {
+    to_purge_.erase(table);
+    return absl::OkStatus();
+  }
+  return store_->WriteLocal(batch);
+}
+
+void Partition::Maintain(const ReplicaPointer& replica) {
+  const Instant now = place_.store.clock.Now();
+  const auto unknown = ErrorResponse(data::v1::ERROR_UNKNOWN_OUTCOME,
+                                     "leadership ended before the outcome was known");
+  for (auto orphan = orphans_.begin(); orphan != orphans_.end();) {
+    const auto current = orphan++;
+    if (HolderElapsed(current->second.orphaned, now) < place_.options.orphan_max) continue;
+    FinishBatch(current->second, &unknown);
+    orphans_.erase(current);
+  }
+  if (const absl::Status purged = PurgeStep(); !purged.ok()) {
+    LogWarning("partition ", group_, ": purging: ", purged.ToString());
+  }
+  // A damaged store may see no write that would tell: a flush fails, and with it the replica.
+  if (!store_->failure().ok()) replica->FlushAndCompact();
+  ConfirmAnswers(replica);
+  ProposeBuilding(replica);
+}
+
+}  // namespace ringleader

@@ -1,0 +1,101 @@
+// Reads: by lease, by a round of heartbeats, or from whatever this replica has.
+#include <utility>
+
+#include "node/partition.h"
+#include "node/reads.h"
+
+namespace ringleader {
+namespace {
+
+bool IsEventual(const data::v1::Request& request) {
+  data::v1::Consistency consistency = request.get().consistency();
+  if (request.has_query()) consistency = request.query().consistency();
+  if (request.has_scan()) consistency = request.scan().consistency();
+  return consistency == data::v1::CONSISTENCY_EVENTUAL;
+}
+
+}  // namespace
+
+// All reads of a turn have arrived before it: one index serves them all.
+void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingRequest> requests) {
+  std::vector<WaitingRead> linearizable;
+  for (PendingRequest& pending : requests) {
+    uint64_t bytes = 0;
+    if (!Admit(pending, false, &bytes)) {
+      data::v1::Response full =
+          ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED, "too many requests are waiting");
+      full.set_retry_after_ms(place_.admission.options().retry_after_ms);
+      Refuse(pending, std::move(full));
+      continue;
+    }
+    WaitingRead read{std::move(pending), bytes};
+    IsEventual(read.pending.request) ? AnswerRead(read) : linearizable.push_back(std::move(read));
+  }
+  if (linearizable.empty()) return;
+  const absl::StatusOr<replication::Index> index =
+      place_.options.quorum_reads ? absl::UnavailableError("reads take a round of heartbeats")
+                                  : replica->LeaseRead();
+  if (index.ok()) return WaitForApplied(*index, std::move(linearizable));
+  if (absl::IsFailedPrecondition(index.status()) || leadership_ == nullptr) {
+    for (WaitingRead& read : linearizable) {
+      Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+      Answer(waiter, WrongRoute(replica));
+    }
+    return;
+  }
+  // If the partition is closed meanwhile, its requests stay with the callback, which then answers.
+  replica->QuorumRead(
+      [self = self_, &admission = place_.admission, replica,
+       reads = std::move(linearizable)](absl::StatusOr<replication::Index> confirmed) mutable {
+        for (WaitingRead& read : reads) {
+          if (*self != nullptr) break;
+          admission.Leave(read.bytes);
+          data::v1::Response gone =
+              ErrorResponse(data::v1::ERROR_UNAVAILABLE, "the replica was closed");
+          gone.set_id(read.pending.request.id());
+          read.pending.respond(std::move(gone));
+        }
+        if (*self == nullptr) return;
+        Partition& partition = **self;
+        if (confirmed.ok()) return partition.WaitForApplied(*confirmed, std::move(reads));
+        for (WaitingRead& read : reads) {
+          Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+          partition.Answer(waiter, absl::IsFailedPrecondition(confirmed.status())
+                                       ? partition.WrongRoute(replica)
+                                       : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                                       confirmed.status().message()));
+        }
+      });
+}
+
+void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRead> reads) {
+  for (WaitingRead& read : reads) {
+    if (index <= state().applied.last.index) {
+      AnswerRead(read);
+    } else {
+      reads_.emplace(index, std::move(read));
+    }
+  }
+}
+
+void Partition::AnswerRead(WaitingRead& read) {
+  Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+  data::v1::Response error;
+  const auto table = FindTable(read.pending.request, &error);
+  if (table == nullptr) return Answer(waiter, std::move(error));
+  auto response = Read(read.pending.request, *table, *state().range, *store_);
+  if (!response.ok()) store_->MarkDamaged(response.status());
+  Answer(waiter, response.ok() ? *std::move(response)
+                               : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                               "this replica's storage is damaged"));
+}
+
+void Partition::ReleaseReads() {
+  while (!reads_.empty() && reads_.begin()->first <= state().applied.last.index) {
+    WaitingRead read = std::move(reads_.begin()->second);
+    reads_.erase(reads_.begin());
+    AnswerRead(read);
+  }
+}
+
+}  // namespace ringleader

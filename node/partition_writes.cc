@@ -1,0 +1,357 @@
+// Writes at the leader: what is known of a request already, evaluation, proposal, and the answers
+// that change nothing.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "node/partition.h"
+
+namespace ringleader {
+namespace {
+
+data::v1::Response ResponseOf(const WriteResult& result) {
+  if (!result.item_kept) {
+    return ErrorResponse(data::v1::ERROR_INTERNAL,
+                         "an earlier attempt was carried out; what it returned is not kept");
+  }
+  data::v1::Response response;
+  response.set_item(result.item);
+  response.set_item_version(result.item_version);
+  return response;
+}
+
+WriteResult ResultOf(const data::v1::Response& response) {
+  if (response.item().size() > kResultItemBytesMax) return {.item_kept = false};
+  return {.item = response.item()};
+}
+
+}  // namespace
+
+// --- Evaluation
+// -----------------------------------------------------------------------------------
+
+void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
+  if (AnswerKnown(pending, bytes)) return;
+  Outcome outcome;
+  outcome.waiters.push_back({pending.request.id(), bytes, std::move(pending.respond)});
+  const data::v1::WriteSession& session = pending.request.session();
+  if (session.session() != 0) outcome.sequence = {session.session(), session.sequence()};
+
+  data::v1::Response error;
+  const auto table = FindTable(pending.request, &error);
+  if (table == nullptr) return AnswerAll(outcome, error);
+  uint64_t seen_batch = 0;
+  auto evaluation =
+      EvaluateWrite(pending.request, *table, *state().range,
+                    [&](const std::string& key) { return CurrentItem(key, &seen_batch); });
+  if (!evaluation.ok()) {
+    store_->MarkDamaged(evaluation.status());
+    return AnswerAll(
+        outcome, ErrorResponse(data::v1::ERROR_UNAVAILABLE, "this replica's storage is damaged"));
+  }
+  switch (evaluation->kind) {
+    case Evaluation::Kind::kRefused:
+      return AnswerAll(outcome, evaluation->response);
+    case Evaluation::Kind::kNothing:
+      return AddAnswer(std::move(outcome), std::move(evaluation->response), seen_batch);
+    case Evaluation::Kind::kEffect:
+      return AddToBatch(std::move(outcome), *std::move(evaluation), session.lowest_outstanding());
+  }
+}
+
+// Answers, or lets share an outcome, what has been evaluated before. False: it is new.
+bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
+  const data::v1::WriteSession& session = pending.request.session();
+  if (session.session() == 0) return false;
+  Waiter waiter{pending.request.id(), bytes, nullptr};
+  const auto answer = [&](data::v1::Response response) {
+    waiter.respond = std::move(pending.respond);
+    Answer(waiter, std::move(response));
+    return true;
+  };
+  const SessionSequence sequence(session.session(), session.sequence());
+  if (session.sequence() == 0) {
+    return answer(ErrorResponse(data::v1::ERROR_VALIDATION, "write sequences begin with 1"));
+  }
+  ForgetAnswered(session.session(), session.lowest_outstanding());
+  if (Outcome* attempt = FindAttempt(sequence); attempt != nullptr) {
+    waiter.respond = std::move(pending.respond);
+    attempt->waiters.push_back(std::move(waiter));
+    return true;
+  }
+  const auto settled = leadership_->settled.find(sequence);
+  if (settled != leadership_->settled.end()) return answer(settled->second);
+  const SessionTable::Answer known = sessions_.Find(sequence.first, sequence.second);
+  switch (known.known) {
+    case SessionTable::Known::kNew:
+      return false;
+    case SessionTable::Known::kDone:
+      return answer(ResponseOf(*known.result));
+    case SessionTable::Known::kForgotten:
+      return answer(ErrorResponse(data::v1::ERROR_SESSION_EXPIRED,
+                                  "the outcome of this write is not remembered any more"));
+    case SessionTable::Known::kFull: {
+      data::v1::Response full = ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
+                                              "too many write sessions, or results in this one");
+      full.set_retry_after_ms(place_.admission.options().retry_after_ms);
+      return answer(std::move(full));
+    }
+  }
+  return false;
+}
+
+Partition::Outcome* Partition::FindAttempt(const SessionSequence& sequence) {
+  const auto answering = leadership_->answering.find(sequence);
+  if (answering != leadership_->answering.end()) return &*answering->second;
+  const auto attempt = leadership_->attempts.find(sequence);
+  if (attempt == leadership_->attempts.end()) return nullptr;
+  const auto [number, place] = attempt->second;
+  if (leadership_->building.number == number) return &leadership_->building.outcomes[place];
+  const auto proposing = proposing_.find(number);
+  if (proposing != proposing_.end()) return &proposing->second.outcomes[place];
+  for (Batch& batch : leadership_->in_flight) {
+    if (batch.number == number) return &batch.outcomes[place];
+  }
+  CHECK(false) << "an attempt in no batch";
+  return nullptr;
+}
+
+absl::StatusOr<std::optional<std::string>> Partition::CurrentItem(const std::string& key,
+                                                                  uint64_t* seen) {
+  if (const Overlay::Version* version = leadership_->overlay.Find(key); version != nullptr) {
+    *seen = version->batch;
+    return version->item;
+  }
+  const absl::StatusOr<std::string> value = store_->Get(key);
+  if (absl::IsNotFound(value.status())) return std::optional<std::string>();
+  if (!value.ok()) return value.status();
+  const absl::StatusOr<StoredItem> stored = DecodeStoredItem(*value);
+  if (!stored.ok()) return stored.status();
+  return std::optional<std::string>(stored->item);
+}
+
+// --- Batches
+// --------------------------------------------------------------------------------------
+
+Partition::Batch& Partition::Building() {
+  Batch& building = leadership_->building;
+  if (building.number == 0) building.number = ++last_batch_;
+  return building;
+}
+
+void Partition::AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowest) {
+  Batch& batch = Building();
+  if (evaluation.item.has_value()) {
+    batch.effects.Put(evaluation.key, *evaluation.item);
+  } else {
+    batch.effects.Delete(evaluation.key);
+  }
+  outcome.response = std::move(evaluation.response);
+  if (const auto [session, sequence] = outcome.sequence; session != 0) {
+    batch.effects.Session(session, sequence, lowest, ResultOf(outcome.response));
+    leadership_->attempts[outcome.sequence] = {batch.number, batch.outcomes.size()};
+  }
+  leadership_->overlay.Add(evaluation.key, batch.number, std::move(evaluation.item));
+  batch.outcomes.push_back(std::move(outcome));
+}
+
+void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& table) {
+  if (leadership_ == nullptr) return;
+  const bool retires = table.phase == TablePhase::kRetired;
+  const auto known = tables_.find(table.id);
+  if (known != tables_.end()) {
+    const TableRecord& record = known->second->record;
+    if (record.phase == TablePhase::kRetired) return;
+    if (!retires && record.schema_version >= table.schema_version) return;
+  }
+  const std::pair<uint64_t, uint64_t> proposal(table.id,
+                                               retires ? kRetiring : table.schema_version);
+  if (!leadership_->tables_proposed.insert(proposal).second) return;
+  Batch& batch = Building();
+  batch.effects.Table(table);
+  batch.tables.push_back(proposal);
+  ProposeBuilding(replica);
+}
+
+void Partition::ProposeBuilding(const ReplicaPointer& replica) {
+  if (leadership_ == nullptr || leadership_->proposing || leadership_->building.number == 0) return;
+  Leadership& leadership = *leadership_;
+  Batch batch = std::exchange(leadership.building, Batch());
+  leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
+  const Duration led = WaiterElapsed(leadership.began, place_.store.clock.Now());
+  const int64_t elapsed_us =
+      leadership.elapsed_base_us + std::max<int64_t>(0, led / std::chrono::microseconds(1));
+  auto payload = std::make_shared<const std::string>(
+      batch.effects.Finish(leadership.last_time_us, elapsed_us));
+  const uint64_t number = batch.number;
+  leadership.proposing = true;
+  proposing_.emplace(number, std::move(batch));
+  replica->Propose(leadership.term, {std::move(payload)},
+                   [self = self_, number, term = leadership.term,
+                    replica](absl::StatusOr<replication::LogPosition> position) {
+                     if (*self != nullptr) (*self)->Proposed(number, term, replica, position);
+                   });
+}
+
+// Invariant 2.
+void Partition::Proposed(uint64_t number, replication::Term term, const ReplicaPointer& replica,
+                         absl::StatusOr<replication::LogPosition> position) {
+  auto node = proposing_.extract(number);
+  CHECK(!node.empty());
+  Batch& batch = node.mapped();
+  const bool current = leadership_ != nullptr && leadership_->term == term;
+  if (current) leadership_->proposing = false;
+  if (position.ok()) {
+    batch.position = *position;
+    if (current) {
+      leadership_->in_flight.push_back(std::move(batch));
+      return ProposeBuilding(replica);
+    }
+    batch.orphaned = place_.store.clock.Now();
+    orphans_.emplace(position->index, std::move(batch));
+    return;
+  }
+  const bool full = absl::IsResourceExhausted(position.status());
+  data::v1::Response refused =
+      ErrorResponse(full ? data::v1::ERROR_RESOURCE_EXHAUSTED : data::v1::ERROR_UNAVAILABLE,
+                    full ? "the log takes no more at the moment" : position.status().message());
+  if (full) refused.set_retry_after_ms(place_.admission.options().retry_after_ms);
+  FinishBatch(batch, &refused);
+  if (!current) return;
+  FinishBatch(leadership_->building, &refused);
+  leadership_->building = Batch();
+  leadership_->overlay.DropFrom(number);
+  DropAnswers(number, refused);
+}
+
+void Partition::FinishBatch(Batch& batch, const data::v1::Response* failure) {
+  for (Outcome& outcome : batch.outcomes) {
+    if (leadership_ != nullptr) {
+      const auto attempt = leadership_->attempts.find(outcome.sequence);
+      if (attempt != leadership_->attempts.end() && attempt->second.first == batch.number) {
+        leadership_->attempts.erase(attempt);
+      }
+    }
+    if (failure == nullptr) outcome.response.set_item_version(batch.position.index);
+    AnswerAll(outcome, failure != nullptr ? *failure : outcome.response);
+  }
+  batch.outcomes.clear();
+  if (leadership_ == nullptr) return;
+  for (const auto& table : batch.tables) leadership_->tables_proposed.erase(table);
+}
+
+// --- Answers that change nothing: invariant 4
+// -------------------------------------------------------
+
+void Partition::AddAnswer(Outcome outcome, data::v1::Response response, uint64_t seen_batch) {
+  outcome.response = std::move(response);
+  outcome.seen_batch = seen_batch;
+  leadership_->answers.push_back(std::move(outcome));
+  const auto place = std::prev(leadership_->answers.end());
+  if (place->sequence.first != 0) leadership_->answering[place->sequence] = place;
+}
+
+void Partition::ConfirmAnswers(const ReplicaPointer& replica) {
+  if (leadership_ == nullptr) return;
+  std::list<Outcome>& answers = leadership_->answers;
+  if (answers.empty() || answers.back().confirmation != 0) return;
+  const uint64_t confirmation = ++leadership_->last_confirmation;
+  for (auto answer = answers.rbegin(); answer != answers.rend() && answer->confirmation == 0;
+       ++answer) {
+    answer->confirmation = confirmation;
+  }
+  const replication::Term term = leadership_->term;
+  // The lease may be a later term's, whose beginning has not reached this executor yet.
+  if (!place_.options.quorum_reads && replica->LeaseRead().ok() && replica->view().term == term) {
+    return Confirmed(term, confirmation, absl::OkStatus());
+  }
+  replica->QuorumRead([self = self_, term, confirmation](absl::StatusOr<replication::Index> read) {
+    if (*self != nullptr) (*self)->Confirmed(term, confirmation, read.status());
+  });
+}
+
+void Partition::Confirmed(replication::Term term, uint64_t confirmation,
+                          const absl::Status& status) {
+  if (leadership_ == nullptr || leadership_->term != term) return;  // dropped with the term
+  const auto refused = ErrorResponse(data::v1::ERROR_UNAVAILABLE, status.message());
+  auto answer = leadership_->answers.begin();
+  while (answer != leadership_->answers.end()) {
+    const auto current = answer++;
+    if (current->confirmation != confirmation) continue;
+    if (status.ok()) {
+      current->confirmed = true;
+    } else {
+      FinishAnswer(current, refused);
+    }
+  }
+  ReleaseAnswers();
+}
+
+void Partition::ReleaseAnswers() {
+  if (leadership_ == nullptr) return;
+  std::list<Outcome>& answers = leadership_->answers;
+  while (!answers.empty() && answers.front().confirmed &&
+         answers.front().seen_batch <= leadership_->applied_batch) {
+    const auto& [session, sequence] = answers.front().sequence;
+    if (session != 0) {
+      leadership_->settled[{session, sequence}] = answers.front().response;
+      if (leadership_->settled.size() > kSettledMax) {
+        leadership_->settled.erase(leadership_->settled.begin());
+      }
+    }
+    const data::v1::Response response = std::move(answers.front().response);
+    FinishAnswer(answers.begin(), response);
+  }
+}
+
+void Partition::FinishAnswer(std::list<Outcome>::iterator answer,
+                             const data::v1::Response& response) {
+  leadership_->answering.erase(answer->sequence);
+  AnswerAll(*answer, response);
+  leadership_->answers.erase(answer);
+}
+
+void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
+  auto answer = leadership_->answers.begin();
+  while (answer != leadership_->answers.end()) {
+    const auto current = answer++;
+    if (current->seen_batch >= seen_min) FinishAnswer(current, why);
+  }
+}
+
+void Partition::ForgetAnswered(uint64_t session, uint64_t lowest) {
+  auto& settled = leadership_->settled;
+  settled.erase(settled.lower_bound({session, 0}), settled.lower_bound({session, lowest}));
+}
+
+// --- Terms
+// ----------------------------------------------------------------------------------------
+
+void Partition::DropUnproposed(const data::v1::Response& why) {
+  FinishBatch(leadership_->building, &why);
+  DropAnswers(0, why);
+}
+
+void Partition::LeadershipBegan(replication::Term term) {
+  CHECK(leadership_ == nullptr) << "two terms at once";
+  leadership_ = std::make_unique<Leadership>();
+  leadership_->term = term;
+  leadership_->began = place_.store.clock.Now();
+  leadership_->elapsed_base_us = state().elapsed_us;
+  leadership_->last_time_us = state().time_us;
+}
+
+void Partition::LeadershipEnded(replication::Term term) {
+  if (leadership_ == nullptr) return;
+  CHECK_EQ(leadership_->term, term);
+  DropUnproposed(ErrorResponse(data::v1::ERROR_UNAVAILABLE, "leadership of the partition ended"));
+  for (Batch& batch : leadership_->in_flight) {
+    batch.orphaned = place_.store.clock.Now();
+    orphans_.emplace(batch.position.index, std::move(batch));
+  }
+  leadership_ = nullptr;
+}
+
+}  // namespace ringleader

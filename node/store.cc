@@ -1,0 +1,188 @@
+#include "node/store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/check.h"
+#include "common/status.h"
+
+namespace ringleader {
+namespace {
+
+constexpr uint64_t kCurrentBytesMax = 64;
+constexpr uint64_t kManifestBytesMax = 256 << 20;
+constexpr size_t kBlockBytes = 4096;
+constexpr int kOpenFilesMax = 500;
+
+leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
+
+// Keeps table files while they are being linked.
+class RemovalHold {
+ public:
+  explicit RemovalHold(LevelDbEnv& env) : env_(env) { env_.HoldRemovals(); }
+  ~RemovalHold() { env_.ReleaseRemovals(); }
+  RemovalHold(const RemovalHold&) = delete;
+  RemovalHold& operator=(const RemovalHold&) = delete;
+
+ private:
+  LevelDbEnv& env_;
+};
+
+absl::Status WriteSynced(FileSystem& file_system, absl::string_view path,
+                         absl::string_view content) {
+  ASSIGN_OR_RETURN(auto file, file_system.OpenForWrite(path, WriteMode::kCreate));
+  RETURN_IF_ERROR(file->Append(content));
+  RETURN_IF_ERROR(file->Sync());
+  return file->Close();
+}
+
+}  // namespace
+
+Store::~Store() = default;
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StorePlace& place,
+                                                   absl::string_view directory,
+                                                   const StoreState& initial) {
+  std::unique_ptr<Store> store(new Store(place, directory));
+  RETURN_IF_ERROR(store->OpenDatabase());
+  RETURN_IF_ERROR(store->ReadState(initial));
+  return store;
+}
+
+absl::Status Store::OpenDatabase() {
+  logger_.reset(NewLevelDbLogger(directory_));
+  leveldb::Options options;
+  options.create_if_missing = true;
+  options.paranoid_checks = true;
+  options.env = &env_;
+  options.info_log = logger_.get();
+  options.write_buffer_size = place_.write_buffer_bytes;
+  options.max_open_files = kOpenFilesMax;
+  options.block_cache = place_.block_cache;
+  options.block_size = kBlockBytes;
+  leveldb::DB* database = nullptr;
+  const leveldb::Status opened = leveldb::DB::Open(options, directory_, &database);
+  database_.reset(database);
+  return FromLevelDb(opened, absl::StrCat("opening ", directory_));
+}
+
+absl::Status Store::ReadState(const StoreState& initial) {
+  absl::StatusOr<std::string> bytes = Get(StateKey());
+  if (absl::IsNotFound(bytes.status())) {
+    const auto first = NewIterator(false);
+    first->SeekToFirst();
+    RETURN_IF_ERROR(CheckIterator(*first));
+    if (first->Valid()) {
+      return absl::DataLossError(absl::StrCat(directory_, " holds data and no state record"));
+    }
+    state_ = initial;
+    // The log's record of the replica's creation brings this back after a crash.
+    opened_at_ = initial.applied.last.index;
+    if (opened_at_ == 0) return absl::OkStatus();
+    leveldb::WriteBatch batch;
+    return Apply(batch, initial);
+  }
+  RETURN_IF_ERROR(bytes.status());
+  ASSIGN_OR_RETURN(state_, DecodeState(*bytes));
+  opened_at_ = state_.applied.last.index;
+  env_.SetApplied(opened_at_);
+  return absl::OkStatus();
+}
+
+absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doing) {
+  if (status.ok() || status.IsNotFound()) return FromLevelDb(status, doing);
+  // After a failed background write LevelDB refuses every later one: it has to be opened again,
+  // whatever the reason was.
+  failure_ = FromLevelDb(status, absl::StrCat(doing, " ", directory_));
+  return failure_;
+}
+
+void Store::MarkDamaged(const absl::Status& why) {
+  if (failure_.ok()) failure_ = Annotate(why, directory_);
+}
+
+absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {
+  RETURN_IF_ERROR(failure_);
+  CHECK_EQ(next.previous, state_.applied.last.index);
+  CHECK_GE(next.applied.last.index, next.previous);
+  batch.Put(StateKey(), EncodeState(next));
+  env_.SetApplied(state_.applied.last.index);
+  RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), &batch), "writing"));
+  state_ = next;
+  return absl::OkStatus();
+}
+
+absl::Status Store::WriteLocal(leveldb::WriteBatch& batch) {
+  RETURN_IF_ERROR(failure_);
+  env_.SetApplied(state_.applied.last.index);
+  return Poison(database_->Write(leveldb::WriteOptions(), &batch), "purging");
+}
+
+absl::StatusOr<std::string> Store::Get(absl::string_view key) {
+  RETURN_IF_ERROR(failure_);
+  leveldb::ReadOptions options;
+  options.verify_checksums = place_.verify_point_reads;
+  std::string value;
+  const leveldb::Status found = database_->Get(options, SliceOf(key), &value);
+  if (found.ok()) return value;
+  return Poison(found, "reading");
+}
+
+std::unique_ptr<leveldb::Iterator> Store::NewIterator(bool fill_cache) {
+  leveldb::ReadOptions options;
+  options.verify_checksums = true;
+  options.fill_cache = fill_cache;
+  return std::unique_ptr<leveldb::Iterator>(database_->NewIterator(options));
+}
+
+absl::Status Store::CheckIterator(const leveldb::Iterator& iterator) {
+  RETURN_IF_ERROR(failure_);
+  return Poison(iterator.status(), "scanning");
+}
+
+absl::Status Store::Flush() {
+  RETURN_IF_ERROR(failure_);
+  const replication::Index target = state_.applied.last.index;
+  if (durable() >= target) return absl::OkStatus();
+  env_.SetApplied(target);
+  // No key is below 01: nothing overlaps this range, so all that CompactRange does is to write the
+  // memtable out and to wait for it.
+  const leveldb::Slice nothing("\0", 1);
+  database_->CompactRange(&nothing, &nothing);
+  if (durable() >= target) return absl::OkStatus();
+  // CompactRange does not say what went wrong; the next write does.
+  leveldb::WriteBatch empty;
+  const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);
+  return Poison(why.ok() ? leveldb::Status::IOError("the memtable was not written out") : why,
+                "flushing");
+}
+
+absl::Status Store::Capture(absl::string_view directory) {
+  RETURN_IF_ERROR(Flush());
+  const RemovalHold hold(env_);
+  return Annotate(CopyTo(directory), absl::StrCat("capturing ", directory_));
+}
+
+// The MANIFEST first: every table that it names is there, complete and synced, and stays. Tables
+// that a compaction finishes meanwhile are in neither; the opener removes what it does not know.
+absl::Status Store::CopyTo(absl::string_view directory) {
+  FileSystem& files = place_.file_system;
+  ASSIGN_OR_RETURN(std::string current,
+                   ReadFile(files, JoinPath(directory_, "CURRENT"), kCurrentBytesMax));
+  const absl::string_view manifest = absl::StripSuffix(current, "\n");
+  ASSIGN_OR_RETURN(const std::string edits,
+                   ReadFile(files, JoinPath(directory_, manifest), kManifestBytesMax));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory_));
+  for (const std::string& name : names) {
+    if (!absl::EndsWith(name, ".ldb") && !absl::EndsWith(name, ".sst")) continue;
+    RETURN_IF_ERROR(files.Link(JoinPath(directory_, name), JoinPath(directory, name)));
+  }
+  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, manifest), edits));
+  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, "CURRENT"), current));
+  return files.SyncDirectory(directory);
+}
+
+}  // namespace ringleader

@@ -1,0 +1,104 @@
+// One partition replica's applied state: a LevelDB database in a directory of its own.
+//
+// What is written, is written in one batch with the StoreState that it leads to (DESIGN section 11,
+// rule 8). After a crash the database is at some earlier StoreState, and the Raft log brings the
+// rest (leveldb_env.h). Traps of LevelDB 1.23 that this class is built around: no LevelDB snapshot
+// is taken (compaction can resurrect deleted data under one), nothing is ever repaired, and a
+// failed write or checksum is final: every later call returns the same error, and the replica is
+// rebuilt from its peers.
+//
+// Threads: the partition's applier. Only durable() is for any thread.
+#ifndef RINGLEADER_NODE_STORE_H_
+#define RINGLEADER_NODE_STORE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/file_system.h"
+#include "leveldb/cache.h"
+#include "leveldb/db.h"
+#include "leveldb/write_batch.h"
+#include "node/leveldb_env.h"
+#include "node/records.h"
+
+namespace ringleader {
+
+// What the stores of a node share. Outlives them all.
+struct StorePlace {
+  FileSystem& file_system;
+  Clock& clock;
+  Executor& compactions;
+  leveldb::Cache* block_cache = nullptr;  // null: a small one of its own
+  // LevelDB holds up to two memtables of this size.
+  size_t write_buffer_bytes = 4 << 20;
+  bool verify_point_reads = false;
+};
+
+class Store {
+ public:
+  // Opens what is in `directory`; an empty one begins as `initial`. DATA_LOSS: damaged.
+  // FAILED_PRECONDITION: written by a newer build.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const StorePlace& place,
+                                                     absl::string_view directory,
+                                                     const StoreState& initial);
+  ~Store();
+
+  const StoreState& state() const { return state_; }
+
+  // Writes `batch` and `next`; next.previous must be state().applied.last.index. The batch is used
+  // up.
+  absl::Status Apply(leveldb::WriteBatch& batch, const StoreState& next);
+  // Writes what is outside the replicated state: the removal of data that nothing can reach.
+  absl::Status WriteLocal(leveldb::WriteBatch& batch);
+
+  // NOT_FOUND is an answer, not a failure.
+  absl::StatusOr<std::string> Get(absl::string_view key);
+  // Checksums are verified. The caller checks its status() with CheckIterator when done.
+  std::unique_ptr<leveldb::Iterator> NewIterator(bool fill_cache);
+  absl::Status CheckIterator(const leveldb::Iterator& iterator);
+
+  // What survives a crash of the machine.
+  replication::Index durable() const { return std::max(opened_at_, env_.durable()); }
+  // Makes durable() reach state().
+  absl::Status Flush();
+  // Puts a database that is exactly at state() into `directory`, which is empty; durable. Table
+  // files are shared by links.
+  absl::Status Capture(absl::string_view directory);
+
+  // What was read can't be what was written.
+  void MarkDamaged(const absl::Status& why);
+  // Not OK: it can't be used any more.
+  const absl::Status& failure() const { return failure_; }
+
+ private:
+  Store(const StorePlace& place, absl::string_view directory)
+      : place_(place),
+        directory_(directory),
+        env_(place.file_system, place.clock, place.compactions) {}
+
+  absl::Status OpenDatabase();
+  absl::Status ReadState(const StoreState& initial);
+  absl::Status CopyTo(absl::string_view directory);
+  // Remembers a failure for good; NOT_FOUND is none.
+  absl::Status Poison(const leveldb::Status& status, absl::string_view doing);
+
+  const StorePlace place_;
+  const std::string directory_;
+  LevelDbEnv env_;
+  std::unique_ptr<leveldb::Logger> logger_;
+  std::unique_ptr<leveldb::DB> database_;  // uses the two above
+  StoreState state_;
+  replication::Index opened_at_ = 0;
+  absl::Status failure_;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_STORE_H_

@@ -1,0 +1,181 @@
+// The data service over the network, snapshots between nodes, tables that end, and who a node is.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "node/identity.h"
+#include "tests/unit/node/partition_world.h"
+
+namespace ringleader {
+namespace {
+
+using data::v1::Request;
+using data::v1::Response;
+
+class Collector : public CallHandler {
+ public:
+  Collector(std::vector<std::string>* messages, absl::Status* end)
+      : messages_(messages), end_(end) {}
+  void OnMessage(std::string message) override { messages_->push_back(std::move(message)); }
+  void OnEnd(const absl::Status& status) override { *end_ = status; }
+
+ private:
+  std::vector<std::string>* const messages_;
+  absl::Status* const end_;
+};
+
+Request Numbered(Request request, uint64_t id) {
+  request.set_id(id);
+  request.set_table_name("things");
+  return request;
+}
+
+// Protects the contract of a stream: every request of a frame is answered once, under its number,
+// and a call that the client has finished ends when all is answered.
+TEST(DataServiceTest, ExchangeAnswersEveryRequest) {
+  PartitionWorld world(31, 1);
+  world.CreatePartition(1);
+  const auto client = world.network().NewEndpoint(99, [] { return false; });
+  std::vector<std::string> frames;
+  absl::Status end = absl::UnknownError("not ended");
+  const auto call =
+      client->Start(PartitionWorld::Address(1), absl::StrCat(kDataServicePrefix, "Exchange"), {},
+                    std::make_unique<Collector>(&frames, &end));
+  uint64_t id = 0;
+  for (int frame = 0; frame < 5; ++frame) {
+    data::v1::RequestFrame out;
+    for (int i = 0; i < 20; ++i, ++id) {
+      // Found by their keys: there is no route.
+      *out.add_requests() = Numbered(PutRequest(absl::StrCat(R"({"pk":"k","sk":)", id, "}")), id);
+    }
+    ASSERT_TRUE(call->Send(out.SerializeAsString()));
+  }
+  call->Finish(absl::OkStatus());
+  world.RunFor(std::chrono::seconds(2));
+  std::set<uint64_t> answered;
+  for (const std::string& bytes : frames) {
+    data::v1::ResponseFrame frame;
+    ASSERT_TRUE(frame.ParseFromString(bytes));
+    for (const Response& response : frame.responses()) {
+      EXPECT_EQ(response.error(), data::v1::ERROR_NONE) << response.message();
+      EXPECT_TRUE(answered.insert(response.id()).second);
+    }
+  }
+  EXPECT_EQ(answered.size(), 100u);
+  EXPECT_LT(frames.size(), 60u);  // gathered, not one by one
+  EXPECT_TRUE(end.ok()) << end;
+}
+
+// Protects unary callers: generated stubs work without frames.
+TEST(DataServiceTest, Execute) {
+  PartitionWorld world(32, 1);
+  world.CreatePartition(1);
+  const auto client = world.network().NewEndpoint(99, [] { return false; });
+  std::vector<std::string> answers;
+  absl::Status end = absl::UnknownError("not ended");
+  const auto call =
+      client->Start(PartitionWorld::Address(1), absl::StrCat(kDataServicePrefix, "Execute"), {},
+                    std::make_unique<Collector>(&answers, &end));
+  call->Send(Numbered(PutRequest(R"({"pk":"k","sk":1})"), 7).SerializeAsString());
+  world.RunFor(std::chrono::seconds(1));
+  ASSERT_EQ(answers.size(), 1u);
+  Response response;
+  ASSERT_TRUE(response.ParseFromString(answers[0]));
+  EXPECT_EQ(response.id(), 7u);
+  EXPECT_EQ(response.error(), data::v1::ERROR_NONE) << response.message();
+  EXPECT_TRUE(end.ok()) << end;
+}
+
+// Protects replicas that fell behind the log: a snapshot of the leader's tables brings them the
+// items, the sessions, the tables and their token range.
+TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
+  PartitionWorld world(33, 3);
+  world.CreatePartition(3);
+  world.WaitForLeader();
+  world.RunFor(std::chrono::seconds(1));
+  const uint64_t behind = world.Leader() % 3 + 1;
+  world.Kill(behind);
+  for (int i = 0; i < 300; ++i) {
+    Request put = PutRequest(
+        absl::StrCat(R"({"pk":"k","sk":)", i, R"(,"v":")", std::string(2000, 'x'), R"("})"));
+    put.mutable_session()->set_session(5);
+    put.mutable_session()->set_sequence(1u + static_cast<uint64_t>(i));
+    ASSERT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
+  }
+  for (int i = 0; i < 3; ++i) {
+    world.ReplicaOf(world.WaitForLeader())->FlushAndCompact();
+    world.RunFor(std::chrono::seconds(2));
+  }
+  const uint64_t leader = world.WaitForLeader();
+  ASSERT_GT(world.ReplicaOf(leader)->view().base, 100u);
+  world.Start(behind);
+  world.RunFor(std::chrono::seconds(10));
+  ASSERT_NE(world.PartitionOf(behind), nullptr);
+  EXPECT_EQ(world.PartitionOf(behind)->state().range, model::TokenRange());
+  EXPECT_EQ(world.Dump(behind), world.Dump(leader));
+  EXPECT_EQ(world.PartitionOf(behind)->state().applied.last,
+            world.PartitionOf(leader)->state().applied.last);
+}
+
+// Protects the ids of deleted tables: data of a retired table is gone, from the store too, and the
+// id serves nothing any more, whatever is proposed.
+TEST(TableTest, RetiredTableIsPurged) {
+  PartitionWorld world(34, 1);
+  world.CreatePartition(1);
+  for (int i = 0; i < 50; ++i) {
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"k","sk":)", i, "}")));
+  }
+  const auto replica = world.ReplicaOf(1);
+  const TableRecord end{
+      .id = PartitionWorld::kTable, .schema_version = 1, .phase = TablePhase::kRetired};
+  replica->applier().Post([&] { world.PartitionOf(1)->ProposeTable(replica, end); });
+  world.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(world.Call(GetRequest("k", 1)).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"k","sk":1})")).error(),
+            data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_THAT(world.node(1).registry->TablesOf(PartitionWorld::kGroup).retired,
+              testing::ElementsAre(PartitionWorld::kTable));
+  for (int step = 0; step < 3; ++step) {
+    replica->applier().Post([&] { world.PartitionOf(1)->Maintain(replica); });
+    world.RunFor(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(world.PartitionOf(1)->tables_to_purge(), 0u);
+}
+
+// Protects a node's id: it survives restarts, and neither damage nor a newer format passes.
+TEST(IdentityTest, FormatAndRules) {
+  const NodeIdentity identity{.incarnation = 0xab, .formation = 0xcd, .node = 7};
+  const std::string text = EncodeIdentity(identity);
+  EXPECT_EQ(text.substr(0, text.find("crc32c")),
+            "ringleader-node 1\nincarnation 00000000000000ab\nformation 00000000000000cd\n"
+            "node 7\n");
+  EXPECT_EQ(*DecodeIdentity(text), identity);
+  std::string damaged = text;
+  damaged[damaged.find("node 7") + 5] = '8';
+  EXPECT_TRUE(absl::IsDataLoss(DecodeIdentity(damaged).status()));
+  EXPECT_EQ(DecodeIdentity("ringleader-node 2\n").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+
+  SimulatedFileSystem disk(1);
+  CHECK_OK(disk.CreateDirectory("/data"));
+  CHECK_OK(disk.SyncDirectory("/"));
+  Random random(3);
+  const auto first = LoadIdentity(disk, "/data", random);
+  ASSERT_TRUE(first.ok()) << first.status();
+  disk.CrashNow();
+  disk.Restart();
+  EXPECT_EQ(*LoadIdentity(disk, "/data", random), *first);
+  // A log without an identity is not a fresh directory.
+  CHECK_OK(disk.CreateDirectory("/other"));
+  CHECK_OK(disk.CreateDirectory("/other/log"));
+  EXPECT_EQ(LoadIdentity(disk, "/other", random).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace ringleader

@@ -1,0 +1,299 @@
+// A partition as its users see it, over the production log, replication and LevelDB.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "tests/unit/node/partition_world.h"
+
+namespace ringleader {
+namespace {
+
+using data::v1::Request;
+using data::v1::Response;
+
+Request InSession(Request request, uint64_t sequence, uint64_t lowest = 1, uint64_t session = 77) {
+  request.mutable_session()->set_session(session);
+  request.mutable_session()->set_sequence(sequence);
+  request.mutable_session()->set_lowest_outstanding(lowest);
+  return request;
+}
+
+Request Increment(absl::string_view pk) {
+  return UpdateRequest(pk, 1, "SET n = if_not_exists(n, :zero) + :one", R"({":zero":0,":one":1})");
+}
+
+// Protects the basic promise: what was written is read, with its version, from the leader.
+TEST(PartitionTest, WritesAreRead) {
+  PartitionWorld world(1, 1);
+  world.CreatePartition(1);
+  Response put = world.Call(PutRequest(R"({"pk":"a","sk":1,"v":"x"})"));
+  ASSERT_EQ(put.error(), data::v1::ERROR_NONE) << put.message();
+  Response got = world.Call(GetRequest("a", 1));
+  ASSERT_TRUE(got.found());
+  EXPECT_EQ(got.item_version(), put.item_version());
+  EXPECT_EQ(PlainJson(got.item()), R"({"pk":"a","sk":1,"v":"x"})");
+  Request erase;
+  erase.mutable_delete_()->set_key(KeyBytes("a", 1));
+  erase.mutable_delete_()->set_return_values(data::v1::RETURN_VALUES_ALL_OLD);
+  EXPECT_EQ(PlainJson(world.Call(erase).item()), R"({"pk":"a","sk":1,"v":"x"})");
+  EXPECT_FALSE(world.Call(GetRequest("a", 1)).found());
+  EXPECT_EQ(world.Call(erase).item(), "");  // nothing to delete: changes nothing, still answered
+}
+
+// Protects conditions: evaluated at the leader, and a failure changes nothing.
+TEST(PartitionTest, Conditions) {
+  PartitionWorld world(2, 1);
+  world.CreatePartition(1);
+  Request put = PutRequest(R"({"pk":"a","sk":1,"v":1})");
+  put.mutable_put()->mutable_expressions()->set_condition("attribute_not_exists(pk)");
+  EXPECT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
+  put.mutable_put()->set_item(ItemBytes(R"({"pk":"a","sk":1,"v":2})"));
+  put.mutable_put()->set_return_item_on_condition_failure(true);
+  const Response failed = world.Call(put);
+  EXPECT_EQ(failed.error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(failed.message(), "The conditional request failed");
+  EXPECT_EQ(PlainJson(failed.item()), R"({"pk":"a","sk":1,"v":1})");
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1,"v":1})");
+}
+
+// Protects pipelining: many read-modify-writes of one key at once each see the one before, through
+// the overlay, in few entries.
+TEST(PartitionTest, PipelinedUpdatesSeeEachOther) {
+  PartitionWorld world(3, 1);
+  world.CreatePartition(1);
+  int answered = 0;
+  for (int i = 0; i < 100; ++i) {
+    Request request = Increment("a");
+    request.mutable_update()->set_return_values(data::v1::RETURN_VALUES_UPDATED_NEW);
+    world.Send(1, request, [&answered, i](Response response) {
+      EXPECT_EQ(PlainJson(response.item()), absl::StrCat(R"({"n":)", i + 1, "}"));
+      ++answered;
+    });
+  }
+  world.RunFor(std::chrono::seconds(2));
+  EXPECT_EQ(answered, 100);
+  EXPECT_LT(world.PartitionOf(1)->applied().last.index, 40u);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"n":100,"pk":"a","sk":1})");
+}
+
+// Protects exactly-once: copies that arrive together, and copies that arrive after the answer, are
+// applied once and share its outcome.
+TEST(PartitionTest, CopiesOfAWriteApplyOnce) {
+  PartitionWorld world(4, 1);
+  world.CreatePartition(1);
+  const Request request = InSession(Increment("a"), 1);
+  int answered = 0;
+  uint64_t version = 0;
+  for (int copy = 0; copy < 3; ++copy) {
+    world.Send(1, request, [&](Response response) {
+      EXPECT_EQ(response.error(), data::v1::ERROR_NONE);
+      if (version == 0) version = response.item_version();
+      EXPECT_EQ(response.item_version(), version);
+      ++answered;
+    });
+  }
+  world.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(answered, 3);
+  EXPECT_EQ(world.Call(request).item_version(), version);
+  world.Kill(1);  // the memory of it is in the replicated state
+  world.Start(1);
+  EXPECT_EQ(world.Call(request).item_version(), version);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"n":1,"pk":"a","sk":1})");
+  // Once the originator says that it was answered, it is forgotten, and refused.
+  EXPECT_EQ(world.Call(InSession(Increment("a"), 2, 2)).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(request).error(), data::v1::ERROR_SESSION_EXPIRED);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"n":2,"pk":"a","sk":1})");
+}
+
+// Protects callers from a late copy: a write that was answered "condition failed" must not apply
+// afterwards, when its condition happens to hold.
+TEST(PartitionTest, LateCopyOfAFailedConditionStaysFailed) {
+  PartitionWorld world(5, 1);
+  world.CreatePartition(1);
+  Request update = InSession(Increment("a"), 1);
+  update.mutable_update()->mutable_expressions()->set_condition("attribute_exists(pk)");
+  EXPECT_EQ(world.Call(update).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"a","sk":1})")).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(update).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1})");
+}
+
+// Protects queries: order, ranges, pages both ways, filter and projection, count.
+TEST(PartitionTest, Queries) {
+  PartitionWorld world(6, 1);
+  world.CreatePartition(1);
+  for (int sk = 1; sk <= 9; ++sk) {
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"a","sk":)", sk, R"(,"even":)", sk % 2 == 0, "}")));
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"b","sk":)", sk, "}")));
+  }
+  Request query;
+  query.mutable_query()->mutable_expressions()->set_key_condition("pk = :p AND sk > :s");
+  query.mutable_query()->mutable_expressions()->set_values(ItemBytes(R"({":p":"a",":s":2})"));
+  query.mutable_query()->mutable_expressions()->set_projection("sk");
+  query.mutable_query()->set_limit(3);
+  query.mutable_query()->set_backward(true);
+  std::string seen;
+  int pages = 0;
+  while (true) {
+    const Response page = world.Call(query);
+    ASSERT_EQ(page.error(), data::v1::ERROR_NONE) << page.message();
+    for (const std::string& item : page.page().items()) seen += PlainJson(item);
+    ++pages;
+    if (page.page().last_evaluated_key().empty()) break;
+    query.mutable_query()->set_exclusive_start_key(page.page().last_evaluated_key());
+  }
+  EXPECT_EQ(seen, R"({"sk":9}{"sk":8}{"sk":7}{"sk":6}{"sk":5}{"sk":4}{"sk":3})");
+  EXPECT_EQ(pages, 3);
+  Request count;
+  count.mutable_query()->mutable_expressions()->set_key_condition("pk = :p");
+  count.mutable_query()->mutable_expressions()->set_filter("even = :e");
+  count.mutable_query()->mutable_expressions()->set_values(ItemBytes(R"({":p":"a",":e":1})"));
+  count.mutable_query()->set_count_only(true);
+  const Response counted = world.Call(count);
+  EXPECT_EQ(counted.page().count(), 4u) << counted.message();
+  EXPECT_EQ(counted.page().scanned_count(), 9u);
+  EXPECT_EQ(counted.page().items_size(), 0);
+}
+
+// Protects scans: pages of bounded size cover every item once, and segments split them.
+TEST(PartitionTest, Scans) {
+  PartitionWorld world(7, 1);
+  world.CreatePartition(1);
+  const std::string big(100000, 'x');
+  for (int i = 0; i < 30; ++i) {
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"k)", i, R"(","sk":1,"v":")", big, R"("})")));
+  }
+  for (const uint32_t segments : {1u, 3u}) {
+    std::set<std::string> seen;
+    int pages = 0;
+    for (uint32_t segment = 0; segment < segments; ++segment) {
+      Request scan;
+      scan.mutable_scan()->set_segment(segment);
+      scan.mutable_scan()->set_segments(segments);
+      scan.mutable_scan()->mutable_expressions()->set_projection("pk");
+      while (true) {
+        const Response page = world.Call(scan);
+        ASSERT_EQ(page.error(), data::v1::ERROR_NONE) << page.message();
+        ++pages;
+        for (const std::string& item : page.page().items()) {
+          EXPECT_TRUE(seen.insert(PlainJson(item)).second);
+        }
+        if (page.page().last_evaluated_key().empty()) break;
+        scan.mutable_scan()->set_exclusive_start_key(page.page().last_evaluated_key());
+      }
+    }
+    EXPECT_EQ(seen.size(), 30u);
+    EXPECT_GE(pages, 3);
+  }
+}
+
+// Protects callers from silently wrong answers: each refusal has its code.
+TEST(PartitionTest, Refusals) {
+  PartitionWorld world(8, 1);
+  world.CreatePartition(1);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":1,"sk":1})")).error(), data::v1::ERROR_VALIDATION);
+  Request other = PutRequest(R"({"pk":"a","sk":1})");
+  other.set_table_id(6);
+  EXPECT_EQ(world.Call(other).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  other.set_table_id(PartitionWorld::kTable);
+  other.set_schema_version(2);
+  EXPECT_EQ(world.Call(other).error(), data::v1::ERROR_WRONG_SCHEMA);
+  EXPECT_EQ(world.Call(Request()).error(), data::v1::ERROR_VALIDATION);
+  world.node(1).admission->SetDiskFit(false);
+  const Response full = world.Call(PutRequest(R"({"pk":"a","sk":1})"));
+  EXPECT_EQ(full.error(), data::v1::ERROR_RESOURCE_EXHAUSTED);
+  EXPECT_GT(full.retry_after_ms(), 0u);
+}
+
+// Protects rule 13 and the discarding of LevelDB's own log: after a power cut the Raft log brings
+// back everything that was answered.
+TEST(PartitionTest, PowerCutLosesNothingThatWasAnswered) {
+  PartitionWorld world(9, 1);
+  world.CreatePartition(1);
+  Random random(5);
+  int written = 0;
+  for (int round = 0; round < 8; ++round) {
+    const int writes = static_cast<int>(random.Below(40));
+    for (int i = 0; i < writes; ++i) {
+      const Response put = world.Call(PutRequest(absl::StrCat(
+          R"({"pk":"k","sk":)", written, R"(,"v":")", std::string(1000, 'x'), R"("})")));
+      ASSERT_EQ(put.error(), data::v1::ERROR_NONE) << put.message();
+      ++written;
+    }
+    const std::string before = world.Dump(1);
+    world.CutPower(1);
+    world.Start(1);
+    world.WaitForLeader();
+    world.Call(GetRequest("k", 0));  // linearizable: waits until everything is applied again
+    EXPECT_EQ(world.Dump(1), before) << "round " << round;
+  }
+  EXPECT_GT(written, 100);
+}
+
+// Protects replication of partitions: every replica holds the same, a follower says who leads and
+// serves eventual reads, and a new leader goes on with everything that was answered.
+TEST(PartitionTest, ThreeNodes) {
+  PartitionWorld world(10, 3);
+  world.CreatePartition(3);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(world.Call(InSession(Increment(absl::StrCat("k", i % 5)), 1u + i, 1u + i)).error(),
+              data::v1::ERROR_NONE);
+  }
+  const uint64_t leader = world.Leader();
+  const uint64_t follower = leader % 3 + 1;
+  world.RunFor(std::chrono::seconds(1));
+  const std::string dump = world.Dump(leader);
+  for (uint64_t node = 1; node <= 3; ++node) EXPECT_EQ(world.Dump(node), dump);
+  const Response wrong = world.Call(follower, Increment("k0"));
+  EXPECT_EQ(wrong.error(), data::v1::ERROR_WRONG_ROUTE);
+  EXPECT_EQ(wrong.route_hint().leader_node(), leader);
+  EXPECT_EQ(wrong.route_hint().leader_address(), PartitionWorld::Address(leader));
+  EXPECT_EQ(world.Call(follower, GetRequest("k0", 1)).error(), data::v1::ERROR_WRONG_ROUTE);
+  world.CutPower(leader);
+  const Response read = world.Call(GetRequest("k0", 1));
+  EXPECT_EQ(PlainJson(read.item()), R"({"n":10,"pk":"k0","sk":1})");
+  world.Start(leader);
+  world.RunFor(std::chrono::seconds(3));
+  EXPECT_EQ(world.Dump(leader), dump);
+}
+
+// Protects rule 22: a write whose leader lost the cluster is answered, and not with success.
+TEST(PartitionTest, LostLeadershipIsReported) {
+  PartitionWorld world(11, 3);
+  world.CreatePartition(3);
+  const uint64_t leader = world.Leader();
+  for (uint64_t node = 1; node <= 3; ++node) {
+    if (node == leader) continue;
+    world.network().Block(leader, node);
+    world.network().Block(node, leader);
+  }
+  std::vector<Response> answers;
+  world.Send(leader, Increment("a"), [&](Response response) { answers.push_back(response); });
+  Request failing = Increment("b");
+  failing.mutable_update()->mutable_expressions()->set_condition("attribute_exists(pk)");
+  world.RunFor(std::chrono::seconds(1));
+  world.Send(leader, failing, [&](Response response) { answers.push_back(response); });
+  for (int i = 0; i < 80; ++i) {
+    world.RunFor(std::chrono::milliseconds(100));
+    const auto replica = world.ReplicaOf(leader);
+    replica->applier().Post(
+        [&world, leader, replica] { world.PartitionOf(leader)->Maintain(replica); });
+  }
+  ASSERT_EQ(answers.size(), 2u);
+  for (const Response& answer : answers) {
+    EXPECT_TRUE(answer.error() == data::v1::ERROR_UNKNOWN_OUTCOME ||
+                answer.error() == data::v1::ERROR_UNAVAILABLE ||
+                answer.error() == data::v1::ERROR_WRONG_ROUTE)
+        << answer.error();
+  }
+  EXPECT_NE(world.PartitionOf(leader), nullptr);
+  EXPECT_EQ(world.PartitionOf(leader)->waiting_requests(), 0u);
+}
+
+}  // namespace
+}  // namespace ringleader

@@ -1,0 +1,213 @@
+// The store of one partition over LevelDB: what survives what.
+#include "node/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/random.h"
+#include "tests/simulation/simulated_file_system.h"
+
+namespace ringleader {
+namespace {
+
+using replication::Index;
+
+std::string Key(int number) { return absl::StrCat("\x10", "key-", number); }
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest() : disk_(7), compactions_(SystemThreads().Start("compact")) {
+    CHECK_OK(disk_.CreateDirectory("/store"));
+  }
+
+  absl::StatusOr<std::unique_ptr<Store>> TryOpen(absl::string_view directory = "/store") {
+    StoreState initial;
+    initial.applied.last = {1, 1};
+    initial.previous = 1;
+    initial.range = model::TokenRange();
+    return Store::Open({.file_system = disk_,
+                        .clock = SystemClock(),
+                        .compactions = *compactions_,
+                        .write_buffer_bytes = 64 << 10},
+                       directory, initial);
+  }
+  std::unique_ptr<Store> Open(absl::string_view directory = "/store") {
+    auto store = TryOpen(directory);
+    CHECK_OK(store);
+    return *std::move(store);
+  }
+
+  // Entry `index` writes its number under one of a few keys: state at an index is known.
+  static absl::Status Write(Store& store, Index index, size_t padding = 200) {
+    StoreState next = store.state();
+    next.previous = next.applied.last.index;
+    next.applied.last.index = index;
+    leveldb::WriteBatch batch;
+    batch.Put(Key(static_cast<int>(index % 17)),
+              absl::StrCat(index, ":", std::string(padding, 'x')));
+    return store.Apply(batch, next);
+  }
+
+  // That the store is exactly what entries 2 .. its applied index make of it.
+  static void ExpectPrefix(Store& store) {
+    const Index applied = store.state().applied.last.index;
+    std::map<std::string, Index> expected;
+    for (Index index = 2; index <= applied; ++index) {
+      expected[Key(static_cast<int>(index % 17))] = index;
+    }
+    for (int number = 0; number < 17; ++number) {
+      const auto value = store.Get(Key(number));
+      const auto wanted = expected.find(Key(number));
+      if (wanted == expected.end()) {
+        EXPECT_TRUE(absl::IsNotFound(value.status())) << value.status();
+      } else {
+        ASSERT_TRUE(value.ok()) << value.status();
+        EXPECT_EQ(value->substr(0, value->find(':')), absl::StrCat(wanted->second));
+      }
+    }
+  }
+
+  SimulatedFileSystem disk_;
+  std::unique_ptr<Executor> compactions_;
+};
+
+// Protects rule 13: nothing counts as durable before it is in a synced table, and a forced flush
+// makes everything durable (LevelDB 1.23's CompactRange of an empty range does flush).
+TEST_F(StoreTest, DurableMeansThatItSurvivesAPowerCut) {
+  auto store = Open();
+  for (Index index = 2; index <= 20; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  EXPECT_EQ(store->durable(), 1u);
+  ASSERT_TRUE(store->Flush().ok());
+  EXPECT_EQ(store->durable(), 20u);
+  ASSERT_TRUE(Write(*store, 21).ok());
+  EXPECT_EQ(store->durable(), 20u);
+  disk_.CrashNow();
+  store = nullptr;
+  disk_.Restart();
+  store = Open();
+  EXPECT_EQ(store->state().applied.last.index, 20u);
+  ExpectPrefix(*store);
+}
+
+// Protects the learning of durability from the Env: memtables that LevelDB writes out by itself
+// count too, or the Raft log could only be cut after forced flushes.
+TEST_F(StoreTest, MemtablesWrittenOutByThemselvesCount) {
+  auto store = Open();
+  Index index = 1;
+  while (store->durable() == 1 && index < 100000) ASSERT_TRUE(Write(*store, ++index, 2000).ok());
+  EXPECT_GT(store->durable(), 1u);
+  EXPECT_LT(store->durable(), index);
+  const Index durable = store->durable();
+  disk_.CrashNow();
+  store = nullptr;
+  disk_.Restart();
+  store = Open();
+  EXPECT_GE(store->state().applied.last.index, durable);
+  ExpectPrefix(*store);
+}
+
+// Protects rule 8 under any crash: whatever operation of the disk is the last one, the store opens
+// at some applied index, at or above what it called durable, with exactly that prefix.
+TEST_F(StoreTest, AnyCrashLeavesAPrefixAtOrAboveWhatWasDurable) {
+  Random random(11);
+  Index last = 1;
+  for (int round = 0; round < 150; ++round) {
+    auto opened = TryOpen();
+    ASSERT_TRUE(opened.ok()) << "round " << round << ": " << opened.status();
+    std::unique_ptr<Store> store = *std::move(opened);
+    ASSERT_GE(store->state().applied.last.index, last) << "round " << round;
+    ExpectPrefix(*store);
+    disk_.CrashAfter(random.Below(60));
+    Index index = store->state().applied.last.index;
+    while (!disk_.crashed() && Write(*store, ++index, random.Below(3000)).ok()) {
+      if (random.Chance(0.05)) store->Flush().IgnoreError();
+    }
+    last = store->durable();
+    store = nullptr;
+    disk_.Restart();
+  }
+  EXPECT_GT(last, 500u);
+}
+
+// Protects the rule that a failed write poisons: the store must not go on as if it had not
+// happened.
+TEST_F(StoreTest, FailedWriteIsFinal) {
+  auto store = Open();
+  ASSERT_TRUE(Write(*store, 2).ok());
+  disk_.InjectError(SimulatedFileSystem::Operation::kSync, ".ldb", 0, 1,
+                    absl::DataLossError("input/output error"));
+  EXPECT_FALSE(store->Flush().ok());
+  EXPECT_FALSE(store->failure().ok());
+  EXPECT_FALSE(Write(*store, 3).ok());
+  EXPECT_FALSE(store->Get(Key(2)).ok());
+}
+
+// Protects readers from damaged tables: a flipped bit is an error, never another value.
+TEST_F(StoreTest, DamageIsReported) {
+  auto store = Open();
+  for (Index index = 2; index <= 40; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  store = nullptr;
+  for (const std::string& path : disk_.Files()) {
+    if (path.ends_with(".ldb")) disk_.FlipBit(path, 8 * 300);
+  }
+  auto opened = TryOpen();
+  if (!opened.ok()) return;  // the state record was in the damaged block
+  const auto iterator = (*opened)->NewIterator(false);
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) continue;
+  EXPECT_TRUE(absl::IsDataLoss((*opened)->CheckIterator(*iterator)));
+  EXPECT_FALSE((*opened)->failure().ok());
+}
+
+// Protects snapshots: a capture is the state at its index, independent of what is written later.
+TEST_F(StoreTest, CaptureIsTheStateAtItsIndex) {
+  auto store = Open();
+  Index index = 1;
+  for (int round = 0; round < 5; ++round) {
+    while (index < 200u * static_cast<Index>(round + 1)) {
+      ASSERT_TRUE(Write(*store, ++index, 1500).ok());
+    }
+    const std::string copy = absl::StrCat("/copy-", round);
+    ASSERT_TRUE(disk_.CreateDirectory(copy).ok());
+    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
+    const Index captured = index;
+    ASSERT_TRUE(store->Capture(copy).ok());
+    for (int more = 0; more < 100; ++more) ASSERT_TRUE(Write(*store, ++index, 1500).ok());
+    auto other = Open(copy);
+    EXPECT_EQ(other->state().applied.last.index, captured);
+    EXPECT_EQ(other->state().range, model::TokenRange());
+    ExpectPrefix(*other);
+  }
+  disk_.CrashNow();
+  store = nullptr;
+  disk_.Restart();
+  auto other = Open("/copy-4");
+  ExpectPrefix(*other);
+}
+
+// Protects the same things on the machine's own file system.
+TEST_F(StoreTest, WorksOnPosix) {
+  const std::string directory = testing::TempDir() + "/store-posix";
+  CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
+  CHECK_OK(CreateDirectories(PosixFileSystem(), directory));
+  const StorePlace place{
+      .file_system = PosixFileSystem(), .clock = SystemClock(), .compactions = *compactions_};
+  auto store = Store::Open(place, directory, StoreState());
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (Index index = 1; index <= 50; ++index) ASSERT_TRUE(Write(**store, index).ok());
+  ASSERT_TRUE((*store)->Flush().ok());
+  *store = nullptr;
+  store = Store::Open(place, directory, StoreState());
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ((*store)->state().applied.last.index, 50u);
+  CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
+}
+
+}  // namespace
+}  // namespace ringleader
