@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/executor.h"
+#include "common/mutex.h"
 #include "common/network.h"
 
 namespace ringleader::coordinator {
@@ -43,11 +44,33 @@ std::unique_ptr<CallHandler> ServeUnary(
       });
 }
 
-// Calls a method and tells its outcome on `executor`, once. An end without an answer is
-// UNAVAILABLE.
-void CallUnary(Network& network, absl::string_view address, absl::string_view method,
-               std::string request, Duration timeout, Executor& executor,
-               std::function<void(absl::StatusOr<std::string>)> done);
+// Calls methods of others and tells each outcome on one executor, once. When it is destroyed, what
+// is under way is told nobody.
+class UnaryClient {
+ public:
+  using Done = std::function<void(absl::StatusOr<std::string>)>;
+
+  // Both outlive it, but not the calls.
+  UnaryClient(Network& network, Executor& executor);
+  ~UnaryClient();
+  UnaryClient(const UnaryClient&) = delete;
+  UnaryClient& operator=(const UnaryClient&) = delete;
+
+  // An end without an answer is UNAVAILABLE.
+  void Call(absl::string_view address, absl::string_view method, std::string request,
+            Duration timeout, Done done);
+
+ private:
+  class Handler;
+  // What the handlers of calls under way may reach, as long as it is there.
+  struct Gate {
+    Mutex mutex;
+    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+  };
+
+  Network& network_;
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+};
 
 }  // namespace ringleader::coordinator
 
