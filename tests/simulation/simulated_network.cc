@@ -96,11 +96,16 @@ class SimulatedCall : public Call {
       world_.End(connection_, kClient, status);
       world_.End(connection_, kServer, absl::CancelledError("the caller cancelled"));
     } else if (side_ == kClient) {
-      world_.Deliver(connection_, kServer, [connection = connection_] {
-        connection->sides[kServer].handler->OnPeerFinished();
+      world_.AfterMessages(connection_, kServer, [&world = world_, connection = connection_] {
+        world.Deliver(connection, kServer,
+                      [connection] { connection->sides[kServer].handler->OnPeerFinished(); });
       });
     } else {
-      world_.End(connection_, kClient, status);
+      // Behind what was sent before it: the client hears all of that first.
+      world_.AfterMessages(connection_, kClient,
+                           [&world = world_, connection = connection_, status] {
+                             world.End(connection, kClient, status);
+                           });
       world_.End(connection_, kServer, status);
     }
   }
@@ -205,6 +210,14 @@ void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, i
       });
     });
   }
+}
+
+// Runs `event` when everything that was sent to this side before has arrived.
+void SimulatedNetwork::AfterMessages(const std::shared_ptr<Connection>& connection, int to_side,
+                                     Task event) {
+  const Duration at =
+      std::max(simulation_.now(), connection->sides[to_side].arrives_after) + Duration(1);
+  simulation_.At(at - simulation_.now(), std::move(event));
 }
 
 void SimulatedNetwork::End(const std::shared_ptr<Connection>& connection, int side,
