@@ -54,6 +54,8 @@ class SimulatedEndpoint : public Network {
   bool paused() const { return is_paused_ && is_paused_(); }
   HostId host() const { return host_; }
   void Adopt(const std::shared_ptr<SimulatedNetwork::Connection>& connection);
+  // Ends the calls that this process serves: their handlers hear of it now and are gone.
+  void EndServed();
 
  private:
   friend class SimulatedListener;
@@ -247,6 +249,20 @@ void SimulatedEndpoint::Adopt(const std::shared_ptr<SimulatedNetwork::Connection
   connections_.push_back(connection);
 }
 
+void SimulatedEndpoint::EndServed() {
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (connection == nullptr || connection->sides[kServer].endpoint != this) continue;
+    auto& side = connection->sides[kServer];
+    side.endpoint = nullptr;
+    if (!std::exchange(side.ended, true) && side.handler != nullptr) {
+      side.handler->OnEnd(absl::UnavailableError("the listener is closed"));
+    }
+    side.handler = nullptr;
+    world_.End(connection, kClient, absl::UnavailableError("the peer went away"));
+  }
+}
+
 SimulatedEndpoint::~SimulatedEndpoint() {
   world_.endpoints_.erase(host_);
   std::erase_if(world_.listeners_,
@@ -322,8 +338,13 @@ absl::StatusOr<std::unique_ptr<Listener>> SimulatedEndpoint::Listen(absl::string
   if (!world_.listeners_.emplace(name, std::make_pair(this, service)).second) {
     return absl::FailedPreconditionError(absl::StrCat("can't listen on ", name, ": in use"));
   }
-  return std::make_unique<SimulatedListener>(
-      world_, name, 0, [world = &world_, name] { world->listeners_.erase(name); });
+  return std::make_unique<SimulatedListener>(world_, name, 0, [world = &world_, name] {
+    const auto found = world->listeners_.find(name);
+    if (found == world->listeners_.end()) return;  // its process is gone
+    SimulatedEndpoint* const endpoint = found->second.first;
+    world->listeners_.erase(found);
+    endpoint->EndServed();
+  });
 }
 
 }  // namespace ringleader::simulation

@@ -64,6 +64,10 @@ CoordinatorOptions CoordinatorWorld::OptionsOf(uint64_t number) const {
   options.partitions = partitions;
   options.replicas = replicas;
   options.balancer = balancer;
+  // A simulated disk holds its files in memory.
+  options.runtime.log.segment_bytes = 128 << 10;
+  options.runtime.log.reserve_bytes = 16 << 10;
+  options.runtime.log.log_bytes_target = 4 * options.runtime.log.segment_bytes;
   return options;
 }
 
