@@ -292,16 +292,12 @@ void ClusterService::TransferPartition(const v1::TransferRequest& request, Admin
 
 void ClusterService::Status(const v1::StatusRequest&,
                             std::function<void(const v1::StatusResponse&)> done) {
-  WhenCurrent(
-      [this, done] {
-        done(DescribeHealth(director_.store().metadata(), director_.observations(),
-                            director_.addresses(), director_.store().leader()));
-      },
-      [done](const v1::Outcome& outcome) {
-        v1::StatusResponse response;
-        *response.mutable_outcome() = outcome;
-        done(response);
-      });
+  WhenCurrent([this, done] { done(director_.DescribeHealth()); },
+              [done](const v1::Outcome& outcome) {
+                v1::StatusResponse response;
+                *response.mutable_outcome() = outcome;
+                done(response);
+              });
 }
 
 }  // namespace ringleader::coordinator

@@ -15,6 +15,8 @@ using replication::NewGroup;
 using replication::Runtime;
 
 constexpr Duration kTickPeriod = std::chrono::milliseconds(200);
+constexpr uint64_t kPingTicks = 10;
+constexpr Duration kPingTimeout = std::chrono::seconds(1);
 constexpr int kHandOverTicks = 20;
 // "/ringleader.replication.v1.Lanes/" of a lane's method.
 std::string LanePrefix() {
@@ -179,7 +181,22 @@ void Coordinator::Tick() {
     *command.mutable_found_cluster() = identity().plan();
     store_->Propose(std::move(command), [this](const CommandOutcome&) { founding_ = false; });
   }
+  if (store_->leads() && ++ticks_ % kPingTicks == 0) PingCoordinators();
   control_->PostAfter(kTickPeriod, [this] { Tick(); });
+}
+
+// For Status: who of the others is there.
+void Coordinator::PingCoordinators() {
+  v1::HelloRequest request;
+  request.set_from(options_.number);
+  request.set_incarnation(identity().incarnation());
+  for (uint64_t id = 1; id <= options_.addresses.size(); ++id) {
+    if (id == options_.number) continue;
+    client_->Call(options_.addresses[id - 1], kHelloMethod, request.SerializeAsString(),
+                  kPingTimeout, [this, id](const absl::StatusOr<std::string>& answer) {
+                    if (answer.ok()) director_->CoordinatorHeard(id);
+                  });
+  }
 }
 
 // --- The end ------------------------------------------------------------------------------------

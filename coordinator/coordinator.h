@@ -68,6 +68,7 @@ class Coordinator {
   void MakeReplica();
   void ReplicaMade(const absl::Status& status);
   void Tick();
+  void PingCoordinators();
   void WaitHandedOver(int ticks_left, Task done);
   void Fail(const absl::Status& status);
 
@@ -90,6 +91,7 @@ class Coordinator {
   std::unique_ptr<Listener> listener_;
   bool founding_ = false;  // the first command is on its way
   bool failed_ = false;
+  uint64_t ticks_ = 0;
 };
 
 }  // namespace ringleader::coordinator

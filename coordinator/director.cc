@@ -1,10 +1,12 @@
 #include "coordinator/director.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "coordinator/health.h"
 #include "coordinator/metadata_members.h"
 
 namespace ringleader::coordinator {
@@ -175,6 +177,18 @@ absl::Status Director::OrderTransfer(uint64_t partition, uint64_t to_node) {
     return absl::UnavailableError("the leader's node does not take orders at this moment");
   }
   return absl::NotFoundError(absl::StrCat("no voter on node ", to_node));
+}
+
+v1::StatusResponse Director::DescribeHealth() const {
+  const Instant now = clock_.Now();
+  std::set<uint64_t> coordinators_alive = {store_.leader()};
+  for (const auto& [number, heard] : coordinators_heard_) {
+    if (WaiterElapsed(heard, now) < options_.balancer.alive_timeout) {
+      coordinators_alive.insert(number);
+    }
+  }
+  return coordinator::DescribeHealth(store_.metadata(), observations_, options_.addresses,
+                                     store_.leader(), coordinators_alive);
 }
 
 // --- Watchers -----------------------------------------------------------------------------------

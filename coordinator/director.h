@@ -59,6 +59,10 @@ class Director {
   // UNAVAILABLE: its leader is not known or not attending.
   absl::Status OrderTransfer(uint64_t partition, uint64_t to_node);
 
+  // Another coordinator has answered.
+  void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
+  v1::StatusResponse DescribeHealth() const;
+
   const Observations& observations() const { return observations_; }
   MetadataStore& store() { return store_; }
   const std::vector<std::string>& addresses() const { return options_.addresses; }
@@ -93,6 +97,7 @@ class Director {
   Observations observations_;
   std::map<uint64_t, Attendance> attendances_;  // by node
   std::map<uint64_t, Watcher> watchers_;
+  std::map<uint64_t, Instant> coordinators_heard_;
   uint64_t last_attendance_ = 0;
   size_t commands_under_way_ = 0;
   uint64_t ticks_ = 0;

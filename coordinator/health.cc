@@ -1,8 +1,8 @@
-// The cluster's state for people.
+#include "coordinator/health.h"
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/services.h"
 
 namespace ringleader::coordinator {
 namespace {
@@ -73,7 +73,8 @@ void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusRes
 
 v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& seen,
                                   const std::vector<std::string>& coordinator_addresses,
-                                  uint64_t coordinator_leader) {
+                                  uint64_t coordinator_leader,
+                                  const std::set<uint64_t>& coordinators_alive) {
   v1::StatusResponse response;
   response.set_formation(metadata.plan().formation());
   response.set_map_version(metadata.version());
@@ -82,6 +83,10 @@ v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& 
     v1::Coordinator& coordinator = *response.add_coordinators();
     coordinator.set_id(id);
     coordinator.set_leader(id == coordinator_leader);
+    coordinator.set_alive(coordinators_alive.contains(id));
+    if (!coordinator.alive()) {
+      response.add_alarms(absl::StrCat("Coordinator ", id - 1, " does not answer."));
+    }
     if (id <= coordinator_addresses.size()) {
       coordinator.set_address(coordinator_addresses[id - 1]);
     }

@@ -112,12 +112,6 @@ class ClusterService : public Service {
   Clock& clock_;
 };
 
-// What Status answers, from the metadata leader's view: who is there, which partitions are well,
-// and a sentence for whatever an operator has to know.
-v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& seen,
-                                  const std::vector<std::string>& coordinator_addresses,
-                                  uint64_t coordinator_leader);
-
 }  // namespace ringleader::coordinator
 
 #endif  // RINGLEADER_COORDINATOR_SERVICES_H_

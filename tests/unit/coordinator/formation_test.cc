@@ -125,6 +125,73 @@ TEST(Formation, TwoWipedOfThreeNeverFormAgain) {
   EXPECT_EQ(world.Leader(), 0u);
 }
 
+// A network whose answers the test gives by hand.
+class HandNetwork : public Network {
+ public:
+  class NoCall : public Call {
+    bool Send(std::string) override { return true; }
+    void Finish(absl::Status) override {}
+    uint64_t queued_bytes() const override { return 0; }
+  };
+  std::shared_ptr<Call> Start(absl::string_view address, absl::string_view, const CallOptions&,
+                              std::unique_ptr<CallHandler> handler) override {
+    calls[std::string(address)] = std::move(handler);
+    return std::make_shared<NoCall>();
+  }
+  absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::string_view, Service*) override {
+    return absl::UnimplementedError("nobody listens");
+  }
+  void Answer(const std::string& address, const v1::HelloResponse& response) {
+    const auto handler = std::move(calls.at(address));
+    calls.erase(address);
+    handler->OnMessage(response.SerializeAsString());
+    handler->OnEnd(absl::OkStatus());
+  }
+  std::map<std::string, std::unique_ptr<CallHandler>> calls;  // those under way, by address
+};
+
+TEST(Formation, APlanOfALostDiskIsNotTakenWhenItArrivesLate) {
+  // Protects: number 1 formed, lost its disk, and asks anew; whoever answered the new one must not
+  // take the old one's plan from an answer that was still on its way: both would form.
+  for (const bool lost : {true, false}) {
+    simulation::Simulation simulation(1);
+    simulation::SimulatedThreads threads(simulation, milliseconds(1));
+    const auto control = threads.Start("control");
+    SimulatedFileSystem disk(1);
+    Random random(1);
+    auto identity = IdentityFile::Open(disk, "/d", "c", 2, random);
+    ASSERT_TRUE(identity.ok());
+    HandNetwork network;
+    UnaryClient client(network, *control);
+    FormationOptions options;
+    options.addresses = {"one", "two", "three"};
+    bool placed = false;
+    Formation formation(
+        options, **identity, client, *control, Random(2), [&] { placed = true; },
+        [](const absl::Status&) {});
+    control->Post([&] { formation.Start(); });
+    simulation.RunFor(milliseconds(100));
+    v1::HelloResponse late;
+    late.set_coordinator(1);
+    late.set_incarnation(71);
+    late.set_formed(true);
+    late.mutable_plan()->set_formation(5);
+    for (const uint64_t incarnation :
+         {uint64_t{71}, (*identity)->identity().incarnation(), uint64_t{73}}) {
+      late.mutable_plan()->add_incarnations(incarnation);
+    }
+    late.mutable_plan()->set_partitions(4);
+    late.mutable_plan()->set_replicas(1);
+    v1::HelloRequest anew;
+    anew.set_from(1);
+    anew.set_incarnation(lost ? 72 : 71);
+    EXPECT_FALSE(formation.Hello(anew).formed());
+    network.Answer("one", late);
+    simulation.RunFor(milliseconds(100));
+    EXPECT_EQ(placed, !lost);
+  }
+}
+
 TEST(Formation, RefusesWhatIsNotItsOwn) {
   // Protects: data of another coordinator or cluster, or in use, is left alone, and the message
   // says why.

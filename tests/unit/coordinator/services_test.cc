@@ -274,6 +274,12 @@ TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
 
   world.CutPower(leader);
   ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(5));
+  const auto after = Ask<v1::StatusResponse>(world, world.Leader(),
+                                             absl::StrCat(kCluster, "Status"), v1::StatusRequest());
+  for (const auto& coordinator : after.coordinators()) {
+    EXPECT_EQ(coordinator.alive(), coordinator.id() != leader);
+  }
   const uint64_t next = world.Leader();
   EXPECT_EQ(node.Register(next).node(), 1u);
   node.Attend(next);
