@@ -54,6 +54,8 @@ class SimulatedEndpoint : public Network {
   bool paused() const { return is_paused_ && is_paused_(); }
   HostId host() const { return host_; }
   void Adopt(const std::shared_ptr<SimulatedNetwork::Connection>& connection);
+  // Ends the calls that this process serves: their handlers hear of it now and are gone.
+  void EndServed();
 
  private:
   friend class SimulatedListener;
@@ -96,11 +98,16 @@ class SimulatedCall : public Call {
       world_.End(connection_, kClient, status);
       world_.End(connection_, kServer, absl::CancelledError("the caller cancelled"));
     } else if (side_ == kClient) {
-      world_.Deliver(connection_, kServer, [connection = connection_] {
-        connection->sides[kServer].handler->OnPeerFinished();
+      world_.AfterMessages(connection_, kServer, [&world = world_, connection = connection_] {
+        world.Deliver(connection, kServer,
+                      [connection] { connection->sides[kServer].handler->OnPeerFinished(); });
       });
     } else {
-      world_.End(connection_, kClient, status);
+      // Behind what was sent before it: the client hears all of that first.
+      world_.AfterMessages(connection_, kClient,
+                           [&world = world_, connection = connection_, status] {
+                             world.End(connection, kClient, status);
+                           });
       world_.End(connection_, kServer, status);
     }
   }
@@ -207,6 +214,14 @@ void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, i
   }
 }
 
+// Runs `event` when everything that was sent to this side before has arrived.
+void SimulatedNetwork::AfterMessages(const std::shared_ptr<Connection>& connection, int to_side,
+                                     Task event) {
+  const Duration at =
+      std::max(simulation_.now(), connection->sides[to_side].arrives_after) + Duration(1);
+  simulation_.At(at - simulation_.now(), std::move(event));
+}
+
 void SimulatedNetwork::End(const std::shared_ptr<Connection>& connection, int side,
                            const absl::Status& status) {
   simulation_.At(Delay(), [this, connection, side, status] {
@@ -232,6 +247,20 @@ void SimulatedNetwork::Break(const std::shared_ptr<Connection>& connection,
 void SimulatedEndpoint::Adopt(const std::shared_ptr<SimulatedNetwork::Connection>& connection) {
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
   connections_.push_back(connection);
+}
+
+void SimulatedEndpoint::EndServed() {
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (connection == nullptr || connection->sides[kServer].endpoint != this) continue;
+    auto& side = connection->sides[kServer];
+    side.endpoint = nullptr;
+    if (!std::exchange(side.ended, true) && side.handler != nullptr) {
+      side.handler->OnEnd(absl::UnavailableError("the listener is closed"));
+    }
+    side.handler = nullptr;
+    world_.End(connection, kClient, absl::UnavailableError("the peer went away"));
+  }
 }
 
 SimulatedEndpoint::~SimulatedEndpoint() {
@@ -309,8 +338,13 @@ absl::StatusOr<std::unique_ptr<Listener>> SimulatedEndpoint::Listen(absl::string
   if (!world_.listeners_.emplace(name, std::make_pair(this, service)).second) {
     return absl::FailedPreconditionError(absl::StrCat("can't listen on ", name, ": in use"));
   }
-  return std::make_unique<SimulatedListener>(
-      world_, name, 0, [world = &world_, name] { world->listeners_.erase(name); });
+  return std::make_unique<SimulatedListener>(world_, name, 0, [world = &world_, name] {
+    const auto found = world->listeners_.find(name);
+    if (found == world->listeners_.end()) return;  // its process is gone
+    SimulatedEndpoint* const endpoint = found->second.first;
+    world->listeners_.erase(found);
+    endpoint->EndServed();
+  });
 }
 
 }  // namespace ringleader::simulation

@@ -80,6 +80,7 @@ class SimulatedNetwork {
   bool IsLossy(absl::string_view method) const;
   void Transmit(const std::shared_ptr<Connection>& connection, int from_side, std::string message);
   void Deliver(const std::shared_ptr<Connection>& connection, int to_side, Task event);
+  void AfterMessages(const std::shared_ptr<Connection>& connection, int to_side, Task event);
   void End(const std::shared_ptr<Connection>& connection, int side, const absl::Status& status);
   void Break(const std::shared_ptr<Connection>& connection, const absl::Status& status);
 

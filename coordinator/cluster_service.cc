@@ -1,0 +1,303 @@
+// The Cluster service: the map, tables, administration.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/rpc.h"
+#include "coordinator/services.h"
+#include "model/table_schema.h"
+
+namespace ringleader::coordinator {
+namespace {
+
+constexpr absl::string_view kPrefix = "/ringleader.coordinator.v1.Cluster/";
+constexpr uint32_t kListDefault = 100;
+constexpr uint32_t kListMax = 1000;
+
+// Posts the watcher's wish once, and its end.
+class WatchHandler : public CallHandler {
+ public:
+  WatchHandler(Executor& control, Director& director, std::shared_ptr<Call> call)
+      : control_(control), director_(director), call_(std::move(call)) {}
+
+  void OnMessage(std::string message) override {
+    v1::WatchRequest request;
+    if (!request.ParseFromString(message) || std::exchange(asked_, true)) {
+      call_->Finish(absl::InvalidArgumentError("one request is expected"));
+      return;
+    }
+    control_.Post([&director = director_, call = call_, number = number_, request] {
+      *number = director.NewAttendance();
+      director.Watch(*number, call, request);
+    });
+  }
+  void OnEnd(const absl::Status&) override {
+    control_.Post([&director = director_, number = number_] { director.WatchEnded(*number); });
+  }
+
+ private:
+  Executor& control_;
+  Director& director_;
+  const std::shared_ptr<Call> call_;
+  const std::shared_ptr<uint64_t> number_ = std::make_shared<uint64_t>(0);
+  bool asked_ = false;
+};
+
+model::KeyAttribute KeyOf(const v1::KeyAttribute& key) {
+  model::AttributeType type = model::AttributeType::kString;
+  if (key.type() == v1::KEY_TYPE_NUMBER) type = model::AttributeType::kNumber;
+  if (key.type() == v1::KEY_TYPE_BINARY) type = model::AttributeType::kBinary;
+  return {key.name(), type};
+}
+
+absl::Status ValidateTable(const v1::CreateTableRequest& request) {
+  for (const v1::KeyAttribute* key :
+       {&request.schema().partition_key(), &request.schema().sort_key()}) {
+    if (!v1::KeyType_IsValid(key->type())) return absl::InvalidArgumentError("unknown key type");
+  }
+  model::TableSchema schema;
+  schema.id = 1;
+  schema.name = request.name();
+  schema.key.partition = KeyOf(request.schema().partition_key());
+  if (!request.schema().sort_key().name().empty()) {
+    schema.key.sort = KeyOf(request.schema().sort_key());
+  }
+  return schema.Validate();
+}
+
+v1::AdminResponse Refusal(v1::Error error, const std::string& message) {
+  v1::AdminResponse response;
+  response.mutable_outcome()->set_error(error);
+  response.mutable_outcome()->set_message(message);
+  return response;
+}
+
+}  // namespace
+
+template <typename Request, typename Response>
+std::unique_ptr<CallHandler> ClusterService::Unary(const IncomingCall& incoming,
+                                                   Handler<Request, Response> handler) {
+  return ServeUnary<Request, Response>(
+      control_, incoming.call,
+      [this, handler](const Request& request, std::function<void(const Response&)> done) {
+        (this->*handler)(request, std::move(done));
+      });
+}
+
+absl::StatusOr<std::unique_ptr<CallHandler>> ClusterService::Accept(const IncomingCall& incoming) {
+  absl::string_view method = incoming.method;
+  method.remove_prefix(std::min(method.size(), kPrefix.size()));
+  if (method == "Watch") {
+    return std::make_unique<WatchHandler>(control_, director_, incoming.call);
+  }
+  if (method == "CreateTable") return Unary(incoming, &ClusterService::CreateTable);
+  if (method == "DescribeTable") return Unary(incoming, &ClusterService::DescribeTable);
+  if (method == "DeleteTable") return Unary(incoming, &ClusterService::DeleteTable);
+  if (method == "ListTables") return Unary(incoming, &ClusterService::ListTables);
+  if (method == "DrainNode") return Unary(incoming, &ClusterService::DrainNode);
+  if (method == "UndrainNode") return Unary(incoming, &ClusterService::UndrainNode);
+  if (method == "RemoveNode") return Unary(incoming, &ClusterService::RemoveNode);
+  if (method == "MovePartition") return Unary(incoming, &ClusterService::MovePartition);
+  if (method == "TransferPartition") return Unary(incoming, &ClusterService::TransferPartition);
+  if (method == "Status") return Unary(incoming, &ClusterService::Status);
+  return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+}
+
+v1::Outcome ClusterService::OutcomeOf(const CommandOutcome& outcome) const {
+  v1::Outcome response;
+  response.set_error(outcome.error);
+  response.set_message(outcome.message);
+  if (outcome.error == v1::ERROR_NOT_LEADER) {
+    response.set_leader_address(director_.leader_address());
+  }
+  return response;
+}
+
+void ClusterService::WhenCurrent(std::function<void()> read,
+                                 std::function<void(const v1::Outcome&)> refuse) {
+  if (!director_.store().leads()) {
+    return refuse(OutcomeOf({v1::ERROR_NOT_LEADER, "not the metadata leader"}));
+  }
+  director_.store().ReadBarrier(
+      [this, read = std::move(read), refuse = std::move(refuse)](const absl::Status& status) {
+        if (!status.ok()) {
+          return refuse(OutcomeOf({v1::ERROR_UNAVAILABLE, std::string(status.message())}));
+        }
+        read();
+      });
+}
+
+// --- Tables -------------------------------------------------------------------------------------
+
+void ClusterService::ProposeTable(v1::Command command, TableDone done) {
+  director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+    v1::TableResponse response;
+    *response.mutable_outcome() = OutcomeOf(outcome);
+    const auto& tables = director_.store().metadata().tables();
+    const auto found = tables.find(outcome.id);
+    if (found != tables.end()) *response.mutable_table() = found->second.table();
+    done(response);
+  });
+}
+
+void ClusterService::CreateTable(const v1::CreateTableRequest& request, TableDone done) {
+  if (const absl::Status status = ValidateTable(request); !status.ok()) {
+    v1::TableResponse response;
+    response.mutable_outcome()->set_error(v1::ERROR_INVALID);
+    response.mutable_outcome()->set_message(std::string(status.message()));
+    return done(response);
+  }
+  v1::Command command;
+  command.mutable_create_table()->set_name(request.name());
+  *command.mutable_create_table()->mutable_schema() = request.schema();
+  command.mutable_create_table()->set_created_ms(clock_.WallMicros() / 1000);
+  ProposeTable(std::move(command), std::move(done));
+}
+
+void ClusterService::DeleteTable(const v1::TableRequest& request, TableDone done) {
+  v1::Command command;
+  command.set_delete_table(request.name());
+  ProposeTable(std::move(command), std::move(done));
+}
+
+void ClusterService::DescribeTable(const v1::TableRequest& request, TableDone done) {
+  WhenCurrent(
+      [this, name = request.name(), done] {
+        v1::TableResponse response;
+        if (const v1::TableRecord* record = director_.store().metadata().FindTable(name)) {
+          *response.mutable_table() = record->table();
+        } else {
+          response.mutable_outcome()->set_error(v1::ERROR_NOT_FOUND);
+          response.mutable_outcome()->set_message(
+              absl::StrCat("Requested resource not found: Table: ", name, " not found"));
+        }
+        done(response);
+      },
+      [done](const v1::Outcome& outcome) {
+        v1::TableResponse response;
+        *response.mutable_outcome() = outcome;
+        done(response);
+      });
+}
+
+void ClusterService::ListTables(const v1::ListTablesRequest& request,
+                                std::function<void(const v1::ListTablesResponse&)> done) {
+  WhenCurrent(
+      [this, request, done] {
+        std::vector<std::string> names;
+        for (const auto& [id, record] : director_.store().metadata().tables()) {
+          if (record.table().name() > request.start_after()) names.push_back(record.table().name());
+        }
+        std::sort(names.begin(), names.end());
+        const size_t limit =
+            std::min(request.limit() == 0 ? kListDefault : request.limit(), kListMax);
+        v1::ListTablesResponse response;
+        response.set_more(names.size() > limit);
+        names.resize(std::min(names.size(), limit));
+        for (const std::string& name : names) response.add_names(name);
+        done(response);
+      },
+      [done](const v1::Outcome& outcome) {
+        v1::ListTablesResponse response;
+        *response.mutable_outcome() = outcome;
+        done(response);
+      });
+}
+
+// --- Administration -----------------------------------------------------------------------------
+
+void ClusterService::ProposeAdmin(v1::Command command, AdminDone done) {
+  director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+    v1::AdminResponse response;
+    *response.mutable_outcome() = OutcomeOf(outcome);
+    done(response);
+  });
+}
+
+void ClusterService::DrainNode(const v1::NodeRequest& request, AdminDone done) {
+  v1::Command command;
+  command.mutable_set_node_state()->set_node(request.node());
+  command.mutable_set_node_state()->set_from(v1::NODE_STATE_UP);
+  command.mutable_set_node_state()->set_to(v1::NODE_STATE_DRAINING);
+  ProposeAdmin(std::move(command), std::move(done));
+}
+
+void ClusterService::UndrainNode(const v1::NodeRequest& request, AdminDone done) {
+  v1::Command command;
+  command.mutable_set_node_state()->set_node(request.node());
+  command.mutable_set_node_state()->set_from(v1::NODE_STATE_DRAINING);
+  command.mutable_set_node_state()->set_to(v1::NODE_STATE_UP);
+  ProposeAdmin(std::move(command), std::move(done));
+}
+
+// A node that is there has to be drained first; one that is gone for good need not be.
+void ClusterService::RemoveNode(const v1::NodeRequest& request, AdminDone done) {
+  const Metadata& metadata = director_.store().metadata();
+  const v1::NodeRecord* node = metadata.FindNode(request.node());
+  v1::Command command;
+  command.mutable_set_node_state()->set_node(request.node());
+  command.mutable_set_node_state()->set_to(v1::NODE_STATE_REMOVED);
+  if (director_.store().leads() && node != nullptr) {
+    command.mutable_set_node_state()->set_from(node->node().state());
+    size_t replicas = 0;
+    for (const auto& [id, record] : metadata.partitions()) {
+      for (const v1::Replica& replica : record.wish()) replicas += replica.node() == request.node();
+    }
+    if (replicas > 0 && node->node().alive()) {
+      return done(Refusal(v1::ERROR_IN_USE,
+                          absl::StrCat("node ", request.node(), " has ", replicas,
+                                       " replicas: drain it, and wait until it has none")));
+    }
+  }
+  ProposeAdmin(std::move(command), std::move(done));
+}
+
+void ClusterService::MovePartition(const v1::MovePartitionRequest& request, AdminDone done) {
+  const auto& partitions = director_.store().metadata().partitions();
+  const auto found = partitions.find(request.partition());
+  v1::Command command;
+  command.mutable_plan_move()->set_partition(request.partition());
+  if (director_.store().leads() && found != partitions.end()) {
+    const v1::PartitionRecord& record = found->second;
+    if (request.epoch() != 0 && request.epoch() != record.partition().epoch()) {
+      return done(Refusal(v1::ERROR_CONFLICT,
+                          absl::StrCat("the partition's epoch is ", record.partition().epoch())));
+    }
+    if (request.from_node() == request.to_node()) {
+      return done(Refusal(v1::ERROR_INVALID, "from and to are the same node"));
+    }
+    command.mutable_plan_move()->set_expected_plan_version(record.plan_version());
+    for (const v1::Replica& replica : record.wish()) {
+      if (replica.node() == request.from_node()) {
+        command.mutable_plan_move()->set_remove_replica(replica.id());
+      }
+    }
+  }
+  command.mutable_plan_move()->set_add_node(request.to_node());
+  command.mutable_plan_move()->set_reason("asked for");
+  ProposeAdmin(std::move(command), std::move(done));
+}
+
+void ClusterService::TransferPartition(const v1::TransferRequest& request, AdminDone done) {
+  if (!director_.store().leads()) {
+    v1::AdminResponse response;
+    *response.mutable_outcome() = OutcomeOf({v1::ERROR_NOT_LEADER, "not the metadata leader"});
+    return done(response);
+  }
+  const absl::Status status = director_.OrderTransfer(request.partition(), request.to_node());
+  if (status.ok()) return done(v1::AdminResponse());
+  done(Refusal(absl::IsNotFound(status) ? v1::ERROR_NOT_FOUND : v1::ERROR_UNAVAILABLE,
+               std::string(status.message())));
+}
+
+void ClusterService::Status(const v1::StatusRequest&,
+                            std::function<void(const v1::StatusResponse&)> done) {
+  WhenCurrent([this, done] { done(director_.DescribeHealth()); },
+              [done](const v1::Outcome& outcome) {
+                v1::StatusResponse response;
+                *response.mutable_outcome() = outcome;
+                done(response);
+              });
+}
+
+}  // namespace ringleader::coordinator

@@ -1,0 +1,108 @@
+// What a coordinator does with the metadata: keeps the nodes' attendances, lets the balancer decide
+// and carries it out while this coordinator leads, and tells watchers the map at all times.
+//
+//   node reports -> observations -> Balancer -> commands -> MetadataStore -> watchers
+//                                            -> orders   -> nodes
+//
+// Ticks, not events, drive it: the work of a second is bounded whatever the nodes send. Orders that
+// are the same as the last ones to a node are repeated only after order_repeat.
+//
+// Everything happens on the control executor.
+#ifndef RINGLEADER_COORDINATOR_DIRECTOR_H_
+#define RINGLEADER_COORDINATOR_DIRECTOR_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/network.h"
+#include "coordinator/balancer.h"
+#include "coordinator/metadata_store.h"
+
+namespace ringleader::coordinator {
+
+struct DirectorOptions {
+  BalancerOptions balancer;
+  Duration tick_period = std::chrono::milliseconds(100);
+  Duration order_repeat = std::chrono::seconds(1);
+  // A watcher hears at least this often, so that silence means a broken connection.
+  Duration watch_keepalive = std::chrono::seconds(5);
+  size_t watchers_max = 10000;
+  size_t commands_per_tick_max = 256;
+  std::vector<std::string> addresses;  // of the coordinators, for the map
+};
+
+class Director {
+ public:
+  // All outlive it.
+  Director(const DirectorOptions& options, MetadataStore& store, Executor& control, Clock& clock);
+
+  void Start();  // ticking
+  void LeadershipChanged(bool leads);
+
+  // --- Nodes. `attendance` names a stream; numbers are never reused.
+  uint64_t NewAttendance() { return ++last_attendance_; }
+  void Reported(uint64_t attendance, const std::shared_ptr<Call>& call, v1::NodeReport report);
+  void AttendanceEnded(uint64_t attendance);
+  // A node has registered here: it is alive, though it has not reported yet.
+  void Registered(uint64_t node);
+
+  // --- Watchers.
+  void Watch(uint64_t watcher, std::shared_ptr<Call> call, const v1::WatchRequest& request);
+  void WatchEnded(uint64_t watcher) { watchers_.erase(watcher); }
+
+  // Asks a partition's leader to hand over, once. NOT_FOUND: no such partition or replica;
+  // UNAVAILABLE: its leader is not known or not attending.
+  absl::Status OrderTransfer(uint64_t partition, uint64_t to_node);
+
+  // Another coordinator has answered.
+  void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
+  v1::StatusResponse DescribeHealth() const;
+
+  const Observations& observations() const { return observations_; }
+  MetadataStore& store() { return store_; }
+  const std::vector<std::string>& addresses() const { return options_.addresses; }
+  // Where what only the leader does is to be asked; empty: unknown.
+  std::string leader_address() const;
+
+ private:
+  struct Attendance {
+    uint64_t number = 0;
+    std::shared_ptr<Call> call;
+    std::string last_orders;
+    Instant last_sent;
+  };
+  struct Watcher {
+    std::shared_ptr<Call> call;
+    uint64_t sent_version = 0;
+    bool greeted = false;
+    Instant last_sent;
+  };
+
+  void Tick();
+  void Decide();
+  void SendOrders(std::map<uint64_t, v1::NodeOrders> orders, const Instant& now);
+  void TellWatchers();
+  void KeepMembers();
+
+  const DirectorOptions options_;
+  MetadataStore& store_;
+  Executor& control_;
+  Clock& clock_;
+  Balancer balancer_;
+  Observations observations_;
+  std::map<uint64_t, Attendance> attendances_;  // by node
+  std::map<uint64_t, Watcher> watchers_;
+  std::map<uint64_t, Instant> coordinators_heard_;
+  uint64_t last_attendance_ = 0;
+  size_t commands_under_way_ = 0;
+  uint64_t ticks_ = 0;
+};
+
+}  // namespace ringleader::coordinator
+
+#endif  // RINGLEADER_COORDINATOR_DIRECTOR_H_

@@ -1,0 +1,102 @@
+#include "coordinator/health.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ringleader::coordinator {
+namespace {
+
+v1::PartitionHealth HealthOf(const Metadata& metadata, const v1::PartitionRecord& record) {
+  v1::PartitionHealth health;
+  health.set_partition(record.partition().id());
+  uint32_t voters = 0, voters_alive = 0;
+  for (const v1::Replica& replica : record.partition().replicas()) {
+    const v1::NodeRecord* node = metadata.FindNode(replica.node());
+    const bool alive = node != nullptr && node->node().alive();
+    if (!replica.voter()) continue;
+    ++voters;
+    voters_alive += alive;
+  }
+  health.set_has_quorum(voters_alive > voters / 2);
+  health.set_replicas_alive(voters_alive);
+  health.set_replicas_wanted(metadata.plan().replicas());
+  if (record.has_move()) {
+    const v1::MoveRecord& move = record.move();
+    health.set_moving(absl::StrCat("from node ", move.remove_node(), " to node ", move.add_node(),
+                                   move.aborting() ? ", being aborted" : "", " (", move.reason(),
+                                   ")"));
+  }
+  return health;
+}
+
+void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusResponse& response) {
+  size_t without_quorum = 0, short_of_replicas = 0, without_leader = 0;
+  for (const v1::PartitionHealth& health : response.partitions()) {
+    without_quorum += !health.has_quorum();
+    short_of_replicas += health.replicas_alive() < health.replicas_wanted();
+    uint64_t node = 0;
+    without_leader += Balancer::LeaderReport(metadata, seen, health.partition(), &node) == nullptr;
+  }
+  if (metadata.partitions().empty()) {
+    response.add_alarms(absl::StrCat("Partitions are not formed: ", metadata.plan().replicas(),
+                                     " nodes are needed, ", metadata.nodes().size(),
+                                     " have registered."));
+  }
+  if (without_quorum > 0) {
+    response.add_alarms(absl::StrCat(without_quorum,
+                                     " partitions have no quorum: start their "
+                                     "nodes again. Their data can't be read or written."));
+  }
+  if (without_leader > without_quorum) {
+    response.add_alarms(absl::StrCat(without_leader, " partitions report no leader."));
+  }
+  if (short_of_replicas > 0) {
+    response.add_alarms(absl::StrCat(short_of_replicas,
+                                     " partitions have fewer replicas alive "
+                                     "than wanted."));
+  }
+  for (const auto& [id, record] : metadata.nodes()) {
+    if (record.node().state() == v1::NODE_STATE_REMOVED) continue;
+    if (!record.node().alive()) {
+      response.add_alarms(
+          absl::StrCat("Node ", id, " at ", record.node().address(), " does not report."));
+    }
+    const auto found = seen.find(id);
+    if (found != seen.end() && found->second.disk_stalled) {
+      response.add_alarms(absl::StrCat("Node ", id, ": its disk makes no progress."));
+    }
+  }
+}
+
+}  // namespace
+
+v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& seen,
+                                  const std::vector<std::string>& coordinator_addresses,
+                                  uint64_t coordinator_leader,
+                                  const std::set<uint64_t>& coordinators_alive) {
+  v1::StatusResponse response;
+  response.set_formation(metadata.plan().formation());
+  response.set_map_version(metadata.version());
+  response.set_coordinator_leader(coordinator_leader);
+  for (const auto& [id, record] : metadata.coordinators()) {
+    v1::Coordinator& coordinator = *response.add_coordinators();
+    coordinator.set_id(id);
+    coordinator.set_leader(id == coordinator_leader);
+    coordinator.set_alive(coordinators_alive.contains(id));
+    if (!coordinator.alive()) {
+      response.add_alarms(absl::StrCat("Coordinator ", id - 1, " does not answer."));
+    }
+    if (id <= coordinator_addresses.size()) {
+      coordinator.set_address(coordinator_addresses[id - 1]);
+    }
+  }
+  for (const auto& [id, record] : metadata.nodes()) *response.add_nodes() = record.node();
+  for (const auto& [id, record] : metadata.partitions()) {
+    *response.add_partitions() = HealthOf(metadata, record);
+  }
+  AddAlarms(metadata, seen, response);
+  return response;
+}
+
+}  // namespace ringleader::coordinator

@@ -1,0 +1,77 @@
+// Unary calls over the Network seam, both sides, with Protocol Buffers messages: one message each
+// way, then the end.
+#ifndef RINGLEADER_COORDINATOR_RPC_H_
+#define RINGLEADER_COORDINATOR_RPC_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/executor.h"
+#include "common/mutex.h"
+#include "common/network.h"
+
+namespace ringleader::coordinator {
+
+// Hands the request's bytes to `serve` on `executor`, once; whatever it does with the call is the
+// answer.
+std::unique_ptr<CallHandler> NewUnaryHandler(
+    Executor& executor, std::shared_ptr<Call> call,
+    std::function<void(std::shared_ptr<Call>, std::string)> serve);
+
+// Serves a method: `handle` gets the request on `executor`, and answers through its second argument
+// at once or later, at most once. A request that can't be parsed ends with INVALID_ARGUMENT.
+template <typename Request, typename Response>
+std::unique_ptr<CallHandler> ServeUnary(
+    Executor& executor, std::shared_ptr<Call> call,
+    std::function<void(const Request&, std::function<void(const Response&)>)> handle) {
+  return NewUnaryHandler(
+      executor, std::move(call),
+      [handle = std::move(handle)](std::shared_ptr<Call> answered, std::string bytes) {
+        Request request;
+        if (!request.ParseFromString(bytes)) {
+          answered->Finish(absl::InvalidArgumentError("malformed request"));
+          return;
+        }
+        handle(request, [answered = std::move(answered)](const Response& response) {
+          answered->Send(response.SerializeAsString());
+          answered->Finish(absl::OkStatus());
+        });
+      });
+}
+
+// Calls methods of others and tells each outcome on one executor, once. When it is destroyed, what
+// is under way is told nobody.
+class UnaryClient {
+ public:
+  using Done = std::function<void(absl::StatusOr<std::string>)>;
+
+  // Both outlive it, but not the calls.
+  UnaryClient(Network& network, Executor& executor);
+  ~UnaryClient();
+  UnaryClient(const UnaryClient&) = delete;
+  UnaryClient& operator=(const UnaryClient&) = delete;
+
+  // An end without an answer is UNAVAILABLE.
+  void Call(absl::string_view address, absl::string_view method, std::string request,
+            Duration timeout, Done done);
+
+ private:
+  class Handler;
+  // What the handlers of calls under way may reach, as long as it is there.
+  struct Gate {
+    Mutex mutex;
+    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+  };
+
+  Network& network_;
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+};
+
+}  // namespace ringleader::coordinator
+
+#endif  // RINGLEADER_COORDINATOR_RPC_H_

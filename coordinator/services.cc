@@ -1,0 +1,129 @@
+// The dispatch, and the services for nodes and for other coordinators. The cluster's own service is
+// in cluster_service.cc.
+#include "coordinator/services.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/rpc.h"
+
+namespace ringleader::coordinator {
+
+absl::StatusOr<std::unique_ptr<CallHandler>> ServiceDispatch::Accept(const IncomingCall& incoming) {
+  const size_t slash = incoming.method.rfind('/');
+  if (slash != absl::string_view::npos) {
+    const auto found = services_.find(std::string(incoming.method.substr(0, slash + 1)));
+    if (found != services_.end()) return found->second->Accept(incoming);
+  }
+  return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+}
+
+absl::StatusOr<std::unique_ptr<CallHandler>> LateService::Accept(const IncomingCall& incoming) {
+  Service* service = service_.load();
+  if (service == nullptr) return absl::UnavailableError("this coordinator is not formed yet");
+  return service->Accept(incoming);
+}
+
+// --- Formation ----------------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<CallHandler>> FormationService::Accept(
+    const IncomingCall& incoming) {
+  if (incoming.method == kHelloMethod) {
+    return ServeUnary<v1::HelloRequest, v1::HelloResponse>(
+        control_, incoming.call,
+        [this](const v1::HelloRequest& request,
+               const std::function<void(const v1::HelloResponse&)>& done) {
+          done(formation_.Hello(request));
+        });
+  }
+  if (incoming.method != kRejoinMethod) {
+    return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+  }
+  return ServeUnary<v1::RejoinRequest, v1::RejoinResponse>(
+      control_, incoming.call,
+      [this](const v1::RejoinRequest& request,
+             const std::function<void(const v1::RejoinResponse&)>& done) {
+        v1::Command command;
+        command.mutable_rejoin_coordinator()->set_coordinator(request.coordinator());
+        command.mutable_rejoin_coordinator()->set_incarnation(request.incarnation());
+        director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+          v1::RejoinResponse response;
+          response.mutable_outcome()->set_error(outcome.error);
+          response.mutable_outcome()->set_message(outcome.message);
+          response.mutable_outcome()->set_leader_address(director_.leader_address());
+          response.set_replica(outcome.ok() ? outcome.id : 0);
+          done(response);
+        });
+      });
+}
+
+// --- Membership ---------------------------------------------------------------------------------
+
+namespace {
+
+constexpr absl::string_view kRegisterMethod = "/ringleader.coordinator.v1.Membership/Register";
+constexpr absl::string_view kAttendMethod = "/ringleader.coordinator.v1.Membership/Attend";
+
+// Posts what a stream says; the stream's number is drawn on the control executor with its first
+// report.
+class AttendHandler : public CallHandler {
+ public:
+  AttendHandler(Executor& control, Director& director, std::shared_ptr<Call> call)
+      : control_(control), director_(director), call_(std::move(call)) {}
+
+  void OnMessage(std::string message) override {
+    v1::NodeReport report;
+    if (!report.ParseFromString(message)) {
+      call_->Finish(absl::InvalidArgumentError("malformed report"));
+      return;
+    }
+    control_.Post([&director = director_, call = call_, number = number_,
+                   report = std::move(report)]() mutable {
+      if (*number == 0) *number = director.NewAttendance();
+      director.Reported(*number, call, std::move(report));
+    });
+  }
+  void OnPeerFinished() override { call_->Finish(absl::OkStatus()); }
+  void OnEnd(const absl::Status&) override {
+    control_.Post([&director = director_, number = number_] { director.AttendanceEnded(*number); });
+  }
+
+ private:
+  Executor& control_;
+  Director& director_;
+  const std::shared_ptr<Call> call_;
+  const std::shared_ptr<uint64_t> number_ = std::make_shared<uint64_t>(0);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CallHandler>> MembershipService::Accept(
+    const IncomingCall& incoming) {
+  if (incoming.method == kAttendMethod) {
+    return std::make_unique<AttendHandler>(control_, director_, incoming.call);
+  }
+  if (incoming.method != kRegisterMethod) {
+    return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+  }
+  return ServeUnary<v1::RegisterRequest, v1::RegisterResponse>(
+      control_, incoming.call,
+      [this](const v1::RegisterRequest& request,
+             const std::function<void(const v1::RegisterResponse&)>& done) {
+        v1::Command command;
+        *command.mutable_register_node() = request;
+        director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+          v1::RegisterResponse response;
+          response.mutable_outcome()->set_error(outcome.error);
+          response.mutable_outcome()->set_message(outcome.message);
+          response.mutable_outcome()->set_leader_address(director_.leader_address());
+          if (outcome.ok()) {
+            response.set_node(outcome.id);
+            response.set_formation(director_.store().metadata().plan().formation());
+            director_.Registered(outcome.id);
+          }
+          done(response);
+        });
+      });
+}
+
+}  // namespace ringleader::coordinator

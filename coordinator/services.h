@@ -1,0 +1,117 @@
+// The coordinator's gRPC services. One Service is what the Listener serves; it hands each call to
+// who serves its method, by the method's path.
+//
+// What only the metadata leader may answer is answered NOT_LEADER elsewhere, with the leader's
+// address if it is known. Map subscriptions are served by every coordinator from what it has
+// applied.
+//
+// Accept is called from the network's threads and posts; the rest runs on the control executor.
+#ifndef RINGLEADER_COORDINATOR_SERVICES_H_
+#define RINGLEADER_COORDINATOR_SERVICES_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/network.h"
+#include "coordinator/director.h"
+#include "coordinator/formation.h"
+
+namespace ringleader::coordinator {
+
+// Calls by the part of their path before the method's name: "/ringleader.coordinator.v1.Cluster/".
+// Filled before the Listener exists.
+class ServiceDispatch : public Service {
+ public:
+  // `service` outlives the Listener.
+  void Add(const std::string& prefix, Service* service) { services_[prefix] = service; }
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  std::map<std::string, Service*> services_;
+};
+
+// A service that appears later than the Listener: the replication's lanes, which need the cluster's
+// id. Until then its calls end with UNAVAILABLE and are tried again.
+class LateService : public Service {
+ public:
+  void Set(Service* service) { service_.store(service); }
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  std::atomic<Service*> service_{nullptr};
+};
+
+// Hello and Rejoin.
+class FormationService : public Service {
+ public:
+  FormationService(Executor& control, Formation& formation, Director& director)
+      : control_(control), formation_(formation), director_(director) {}
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  Executor& control_;
+  Formation& formation_;
+  Director& director_;
+};
+
+// Register and Attend.
+class MembershipService : public Service {
+ public:
+  MembershipService(Executor& control, Director& director)
+      : control_(control), director_(director) {}
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  Executor& control_;
+  Director& director_;
+};
+
+// Watch, tables, administration.
+class ClusterService : public Service {
+ public:
+  ClusterService(Executor& control, Director& director, Clock& clock)
+      : control_(control), director_(director), clock_(clock) {}
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  template <typename Request, typename Response>
+  using Handler = void (ClusterService::*)(const Request&, std::function<void(const Response&)>);
+  template <typename Request, typename Response>
+  std::unique_ptr<CallHandler> Unary(const IncomingCall& incoming,
+                                     Handler<Request, Response> handler);
+
+  using TableDone = std::function<void(const v1::TableResponse&)>;
+  using AdminDone = std::function<void(const v1::AdminResponse&)>;
+  void CreateTable(const v1::CreateTableRequest& request, TableDone done);
+  void DescribeTable(const v1::TableRequest& request, TableDone done);
+  void DeleteTable(const v1::TableRequest& request, TableDone done);
+  void ListTables(const v1::ListTablesRequest& request,
+                  std::function<void(const v1::ListTablesResponse&)> done);
+  void DrainNode(const v1::NodeRequest& request, AdminDone done);
+  void UndrainNode(const v1::NodeRequest& request, AdminDone done);
+  void RemoveNode(const v1::NodeRequest& request, AdminDone done);
+  void MovePartition(const v1::MovePartitionRequest& request, AdminDone done);
+  void TransferPartition(const v1::TransferRequest& request, AdminDone done);
+  void Status(const v1::StatusRequest& request,
+              std::function<void(const v1::StatusResponse&)> done);
+
+  void ProposeAdmin(v1::Command command, AdminDone done);
+  void ProposeTable(v1::Command command, TableDone done);
+  // Runs `read` when the metadata here is as new as a linearizable read needs; `refuse` otherwise.
+  void WhenCurrent(std::function<void()> read, std::function<void(const v1::Outcome&)> refuse);
+  v1::Outcome OutcomeOf(const CommandOutcome& outcome) const;
+
+  Executor& control_;
+  Director& director_;
+  Clock& clock_;
+};
+
+}  // namespace ringleader::coordinator
+
+#endif  // RINGLEADER_COORDINATOR_SERVICES_H_

@@ -1,0 +1,328 @@
+#include "coordinator/services.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/unit/coordinator/coordinator_world.h"
+
+namespace ringleader::coordinator {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kCluster[] = "/ringleader.coordinator.v1.Cluster/";
+constexpr char kMembership[] = "/ringleader.coordinator.v1.Membership/";
+
+// What a stream brought.
+struct Stream {
+  std::vector<std::string> messages;
+  bool ended = false;
+  absl::Status status;
+};
+
+class StreamHandler : public CallHandler {
+ public:
+  explicit StreamHandler(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  void OnMessage(std::string message) override { stream_->messages.push_back(std::move(message)); }
+  void OnEnd(const absl::Status& status) override {
+    stream_->status = status;
+    stream_->ended = true;
+  }
+
+ private:
+  const std::shared_ptr<Stream> stream_;
+};
+
+template <typename Response, typename Request>
+Response Ask(CoordinatorWorld& world, uint64_t number, const std::string& method,
+             const Request& request) {
+  const auto answer = world.Call(number, method, request.SerializeAsString());
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  Response response;
+  EXPECT_TRUE(answer.ok() && response.ParseFromString(*answer));
+  return response;
+}
+
+// A node that carries out what it is ordered at once: makes replicas that lead, applies schemas.
+class ScriptedNode {
+ public:
+  ScriptedNode(CoordinatorWorld& world, uint64_t incarnation)
+      : world_(world), incarnation_(incarnation) {}
+
+  v1::RegisterResponse Register(uint64_t coordinator) {
+    v1::RegisterRequest request;
+    request.set_incarnation(incarnation_);
+    request.set_address(absl::StrCat("node-", incarnation_, ":7100"));
+    const auto response = Ask<v1::RegisterResponse>(world_, coordinator,
+                                                    absl::StrCat(kMembership, "Register"), request);
+    id_ = response.node();
+    return response;
+  }
+
+  void Attend(uint64_t coordinator) {
+    stream_ = std::make_shared<Stream>();
+    read_ = 0;
+    call_ = world_.client().Start(CoordinatorWorld::Address(coordinator),
+                                  absl::StrCat(kMembership, "Attend"), {},
+                                  std::make_unique<StreamHandler>(stream_));
+    Report();
+  }
+
+  void Report() {
+    v1::NodeReport report;
+    report.set_node(id_);
+    report.set_complete(true);
+    for (const auto& [partition, order] : replicas_) {
+      v1::ReplicaReport& replica = *report.add_replicas();
+      replica.set_partition(partition);
+      replica.set_replica(order.replica());
+      replica.set_leads(true);
+      replica.set_term(1);
+      replica.set_configuration_version(1);
+      replica.set_configuration_committed(true);
+      *replica.mutable_members() = order.voters();
+      for (const uint64_t table : applied_) replica.add_applied_tables(table);
+      for (const uint64_t table : retired_) replica.add_retired_tables(table);
+    }
+    call_->Send(report.SerializeAsString());
+  }
+
+  // Carries out new orders and reports, for `span`.
+  void Live(Duration span) {
+    for (Duration passed{0}; passed < span; passed += milliseconds(100)) {
+      world_.RunFor(milliseconds(100));
+      for (; read_ < stream_->messages.size(); ++read_) Carry(stream_->messages[read_]);
+      Report();
+    }
+  }
+
+  const std::map<uint64_t, v1::CreateReplica>& replicas() const { return replicas_; }
+  const Stream& stream() const { return *stream_; }
+
+ private:
+  void Carry(const std::string& bytes) {
+    v1::NodeOrders orders;
+    ASSERT_TRUE(orders.ParseFromString(bytes));
+    for (const auto& order : orders.create()) replicas_.try_emplace(order.partition(), order);
+    for (const auto& order : orders.schema()) {
+      const bool retire = order.table().state() == v1::TABLE_STATE_DELETING;
+      (retire ? retired_ : applied_).insert(order.table().id());
+    }
+  }
+
+  CoordinatorWorld& world_;
+  const uint64_t incarnation_;
+  uint64_t id_ = 0;
+  std::shared_ptr<Stream> stream_;
+  size_t read_ = 0;
+  std::shared_ptr<Call> call_;
+  std::map<uint64_t, v1::CreateReplica> replicas_;
+  std::set<uint64_t> applied_, retired_;
+};
+
+class Watching {
+ public:
+  Watching(CoordinatorWorld& world, uint64_t coordinator, uint64_t formation = 0) {
+    v1::WatchRequest request;
+    request.set_formation(formation);
+    call_ = world.client().Start(CoordinatorWorld::Address(coordinator),
+                                 absl::StrCat(kCluster, "Watch"), {},
+                                 std::make_unique<StreamHandler>(stream_));
+    call_->Send(request.SerializeAsString());
+  }
+  // The map that the updates so far make.
+  std::map<uint64_t, v1::Partition> Partitions() const {
+    std::map<uint64_t, v1::Partition> partitions;
+    for (const v1::MapUpdate& update : Updates()) {
+      for (const auto& partition : update.partitions()) partitions[partition.id()] = partition;
+    }
+    return partitions;
+  }
+  std::vector<v1::MapUpdate> Updates() const {
+    std::vector<v1::MapUpdate> updates;
+    for (const std::string& bytes : stream_->messages) {
+      EXPECT_TRUE(updates.emplace_back().ParseFromString(bytes));
+    }
+    return updates;
+  }
+  const Stream& stream() const { return *stream_; }
+
+ private:
+  const std::shared_ptr<Stream> stream_ = std::make_shared<Stream>();
+  std::shared_ptr<Call> call_;
+};
+
+v1::CreateTableRequest TableNamed(const std::string& name) {
+  v1::CreateTableRequest request;
+  request.set_name(name);
+  request.mutable_schema()->mutable_partition_key()->set_name("id");
+  return request;
+}
+
+v1::TableRequest Named(const std::string& name) {
+  v1::TableRequest request;
+  request.set_name(name);
+  return request;
+}
+
+TEST(Services, ANodeJoinsAndATableLives) {
+  // Protects: the whole way of a small cluster: registration, partitions, the map, and a table from
+  // CREATING over ACTIVE until it is gone.
+  CoordinatorWorld world(1, 1);
+  world.Start(1);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
+  Watching watching(world, 1);
+  ScriptedNode node(world, 42);
+  const auto registered = node.Register(1);
+  EXPECT_EQ(registered.outcome().error(), v1::ERROR_NONE);
+  EXPECT_EQ(registered.node(), 1u);
+  EXPECT_EQ(registered.formation(), world.Formations()[0]);
+  EXPECT_EQ(node.Register(1).node(), 1u);
+  node.Attend(1);
+  node.Live(seconds(3));
+  EXPECT_EQ(node.replicas().size(), 4u);
+  const auto map = watching.Partitions();
+  ASSERT_EQ(map.size(), 4u);
+  for (const auto& [id, partition] : map) EXPECT_EQ(partition.leader_node(), 1u);
+  EXPECT_TRUE(watching.Updates()[0].complete());
+  EXPECT_FALSE(watching.Updates().back().complete());
+
+  const std::string cluster = kCluster;
+  auto table = Ask<v1::TableResponse>(world, 1, cluster + "CreateTable", TableNamed("users"));
+  EXPECT_EQ(table.outcome().error(), v1::ERROR_NONE);
+  EXPECT_EQ(table.table().state(), v1::TABLE_STATE_CREATING);
+  EXPECT_EQ(Ask<v1::TableResponse>(world, 1, cluster + "CreateTable", TableNamed("users"))
+                .outcome()
+                .error(),
+            v1::ERROR_EXISTS);
+  EXPECT_EQ(
+      Ask<v1::TableResponse>(world, 1, cluster + "CreateTable", TableNamed("u")).outcome().error(),
+      v1::ERROR_INVALID);
+  node.Live(seconds(3));
+  table = Ask<v1::TableResponse>(world, 1, cluster + "DescribeTable", Named("users"));
+  EXPECT_EQ(table.table().state(), v1::TABLE_STATE_ACTIVE);
+  const auto list =
+      Ask<v1::ListTablesResponse>(world, 1, cluster + "ListTables", v1::ListTablesRequest());
+  EXPECT_THAT(list.names(), testing::ElementsAre("users"));
+  table = Ask<v1::TableResponse>(world, 1, cluster + "DeleteTable", Named("users"));
+  EXPECT_EQ(table.table().state(), v1::TABLE_STATE_DELETING);
+  node.Live(seconds(3));
+  table = Ask<v1::TableResponse>(world, 1, cluster + "DescribeTable", Named("users"));
+  EXPECT_EQ(table.outcome().error(), v1::ERROR_NOT_FOUND);
+  EXPECT_THAT(watching.Updates().back().deleted_tables(), testing::ElementsAre(1u));
+}
+
+TEST(Services, StatusTellsWhatIsWrong) {
+  // Protects: an operator hears of missing nodes in words, and of silence.
+  CoordinatorWorld world(2, 1);
+  world.balancer.alive_timeout = seconds(2);
+  world.Start(1);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
+  const std::string method = absl::StrCat(kCluster, "Status");
+  auto status = Ask<v1::StatusResponse>(world, 1, method, v1::StatusRequest());
+  ASSERT_EQ(status.alarms_size(), 1);
+  EXPECT_TRUE(absl::StrContains(status.alarms(0), "1 nodes are needed, 0 have registered"));
+  ScriptedNode node(world, 42);
+  node.Register(1);
+  node.Attend(1);
+  node.Live(seconds(3));
+  status = Ask<v1::StatusResponse>(world, 1, method, v1::StatusRequest());
+  EXPECT_EQ(status.alarms_size(), 0) << status.alarms(0);
+  EXPECT_EQ(status.partitions_size(), 4);
+  EXPECT_TRUE(status.partitions(0).has_quorum());
+  world.RunFor(seconds(5));
+  status = Ask<v1::StatusResponse>(world, 1, method, v1::StatusRequest());
+  EXPECT_FALSE(status.nodes(0).alive());
+  EXPECT_FALSE(status.partitions(0).has_quorum());
+  EXPECT_GE(status.alarms_size(), 2);
+}
+
+TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
+  // Protects: a coordinator that does not lead sends writers to the one that does, serves the map
+  // all the same, and a new leader goes on where the old one was.
+  CoordinatorWorld world(3, 3);
+  for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(2));
+  const uint64_t leader = world.Leader();
+  const uint64_t follower = leader % 3 + 1;
+  ScriptedNode node(world, 42);
+  const auto refused = node.Register(follower);
+  EXPECT_EQ(refused.outcome().error(), v1::ERROR_NOT_LEADER);
+  EXPECT_EQ(refused.outcome().leader_address(), CoordinatorWorld::Address(leader));
+  EXPECT_EQ(node.Register(leader).node(), 1u);
+  node.Attend(follower);
+  world.RunFor(seconds(1));
+  EXPECT_TRUE(node.stream().ended);
+  node.Attend(leader);
+  node.Live(seconds(3));
+  Watching watching(world, follower);
+  world.RunFor(seconds(1));
+  EXPECT_EQ(watching.Partitions().size(), 4u);
+  Watching foreign(world, follower, 12345);
+  world.RunFor(seconds(1));
+  EXPECT_TRUE(foreign.stream().ended);
+
+  const auto status = Ask<v1::StatusResponse>(world, follower, absl::StrCat(kCluster, "Status"),
+                                              v1::StatusRequest());
+  EXPECT_EQ(status.outcome().error(), v1::ERROR_NOT_LEADER);
+
+  world.CutPower(leader);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(5));
+  const auto after = Ask<v1::StatusResponse>(world, world.Leader(),
+                                             absl::StrCat(kCluster, "Status"), v1::StatusRequest());
+  for (const auto& coordinator : after.coordinators()) {
+    EXPECT_EQ(coordinator.alive(), coordinator.id() != leader);
+  }
+  const uint64_t next = world.Leader();
+  EXPECT_EQ(node.Register(next).node(), 1u);
+  node.Attend(next);
+  const auto table = Ask<v1::TableResponse>(world, next, absl::StrCat(kCluster, "CreateTable"),
+                                            TableNamed("users"));
+  EXPECT_EQ(table.table().id(), 1u);
+  node.Live(seconds(3));
+  const auto& tables = world.machine(next).coordinator->store().metadata().tables();
+  EXPECT_EQ(tables.at(1).table().state(), v1::TABLE_STATE_ACTIVE);
+}
+
+TEST(Services, HandingOverLeavesNoGap) {
+  // Protects: a coordinator that is asked to stop gives leadership away first.
+  CoordinatorWorld world(4, 3);
+  for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(2));
+  const uint64_t leader = world.Leader();
+  bool done = false;
+  world.machine(leader).coordinator->HandOver([&] { done = true; });
+  ASSERT_TRUE(world.RunUntil([&] { return done; }, seconds(5)));
+  EXPECT_TRUE(world.RunUntil([&] { return world.Leader() != 0 && world.Leader() != leader; },
+                             milliseconds(500)));
+}
+
+TEST(Services, MalformedCallsEnd) {
+  // Protects: bytes that are no request, and methods that are none, are refused and hurt nothing.
+  CoordinatorWorld world(5, 1);
+  world.Start(1);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      world.Call(1, absl::StrCat(kCluster, "CreateTable"), "\xff\xff").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      world.Call(1, absl::StrCat(kMembership, "Attend"), "\xff\xff").status()));
+  EXPECT_TRUE(absl::IsUnimplemented(world.Call(1, absl::StrCat(kCluster, "No"), "").status()));
+  EXPECT_TRUE(absl::IsUnimplemented(world.Call(1, "/no.Service/No", "").status()));
+  v1::NodeRequest nobody;
+  nobody.set_node(9);
+  EXPECT_EQ(Ask<v1::AdminResponse>(world, 1, absl::StrCat(kCluster, "DrainNode"), nobody)
+                .outcome()
+                .error(),
+            v1::ERROR_NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace ringleader::coordinator
