@@ -60,22 +60,21 @@ void CallUnary(Network& network, Executor& executor, absl::string_view address,
 struct Admin::Run {
   std::string method;
   std::string request;
-  Repeat repeat = Repeat::kAlways;
   Duration deadline{0};
   ReadOutcome read_outcome = nullptr;
   UnaryCallback done;
   std::string address;
   std::string redirected_to;
   int redirections = 0;
+  bool is_ambiguous = false;  // an attempt was not answered
   absl::Status last;
 };
 
-void Admin::Start(absl::string_view name, std::string request, Repeat repeat, Duration timeout,
+void Admin::Start(absl::string_view name, std::string request, Duration timeout,
                   ReadOutcome read_outcome, UnaryCallback done) {
   auto run = std::make_shared<Run>();
   run->method = absl::StrCat(kService, name);
   run->request = std::move(request);
-  run->repeat = repeat;
   run->deadline = router_.Now() + timeout;
   run->read_outcome = read_outcome;
   run->done = std::move(done);
@@ -85,7 +84,8 @@ void Admin::Start(absl::string_view name, std::string request, Repeat repeat, Du
 void Admin::Attempt(std::shared_ptr<Run> run) {
   const Duration left = run->deadline - router_.Now();
   if (left <= Duration(0)) {
-    return run->done(MakeError(ErrorKind::kDeadline,
+    return run->done(MakeError(run->is_ambiguous ? ErrorKind::kUnknownOutcome
+                                                 : ErrorKind::kDeadline,
                                absl::StrCat("no coordinator carried it out in time; last: ",
                                             run->last.ToString())));
   }
@@ -107,18 +107,21 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
     const absl::Status why =
         MakeError(ErrorKind::kUnavailable,
                   absl::StrCat("coordinator ", run->address, ": ", answer.status().ToString()));
-    if (run->repeat == Repeat::kOnlyIfNotCarriedOut) {
-      return run->done(MakeError(
-          ErrorKind::kUnknownOutcome,
-          absl::StrCat("it may have been carried out; look before trying again. ", why.message())));
-    }
+    run->is_ambiguous = true;
     return Retry(std::move(run), why);
   }
   const auto outcome = run->read_outcome(*answer);
   if (!outcome.ok()) return run->done(MakeError(ErrorKind::kInternal, outcome.status().message()));
   const bool is_elsewhere = outcome->error() == coordinator::v1::ERROR_NOT_LEADER;
   if (!is_elsewhere && outcome->error() != coordinator::v1::ERROR_UNAVAILABLE) {
-    if (const absl::Status status = StatusOf(*outcome); !status.ok()) return run->done(status);
+    if (const absl::Status status = StatusOf(*outcome); !status.ok()) {
+      return run->done(!run->is_ambiguous
+                           ? status
+                           : MakeError(KindOf(status),
+                                       absl::StrCat(status.message(),
+                                                    " (an earlier attempt, which was not "
+                                                    "answered, may have done this)")));
+    }
     return run->done(std::move(answer));
   }
   // To the leader at once, but only once: two that point at each other get a pause.

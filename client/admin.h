@@ -1,6 +1,6 @@
-// Cluster's unary calls, sent to any coordinator and on to the metadata leader. Calls that read or
-// that are harmless twice are repeated until their time is over; calls that change something are
-// repeated only if they were certainly not carried out.
+// Cluster's unary calls, sent to any coordinator and on to the metadata leader, and repeated until
+// their time is over: each of them, carried out twice, leaves the cluster as once. What changes is the
+// answer (a table that an unanswered attempt created exists already), and the error then says so.
 //
 // Bytes in, bytes out: the callers know the messages. All on the router's executor, which outlives
 // this.
@@ -26,16 +26,13 @@ void CallUnary(Network& network, Executor& executor, absl::string_view address,
 
 class Admin {
  public:
-  // What to do when an attempt was sent and not answered.
-  enum class Repeat { kAlways, kOnlyIfNotCarriedOut };
-
   Admin(Router& router, Network& network, Executor& executor, Random random)
       : router_(router), network_(network), executor_(executor), random_(random) {}
 
   // `Response` has an `outcome`. The callback gets the response of a call that succeeded, or the
-  // outcome as a status; kUnknownOutcome if the call may have been carried out.
+  // outcome as a status; kUnknownOutcome if time ended after an attempt that was not answered.
   template <typename Response>
-  void Call(absl::string_view name, const google::protobuf::MessageLite& request, Repeat repeat,
+  void Call(absl::string_view name, const google::protobuf::MessageLite& request,
             Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Response>)> done);
 
  private:
@@ -43,7 +40,7 @@ class Admin {
   using ReadOutcome = absl::StatusOr<coordinator::v1::Outcome> (*)(const std::string& answer);
   struct Run;
 
-  void Start(absl::string_view name, std::string request, Repeat repeat, Duration timeout,
+  void Start(absl::string_view name, std::string request, Duration timeout,
              ReadOutcome read_outcome,
              absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
   void Attempt(std::shared_ptr<Run> run);
@@ -59,10 +56,10 @@ class Admin {
 
 template <typename Response>
 void Admin::Call(absl::string_view name, const google::protobuf::MessageLite& request,
-                 Repeat repeat, Duration timeout,
+                 Duration timeout,
                  absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {
   Start(
-      name, request.SerializeAsString(), repeat, timeout,
+      name, request.SerializeAsString(), timeout,
       [](const std::string& answer) -> absl::StatusOr<coordinator::v1::Outcome> {
         Response response;
         if (!response.ParseFromString(answer)) {
