@@ -84,10 +84,9 @@ void Admin::Start(absl::string_view name, std::string request, Duration timeout,
 void Admin::Attempt(std::shared_ptr<Run> run) {
   const Duration left = run->deadline - router_.Now();
   if (left <= Duration(0)) {
-    return run->done(MakeError(run->is_ambiguous ? ErrorKind::kUnknownOutcome
-                                                 : ErrorKind::kDeadline,
-                               absl::StrCat("no coordinator carried it out in time; last: ",
-                                            run->last.ToString())));
+    return run->done(MakeError(
+        run->is_ambiguous ? ErrorKind::kUnknownOutcome : ErrorKind::kDeadline,
+        absl::StrCat("no coordinator carried it out in time; last: ", run->last.ToString())));
   }
   const auto& named = router_.options().coordinators;
   const auto& known = router_.map().coordinators();
@@ -115,12 +114,12 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
   const bool is_elsewhere = outcome->error() == coordinator::v1::ERROR_NOT_LEADER;
   if (!is_elsewhere && outcome->error() != coordinator::v1::ERROR_UNAVAILABLE) {
     if (const absl::Status status = StatusOf(*outcome); !status.ok()) {
-      return run->done(!run->is_ambiguous
-                           ? status
-                           : MakeError(KindOf(status),
-                                       absl::StrCat(status.message(),
-                                                    " (an earlier attempt, which was not "
-                                                    "answered, may have done this)")));
+      return run->done(
+          !run->is_ambiguous
+              ? status
+              : MakeError(KindOf(status), absl::StrCat(status.message(),
+                                                       " (an earlier attempt, which was not "
+                                                       "answered, may have done this)")));
     }
     return run->done(std::move(answer));
   }
@@ -135,8 +134,7 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
 void Admin::Retry(std::shared_ptr<Run> run, const absl::Status& why) {
   run->last = why;
   ++coordinator_;
-  const auto delay =
-      Duration(random_.Between(kRetryDelayMax.count() / 10, kRetryDelayMax.count()));
+  const auto delay = Duration(random_.Between(kRetryDelayMax.count() / 10, kRetryDelayMax.count()));
   executor_.PostAfter(delay, [this, run = std::move(run)] { Attempt(run); });
 }
 

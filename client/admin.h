@@ -1,6 +1,7 @@
 // Cluster's unary calls, sent to any coordinator and on to the metadata leader, and repeated until
-// their time is over: each of them, carried out twice, leaves the cluster as once. What changes is the
-// answer (a table that an unanswered attempt created exists already), and the error then says so.
+// their time is over: each of them, carried out twice, leaves the cluster as once. What changes is
+// the answer (a table that an unanswered attempt created exists already), and the error then says
+// so.
 //
 // Bytes in, bytes out: the callers know the messages. All on the router's executor, which outlives
 // this.
@@ -32,8 +33,8 @@ class Admin {
   // `Response` has an `outcome`. The callback gets the response of a call that succeeded, or the
   // outcome as a status; kUnknownOutcome if time ended after an attempt that was not answered.
   template <typename Response>
-  void Call(absl::string_view name, const google::protobuf::MessageLite& request,
-            Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Response>)> done);
+  void Call(absl::string_view name, const google::protobuf::MessageLite& request, Duration timeout,
+            absl::AnyInvocable<void(absl::StatusOr<Response>)> done);
 
  private:
   // Reads an answer's outcome; an error if it can't be read.
@@ -41,8 +42,7 @@ class Admin {
   struct Run;
 
   void Start(absl::string_view name, std::string request, Duration timeout,
-             ReadOutcome read_outcome,
-             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
+             ReadOutcome read_outcome, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
   void Attempt(std::shared_ptr<Run> run);
   void Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answer);
   void Retry(std::shared_ptr<Run> run, const absl::Status& why);
@@ -56,8 +56,7 @@ class Admin {
 
 template <typename Response>
 void Admin::Call(absl::string_view name, const google::protobuf::MessageLite& request,
-                 Duration timeout,
-                 absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {
+                 Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {
   Start(
       name, request.SerializeAsString(), timeout,
       [](const std::string& answer) -> absl::StatusOr<coordinator::v1::Outcome> {

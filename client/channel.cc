@@ -202,8 +202,8 @@ void Channel::FailAll(const absl::Status& status) {
   // Completions may submit again: into the new, empty tables.
   auto failed = std::exchange(outstanding_, {});
   for (auto& [id, outstanding] : failed) {
-    outstanding.done({.fate = outstanding.is_sent ? Fate::kUnknown : Fate::kNotSent,
-                      .status = status});
+    outstanding.done(
+        {.fate = outstanding.is_sent ? Fate::kUnknown : Fate::kNotSent, .status = status});
   }
 }
 

@@ -1,12 +1,13 @@
-// Many requests on one Exchange stream to one address (DESIGN section 12). Batches adapt: a frame is
-// never held back to fill it, and while one is in the network's hands the requests that come gather
-// into the next. The stream is opened by the first request, and again after it broke.
+// Many requests on one Exchange stream to one address (DESIGN section 12). Batches adapt: a frame
+// is never held back to fill it, and while one is in the network's hands the requests that come
+// gather into the next. The stream is opened by the first request, and again after it broke.
 //
 // Invariants:
 //   1. Every request that Submit took gets exactly one completion, unless it is forgotten.
 //   2. A request is kNotSent only if no byte of it was given to the network.
 //   3. At most one frame is in the network's hands.
-//   4. Requests and bytes that wait or await an answer are bounded; what is over is refused at once.
+//   4. Requests and bytes that wait or await an answer are bounded; what is over is refused at
+//   once.
 //
 // Threads: every method and every completion on the executor, completions never from inside Submit.
 // Owned by a shared_ptr; the executor outlives the network, the network's calls may outlive this.
@@ -61,8 +62,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // Queues a request under an id of the channel's own, which is returned; 0, and the request was not
-  // taken: a bound is reached.
+  // Queues a request under an id of the channel's own, which is returned; 0, and the request was
+  // not taken: a bound is reached.
   uint64_t Submit(data::v1::Request* request, CompletionCallback done);
 
   // Nobody waits for this one any more: no completion. True: it may have reached the peer.

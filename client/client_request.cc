@@ -70,8 +70,9 @@ void SetQueryOptions(const QueryOptions& options, Operation* operation) {
 absl::StatusOr<Item> ItemOf(const std::string& bytes) {
   auto item = model::DecodeItem(bytes);
   if (!item.ok()) {
-    return MakeError(ErrorKind::kInternal, absl::StrCat("the server sent an item that can't be read: ",
-                                                        item.status().message()));
+    return MakeError(
+        ErrorKind::kInternal,
+        absl::StrCat("the server sent an item that can't be read: ", item.status().message()));
   }
   return item;
 }

@@ -33,9 +33,8 @@ void PollMap(Router& router, Duration deadline,
   if ((*is_wanted)(router.map())) return (*done)(true);
   const Duration left = deadline - router.Now();
   if (left <= Duration(0)) return (*done)(false);
-  router.WhenMapChanges(left, [&router, deadline, is_wanted, done] {
-    PollMap(router, deadline, is_wanted, done);
-  });
+  router.WhenMapChanges(
+      left, [&router, deadline, is_wanted, done] { PollMap(router, deadline, is_wanted, done); });
 }
 
 }  // namespace
@@ -167,9 +166,9 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   if (options.coordinators.empty()) {
     return MakeError(ErrorKind::kValidation, "name at least one coordinator, as host:port");
   }
-  auto connection = std::make_unique<client::Connection>(
-      client::RouterOptionsOf(options), NewGrpcNetwork({}), SystemThreads(), SystemClock(),
-      Random(SystemEntropy()));
+  auto connection =
+      std::make_unique<client::Connection>(client::RouterOptionsOf(options), NewGrpcNetwork({}),
+                                           SystemThreads(), SystemClock(), Random(SystemEntropy()));
   RETURN_IF_ERROR(connection->AwaitMap(options.connect_timeout));
   return std::unique_ptr<Client>(std::move(connection));
 }

@@ -71,9 +71,8 @@ absl::StatusOr<Response> Connection::Administer(absl::string_view name,
                                                 const google::protobuf::MessageLite& request) {
   CheckMayWait();
   Awaited<absl::StatusOr<Response>> awaited;
-  executor_->Post([&] {
-    admin_->Call<Response>(name, request, router_->options().timeout, awaited.Done());
-  });
+  executor_->Post(
+      [&] { admin_->Call<Response>(name, request, router_->options().timeout, awaited.Done()); });
   return awaited.Wait();
 }
 

@@ -39,10 +39,10 @@ absl::Status CheckCover(std::vector<const Partition*>* partitions) {
     const bool is_last = i + 1 == partitions->size();
     if (partition.first_token() != expected || partition.last_token() < partition.first_token() ||
         (partition.last_token() == UINT64_MAX) != is_last) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the map's partitions do not cover the ring: partition ", partition.id(), " has tokens ",
-          partition.first_token(), " to ", partition.last_token(), " where ", expected,
-          " was to follow"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the map's partitions do not cover the ring: partition ", partition.id(),
+                       " has tokens ", partition.first_token(), " to ", partition.last_token(),
+                       " where ", expected, " was to follow"));
     }
     expected = partition.last_token() + 1;
   }
@@ -150,9 +150,8 @@ const coordinator::v1::Node* ClusterMap::FindNode(uint64_t id) const {
 
 // The newer of the map's word and a hint's, refuted or not.
 Leader ClusterMap::Believed(const Partition& partition) const {
-  Leader leader{.node = partition.leader_node(),
-                .epoch = partition.epoch(),
-                .term = partition.leader_term()};
+  Leader leader{
+      .node = partition.leader_node(), .epoch = partition.epoch(), .term = partition.leader_term()};
   if (const auto* node = FindNode(leader.node); node != nullptr) leader.address = node->address();
   const auto found = corrections_.find(partition.id());
   if (found == corrections_.end() || found->second.leader.node == 0) return leader;
@@ -174,7 +173,8 @@ Leader ClusterMap::LeaderOf(const Partition& partition, Duration now) const {
 
 bool ClusterMap::Learn(const data::v1::RouteHint& hint) {
   const Partition* partition = FindPartition(hint.partition());
-  if (partition == nullptr || hint.leader_node() == 0 || hint.leader_address().empty()) return false;
+  if (partition == nullptr || hint.leader_node() == 0 || hint.leader_address().empty())
+    return false;
   const Leader leader{.node = hint.leader_node(),
                       .address = hint.leader_address(),
                       .epoch = hint.epoch(),

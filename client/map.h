@@ -47,8 +47,8 @@ struct Leader {
 
 class ClusterMap {
  public:
-  // How long a refuted belief stays refuted if nothing newer is learned: the refusal may itself have
-  // come from a node that was behind.
+  // How long a refuted belief stays refuted if nothing newer is learned: the refusal may itself
+  // have come from a node that was behind.
   static constexpr Duration kRefutedFor = std::chrono::seconds(1);
 
   // True: something changed. False: not newer than what is held. Errors, and nothing changed:
@@ -82,7 +82,7 @@ class ClusterMap {
     Leader leader;               // newer than the map's; node 0: none
     uint64_t refuted_epoch = 0;  // this and everything older is not believed ...
     uint64_t refuted_term = 0;
-    Duration refuted_until{0};   // ... until then
+    Duration refuted_until{0};  // ... until then
   };
   using Partitions = absl::flat_hash_map<uint64_t, std::unique_ptr<coordinator::v1::Partition>>;
 

@@ -15,7 +15,8 @@ class MapWatcher::Handler : public CallHandler {
 
   void OnMessage(std::string message) override {
     coordinator::v1::MapUpdate update;
-    if (!update.ParseFromString(message)) return;  // the next one will not fit: a whole map is asked
+    if (!update.ParseFromString(message))
+      return;  // the next one will not fit: a whole map is asked
     executor_.Post([weak = watcher_, stream = stream_, update = std::move(update)] {
       if (const auto watcher = weak.lock(); watcher != nullptr) watcher->Update(stream, update);
     });

@@ -120,7 +120,8 @@ absl::StatusOr<std::optional<model::Token>> TokenOfRequest(const data::v1::Reque
       return std::make_optional(token);
     }
     case data::v1::Request::kDelete: {
-      ASSIGN_OR_RETURN(const model::Token token, TokenOfItem(request.delete_().key(), true, schema));
+      ASSIGN_OR_RETURN(const model::Token token,
+                       TokenOfItem(request.delete_().key(), true, schema));
       return std::make_optional(token);
     }
     case data::v1::Request::kUpdate: {

@@ -1,7 +1,7 @@
 // How long to wait before a retry, and how many retries a client may add to a cluster's load.
-// Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", 2015); the budget
-// is a token bucket filled by answers (as in Finagle and gRPC's retry throttling), except that an
-// empty one slows a retry down instead of failing it. Not thread-safe.
+// Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", 2015); the
+// budget is a token bucket filled by answers (as in Finagle and gRPC's retry throttling), except
+// that an empty one slows a retry down instead of failing it. Not thread-safe.
 #ifndef RINGLEADER_CLIENT_RETRY_H_
 #define RINGLEADER_CLIENT_RETRY_H_
 

@@ -18,8 +18,8 @@ data::v1::Response ErrorResponse(data::v1::Error error, absl::string_view messag
   return response;
 }
 
-// Whether an answer to the last attempt is one for all of them: it comes from behind the partition's
-// record of the write's sequence, or from a check that every attempt fails alike.
+// Whether an answer to the last attempt is one for all of them: it comes from behind the
+// partition's record of the write's sequence, or from a check that every attempt fails alike.
 bool SettlesEarlierAttempts(data::v1::Error error) {
   return error == data::v1::ERROR_NONE || error == data::v1::ERROR_CONDITION_FAILED ||
          error == data::v1::ERROR_VALIDATION || error == data::v1::ERROR_UNKNOWN_OUTCOME;
@@ -170,10 +170,9 @@ void Router::GiveUp(Operation& operation, absl::string_view why) {
     operation.channel = nullptr;
     if (may_have_arrived && operation.is_write()) operation.may_have_happened = true;
   }
-  const std::string waited =
-      absl::StrCat(why, " after ", Milliseconds(Now() - operation.began), " ms and ",
-                   operation.attempts, " attempts",
-                   operation.last_message.empty() ? "" : "; last: ", operation.last_message);
+  const std::string waited = absl::StrCat(
+      why, " after ", Milliseconds(Now() - operation.began), " ms and ", operation.attempts,
+      " attempts", operation.last_message.empty() ? "" : "; last: ", operation.last_message);
   if (operation.may_have_happened) {
     return FinishWith(operation, data::v1::ERROR_UNKNOWN_OUTCOME,
                       absl::StrCat("The write may have been carried out: ", waited));

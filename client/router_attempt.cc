@@ -26,8 +26,8 @@ void Router::Attempt(Operation& operation) {
   std::optional<Target> target = PickTarget(operation);
   if (!target.has_value()) {
     ++operation.attempts;
-    operation.last_message = absl::StrCat("partition ", operation.partition,
-                                          " has no node that could be asked");
+    operation.last_message =
+        absl::StrCat("partition ", operation.partition, " has no node that could be asked");
     return RetryLater(operation, 0);
   }
   operation.target = *std::move(target);
@@ -67,8 +67,7 @@ bool Router::ResolveTable(Operation& operation) {
     if (Now() - operation.began < options_.unknown_table_wait) {
       WaitForMap(operation, "the table is not known");
     } else {
-      FinishWith(operation, data::v1::ERROR_TABLE_NOT_FOUND,
-                 "Requested resource not found");
+      FinishWith(operation, data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
     }
     return false;
   }
@@ -98,7 +97,8 @@ bool Router::ResolveTable(Operation& operation) {
 
 // False: there is no sequence to be had now, and the operation waits.
 bool Router::PrepareWrite(Operation& operation) {
-  if (operation.request.has_session() && !operation.ticket.has_value()) return true;  // its caller's
+  if (operation.request.has_session() && !operation.ticket.has_value())
+    return true;  // its caller's
   if (!operation.ticket.has_value()) operation.ticket = sessions_.Begin(*operation.token);
   if (!operation.ticket.has_value()) {
     ++operation.attempts;
@@ -150,8 +150,7 @@ std::string Router::PickCoordinator() const {
 Router::Destination& Router::DestinationOf(const std::string& address) {
   Destination& destination = destinations_[address];
   if (destination.channel == nullptr) {
-    destination.channel =
-        std::make_shared<Channel>(network_, executor_, address, options_.channel);
+    destination.channel = std::make_shared<Channel>(network_, executor_, address, options_.channel);
   }
   return destination;
 }
@@ -167,9 +166,8 @@ void Router::NoteReachability(const std::string& address, bool is_reachable) {
   if (is_reachable) {
     destination.left_alone_until = destination.left_alone_for = Duration(0);
   } else if (Now() >= destination.left_alone_until && destination.channel->failures() > 0) {
-    destination.left_alone_for =
-        std::clamp(2 * destination.left_alone_for, options_.unreachable_min,
-                   options_.unreachable_max);
+    destination.left_alone_for = std::clamp(2 * destination.left_alone_for,
+                                            options_.unreachable_min, options_.unreachable_max);
     destination.left_alone_until = Now() + destination.left_alone_for;
   }
 }

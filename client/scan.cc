@@ -24,10 +24,10 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
     }
     const uint32_t timeout_ms = request_.timeout_ms();
     const RouterOptions& options = router_.options();
-    deadline_ = router_.Now() +
-                (timeout_ms == 0 ? options.timeout
-                                 : std::min<Duration>(std::chrono::milliseconds(timeout_ms),
-                                                      options.timeout_max));
+    deadline_ =
+        router_.Now() + (timeout_ms == 0 ? options.timeout
+                                         : std::min<Duration>(std::chrono::milliseconds(timeout_ms),
+                                                              options.timeout_max));
     next_ = SegmentStart(scan.segment(), segments);
     if (scan.segment() + 1 < segments) last_ = SegmentStart(scan.segment() + 1, segments) - 1;
     limit_left_ = scan.limit();
@@ -38,8 +38,8 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
   void Step() {
     const Duration left = deadline_ - router_.Now();
     if (left <= Duration(0)) return Fail(data::v1::ERROR_DEADLINE, "The scan's time is over");
-    request_.set_timeout_ms(static_cast<uint32_t>(
-        std::max<int64_t>(left / std::chrono::milliseconds(1), 1)));
+    request_.set_timeout_ms(
+        static_cast<uint32_t>(std::max<int64_t>(left / std::chrono::milliseconds(1), 1)));
     request_.mutable_scan()->set_limit(limit_left_);
     step_ = std::make_shared<ScanStep>(ScanStep{.from = next_, .last = last_});
     router_.ExecuteStep(request_, step_, [self = shared_from_this()](data::v1::Response answer) {
@@ -60,8 +60,7 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
     }
     total.set_count(total.count() + page.count());
     total.set_scanned_count(total.scanned_count() + page.scanned_count());
-    const bool is_limit_reached =
-        limit_left_ > 0 && page.scanned_count() >= limit_left_;
+    const bool is_limit_reached = limit_left_ > 0 && page.scanned_count() >= limit_left_;
     if (limit_left_ > 0 && !is_limit_reached) {
       limit_left_ -= static_cast<uint32_t>(page.scanned_count());
     }

@@ -63,8 +63,8 @@ class WriteSessions {
 
 struct WriteSessions::Ticket::Lane {
   uint64_t session = 0;
-  uint64_t lowest = 1;        // the sequence at the front of `ended`, or the next one
-  std::deque<bool> ended;     // by sequence, from `lowest`; the front is open
+  uint64_t lowest = 1;     // the sequence at the front of `ended`, or the next one
+  std::deque<bool> ended;  // by sequence, from `lowest`; the front is open
 };
 
 }  // namespace ringleader::client

@@ -9,9 +9,9 @@
 //   ringleader::Item key = item;
 //   absl::StatusOr<ringleader::ReadResult> read = (*client)->Get("users", key);
 //
-// Items, expressions and their errors are DynamoDB's. Reads are linearizable unless asked otherwise.
-// A write is carried out once at most, however often the library had to send it. Errors: see
-// ringleader/error.h; only kUnknownOutcome means that a write may have been carried out.
+// Items, expressions and their errors are DynamoDB's. Reads are linearizable unless asked
+// otherwise. A write is carried out once at most, however often the library had to send it. Errors:
+// see ringleader/error.h; only kUnknownOutcome means that a write may have been carried out.
 //
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
@@ -52,10 +52,10 @@ enum class RoutePolicy {
 struct ClientOptions {
   std::vector<std::string> coordinators;  // host:port, at least one
   RoutePolicy route = RoutePolicy::kAuto;
-  std::chrono::milliseconds timeout{10000};         // of a request that names none; at most 60 s
+  std::chrono::milliseconds timeout{10000};          // of a request that names none; at most 60 s
   std::chrono::milliseconds connect_timeout{10000};  // for Connect to get the cluster's map
-  uint32_t requests_max = 65536;                    // outstanding; more are refused as throttled
-  uint64_t bytes_max = 256 << 20;                   // of outstanding requests
+  uint32_t requests_max = 65536;                     // outstanding; more are refused as throttled
+  uint64_t bytes_max = 256 << 20;                    // of outstanding requests
 };
 
 enum class Consistency { kLinearizable, kEventual };
@@ -88,12 +88,12 @@ struct QueryOptions {
   Names names;
   Item values;
   Consistency consistency = Consistency::kLinearizable;
-  bool backward = false;      // queries only: descending sort keys
+  bool backward = false;  // queries only: descending sort keys
   bool count_only = false;
-  uint32_t limit = 0;         // items evaluated; 0: as many as a page of 1 MiB has
-  Item start_key;             // the last_key of the page before; empty: from the beginning
-  uint32_t segment = 0;       // scans only: this one of
-  uint32_t segments = 1;      // so many, for scanning in parallel
+  uint32_t limit = 0;     // items evaluated; 0: as many as a page of 1 MiB has
+  Item start_key;         // the last_key of the page before; empty: from the beginning
+  uint32_t segment = 0;   // scans only: this one of
+  uint32_t segments = 1;  // so many, for scanning in parallel
   std::chrono::milliseconds timeout{0};
 };
 

@@ -15,19 +15,19 @@
 namespace ringleader {
 
 enum class ErrorKind {
-  kNone = 0,             // the status is OK
-  kValidation,           // never succeeds as it is; the text is DynamoDB's
-  kConditionFailed,      // see FailedItem
+  kNone = 0,         // the status is OK
+  kValidation,       // never succeeds as it is; the text is DynamoDB's
+  kConditionFailed,  // see FailedItem
   kTableNotFound,
   kTableExists,
-  kTableInUse,           // being created or deleted
-  kThrottled,            // the cluster, or this client, has too much to do; try again later
-  kUnknownOutcome,       // the write may have been carried out, once
-  kDeadline,             // its time was over
-  kUnavailable,          // nobody who could do it was there
-  kPermissionDenied,     // also: not authenticated
-  kNotFound,             // no such node or partition
-  kConflict,             // a plan made for an older state of the cluster
+  kTableInUse,        // being created or deleted
+  kThrottled,         // the cluster, or this client, has too much to do; try again later
+  kUnknownOutcome,    // the write may have been carried out, once
+  kDeadline,          // its time was over
+  kUnavailable,       // nobody who could do it was there
+  kPermissionDenied,  // also: not authenticated
+  kNotFound,          // no such node or partition
+  kConflict,          // a plan made for an older state of the cluster
   kInternal,
 };
 
