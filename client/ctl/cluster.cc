@@ -28,8 +28,8 @@ absl::Status ShowStatus(const Context& context) {
   }
   Print(absl::StrCat(coordinators.Text(), "\n", NodeTable(status).Text(), "\n"));
   const Health health = HealthOf(status);
-  Print(absl::StrCat("formation ", status.formation(), ", map version ", status.map_version(),
-                     "\n", health.text));
+  Print(absl::StrCat("formation ", status.formation(), ", map version ", status.map_version(), "\n",
+                     health.text));
   return absl::OkStatus();
 }
 

@@ -22,10 +22,9 @@ Health HealthOf(const meta::StatusResponse& status) {
   int moving = 0;
   for (const auto& partition : status.partitions()) {
     if (!partition.has_quorum()) {
-      health.problems.push_back(absl::StrCat("partition ", partition.partition(),
-                                             " has no quorum: ", partition.replicas_alive(), " of ",
-                                             partition.replicas_wanted(),
-                                             " replicas are alive; bring their nodes back"));
+      health.problems.push_back(absl::StrCat(
+          "partition ", partition.partition(), " has no quorum: ", partition.replicas_alive(),
+          " of ", partition.replicas_wanted(), " replicas are alive; bring their nodes back"));
     } else if (partition.replicas_alive() < partition.replicas_wanted()) {
       ++degraded;
     }
@@ -46,8 +45,8 @@ Health HealthOf(const meta::StatusResponse& status) {
 Table NodeTable(const meta::StatusResponse& status) {
   Table table({"node", "address", "zone", "state", "version"});
   for (const auto& node : status.nodes()) {
-    table.Add({absl::StrCat(node.id()), node.address(), node.zone(), StateText(node),
-               node.version()});
+    table.Add(
+        {absl::StrCat(node.id()), node.address(), node.zone(), StateText(node), node.version()});
   }
   return table;
 }

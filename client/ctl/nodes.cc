@@ -50,8 +50,8 @@ void AddNodeCommands(CLI::App& app, Context& context) {
                  "none, then `ringctl node remove` is safe");
   AddNodeCommand(*group, context, "undrain", "Let a node take replicas again", "UndrainNode",
                  "takes replicas again");
-  AddNodeCommand(*group, context, "remove", "Take a node out of the cluster for ever",
-                 "RemoveNode", "removed; its id never returns");
+  AddNodeCommand(*group, context, "remove", "Take a node out of the cluster for ever", "RemoveNode",
+                 "removed; its id never returns");
 }
 
 }  // namespace ringleader::ctl

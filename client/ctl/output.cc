@@ -61,8 +61,6 @@ std::string MessageJson(const google::protobuf::Message& message) {
   return text;
 }
 
-void Print(absl::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
+void Print(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 }  // namespace ringleader::ctl

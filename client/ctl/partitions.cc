@@ -23,17 +23,15 @@ std::string ReplicasText(const meta::Partition& partition) {
 
 absl::Status ListPartitions(const Context& context) {
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
-  ASSIGN_OR_RETURN(
-      const meta::StatusResponse status,
-      connection->Administer<meta::StatusResponse>("Status", meta::StatusRequest()));
+  ASSIGN_OR_RETURN(const meta::StatusResponse status,
+                   connection->Administer<meta::StatusResponse>("Status", meta::StatusRequest()));
   std::map<uint64_t, meta::PartitionHealth> health;
   for (const auto& partition : status.partitions()) health[partition.partition()] = partition;
   Table table({"partition", "first token", "leader", "nodes", "epoch", "quorum", "moving"});
   connection->RunAndWait([&](client::Router& router) {
     for (const auto* partition : router.map().partitions()) {
       const auto& state = health[partition->id()];
-      table.Add({absl::StrCat(partition->id()),
-                 absl::StrFormat("%016x", partition->first_token()),
+      table.Add({absl::StrCat(partition->id()), absl::StrFormat("%016x", partition->first_token()),
                  partition->leader_node() == 0 ? "-" : absl::StrCat(partition->leader_node()),
                  ReplicasText(*partition), absl::StrCat(partition->epoch()),
                  state.has_quorum() ? "yes" : "NO", state.moving()});
@@ -57,9 +55,8 @@ void AddMove(CLI::App& group, Context& context) {
   number("--to", "The node it goes to", &meta::MovePartitionRequest::set_to_node);
   command->callback([&context, request] {
     context.run = [&context, request]() -> absl::Status {
-      RETURN_IF_ERROR(context.Connect()
-                          ->Administer<meta::AdminResponse>("MovePartition", *request)
-                          .status());
+      RETURN_IF_ERROR(
+          context.Connect()->Administer<meta::AdminResponse>("MovePartition", *request).status());
       Print(absl::StrCat("partition ", request->partition(), " moves from node ",
                          request->from_node(), " to node ", request->to_node(),
                          "; `ringctl partition list` shows how far it is\n"));
