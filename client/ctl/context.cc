@@ -1,7 +1,7 @@
 #include "client/ctl/context.h"
 
+#include "absl/strings/str_cat.h"
 #include "common/grpc_network.h"
-#include "common/status.h"
 
 namespace ringleader::ctl {
 
@@ -19,9 +19,11 @@ absl::StatusOr<std::unique_ptr<client::Connection>> Context::ConnectToData() con
   auto connection = Connect();
   const absl::Status status = connection->AwaitMap(std::chrono::milliseconds(timeout_ms));
   if (!status.ok()) {
-    return Annotate(status,
-                    "can't reach the cluster (is a coordinator running there? --coordinators or "
-                    "RING_COORDINATORS names others)");
+    return MakeError(
+        KindOf(status),
+        absl::StrCat("can't reach the cluster (is a coordinator running there? --coordinators or "
+                     "RING_COORDINATORS names others): ",
+                     status.message()));
   }
   return connection;
 }
