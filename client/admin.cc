@@ -63,6 +63,7 @@ struct Admin::Run {
   Duration deadline{0};
   ReadOutcome read_outcome = nullptr;
   UnaryCallback done;
+  bool is_read = false;
   std::string address;
   std::string redirected_to;
   int redirections = 0;
@@ -74,6 +75,7 @@ void Admin::Start(absl::string_view name, std::string request, Duration timeout,
                   ReadOutcome read_outcome, UnaryCallback done) {
   auto run = std::make_shared<Run>();
   run->method = absl::StrCat(kService, name);
+  run->is_read = name == "Status" || name == "DescribeTable" || name == "ListTables";
   run->request = std::move(request);
   run->deadline = router_.Now() + timeout;
   run->read_outcome = read_outcome;
@@ -84,9 +86,10 @@ void Admin::Start(absl::string_view name, std::string request, Duration timeout,
 void Admin::Attempt(std::shared_ptr<Run> run) {
   const Duration left = run->deadline - router_.Now();
   if (left <= Duration(0)) {
+    const ErrorKind kind =
+        run->is_ambiguous && !run->is_read ? ErrorKind::kUnknownOutcome : ErrorKind::kUnavailable;
     return run->done(MakeError(
-        run->is_ambiguous ? ErrorKind::kUnknownOutcome : ErrorKind::kDeadline,
-        absl::StrCat("no coordinator carried it out in time; last: ", run->last.ToString())));
+        kind, absl::StrCat("no coordinator answered in time; last: ", run->last.message())));
   }
   const auto& named = router_.options().coordinators;
   const auto& known = router_.map().coordinators();
@@ -115,7 +118,7 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
   if (!is_elsewhere && outcome->error() != coordinator::v1::ERROR_UNAVAILABLE) {
     if (const absl::Status status = StatusOf(*outcome); !status.ok()) {
       return run->done(
-          !run->is_ambiguous
+          !run->is_ambiguous || run->is_read
               ? status
               : MakeError(KindOf(status), absl::StrCat(status.message(),
                                                        " (an earlier attempt, which was not "

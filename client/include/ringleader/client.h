@@ -17,8 +17,8 @@
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
 // own thread; they must not block, and must not call a form that waits (the process is stopped if
 // one does). Every callback runs exactly once, at the latest while the client is destroyed.
-#ifndef RINGLEADER_CLIENT_H_
-#define RINGLEADER_CLIENT_H_
+#ifndef RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_
+#define RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_
 
 #include <chrono>
 #include <cstdint>
@@ -194,4 +194,4 @@ class Client {
 
 }  // namespace ringleader
 
-#endif  // RINGLEADER_CLIENT_H_
+#endif  // RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_

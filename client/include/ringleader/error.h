@@ -3,8 +3,8 @@
 //
 // The rule to write programs by: kUnknownOutcome is the only kind after which a write may have been
 // carried out. After every other one it was not.
-#ifndef RINGLEADER_ERROR_H_
-#define RINGLEADER_ERROR_H_
+#ifndef RINGLEADER_CLIENT_INCLUDE_RINGLEADER_ERROR_H_
+#define RINGLEADER_CLIENT_INCLUDE_RINGLEADER_ERROR_H_
 
 #include <optional>
 
@@ -46,4 +46,4 @@ absl::Status MakeError(ErrorKind kind, absl::string_view message);
 
 }  // namespace ringleader
 
-#endif  // RINGLEADER_ERROR_H_
+#endif  // RINGLEADER_CLIENT_INCLUDE_RINGLEADER_ERROR_H_
