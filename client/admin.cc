@@ -1,0 +1,144 @@
+#include "client/admin.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+
+namespace ringleader::client {
+namespace {
+
+constexpr absl::string_view kService = "/ringleader.coordinator.v1.Cluster/";
+constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
+constexpr Duration kRetryDelayMax = std::chrono::milliseconds(500);
+
+using UnaryCallback = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
+
+class UnaryHandler : public CallHandler {
+ public:
+  UnaryHandler(Executor& executor, UnaryCallback done)
+      : executor_(executor), done_(std::move(done)) {}
+
+  void OnMessage(std::string message) override {
+    answer_ = std::move(message);
+    has_answer_ = true;
+  }
+
+  void OnEnd(const absl::Status& status) override {
+    absl::StatusOr<std::string> result = status;
+    if (status.ok()) {
+      result = has_answer_ ? absl::StatusOr<std::string>(std::move(answer_))
+                           : absl::InternalError("the server ended the call without an answer");
+    }
+    executor_.Post([done = std::move(done_), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  }
+
+ private:
+  Executor& executor_;
+  UnaryCallback done_;
+  std::string answer_;
+  bool has_answer_ = false;
+};
+
+}  // namespace
+
+void CallUnary(Network& network, Executor& executor, absl::string_view address,
+               absl::string_view method, std::string request, Duration timeout,
+               UnaryCallback done) {
+  CallOptions options;
+  options.timeout = timeout;
+  options.connection = "map";
+  const auto call = network.Start(address, method, options,
+                                  std::make_unique<UnaryHandler>(executor, std::move(done)));
+  call->Send(std::move(request));
+  call->Finish(absl::OkStatus());
+}
+
+struct Admin::Run {
+  std::string method;
+  std::string request;
+  Duration deadline{0};
+  ReadOutcome read_outcome = nullptr;
+  UnaryCallback done;
+  bool is_read = false;
+  std::string address;
+  std::string redirected_to;
+  int redirections = 0;
+  bool is_ambiguous = false;  // an attempt was not answered
+  absl::Status last;
+};
+
+void Admin::Start(absl::string_view name, std::string request, Duration timeout,
+                  ReadOutcome read_outcome, UnaryCallback done) {
+  auto run = std::make_shared<Run>();
+  run->method = absl::StrCat(kService, name);
+  run->is_read = name == "Status" || name == "DescribeTable" || name == "ListTables";
+  run->request = std::move(request);
+  run->deadline = router_.Now() + timeout;
+  run->read_outcome = read_outcome;
+  run->done = std::move(done);
+  Attempt(std::move(run));
+}
+
+void Admin::Attempt(std::shared_ptr<Run> run) {
+  const Duration left = run->deadline - router_.Now();
+  if (left <= Duration(0)) {
+    const ErrorKind kind =
+        run->is_ambiguous && !run->is_read ? ErrorKind::kUnknownOutcome : ErrorKind::kUnavailable;
+    return run->done(MakeError(
+        kind, absl::StrCat("no coordinator answered in time; last: ", run->last.message())));
+  }
+  const auto& named = router_.options().coordinators;
+  const auto& known = router_.map().coordinators();
+  CHECK(!named.empty()) << "administration without coordinators";
+  const size_t which = coordinator_ % (named.size() + known.size());
+  run->address = !run->redirected_to.empty() ? std::exchange(run->redirected_to, {})
+                 : which < named.size()      ? named[which]
+                                             : known[which - named.size()];
+  std::string request = run->request;
+  CallUnary(network_, executor_, run->address, run->method, std::move(request),
+            std::min(left, kAttemptTimeout),
+            [this, run](absl::StatusOr<std::string> answer) { Answered(run, std::move(answer)); });
+}
+
+void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answer) {
+  if (!answer.ok()) {
+    const absl::Status why =
+        MakeError(ErrorKind::kUnavailable,
+                  absl::StrCat("coordinator ", run->address, ": ", answer.status().ToString()));
+    run->is_ambiguous = true;
+    return Retry(std::move(run), why);
+  }
+  const auto outcome = run->read_outcome(*answer);
+  if (!outcome.ok()) return run->done(MakeError(ErrorKind::kInternal, outcome.status().message()));
+  const bool is_elsewhere = outcome->error() == coordinator::v1::ERROR_NOT_LEADER;
+  if (!is_elsewhere && outcome->error() != coordinator::v1::ERROR_UNAVAILABLE) {
+    if (const absl::Status status = StatusOf(*outcome); !status.ok()) {
+      return run->done(
+          !run->is_ambiguous || run->is_read
+              ? status
+              : MakeError(KindOf(status), absl::StrCat(status.message(),
+                                                       " (an earlier attempt, which was not "
+                                                       "answered, may have done this)")));
+    }
+    return run->done(std::move(answer));
+  }
+  // To the leader at once, but only once: two that point at each other get a pause.
+  if (is_elsewhere && !outcome->leader_address().empty() && run->redirections++ % 2 == 0) {
+    run->redirected_to = outcome->leader_address();
+    return Attempt(std::move(run));
+  }
+  Retry(std::move(run), StatusOf(*outcome));
+}
+
+void Admin::Retry(std::shared_ptr<Run> run, const absl::Status& why) {
+  run->last = why;
+  ++coordinator_;
+  const auto delay = Duration(random_.Between(kRetryDelayMax.count() / 10, kRetryDelayMax.count()));
+  executor_.PostAfter(delay, [this, run = std::move(run)] { Attempt(run); });
+}
+
+}  // namespace ringleader::client

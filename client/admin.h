@@ -1,0 +1,79 @@
+// Cluster's unary calls, sent to any coordinator and on to the metadata leader, and repeated until
+// their time is over: each of them, carried out twice, leaves the cluster as once. What changes is
+// the answer (a table that an unanswered attempt created exists already), and the error then says
+// so.
+//
+// Bytes in, bytes out: the callers know the messages. All on the router's executor, which outlives
+// this.
+#ifndef RINGLEADER_CLIENT_ADMIN_H_
+#define RINGLEADER_CLIENT_ADMIN_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "client/errors.h"
+#include "client/router.h"
+#include "common/executor.h"
+#include "common/network.h"
+
+namespace ringleader::client {
+
+// One unary call. The callback runs on the executor, once.
+void CallUnary(Network& network, Executor& executor, absl::string_view address,
+               absl::string_view method, std::string request, Duration timeout,
+               absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
+
+class Admin {
+ public:
+  Admin(Router& router, Network& network, Executor& executor, Random random)
+      : router_(router), network_(network), executor_(executor), random_(random) {}
+
+  // `Response` has an `outcome`. The callback gets the response of a call that succeeded, or the
+  // outcome as a status; kUnknownOutcome if time ended after an attempt that was not answered.
+  template <typename Response>
+  void Call(absl::string_view name, const google::protobuf::MessageLite& request, Duration timeout,
+            absl::AnyInvocable<void(absl::StatusOr<Response>)> done);
+
+ private:
+  // Reads an answer's outcome; an error if it can't be read.
+  using ReadOutcome = absl::StatusOr<coordinator::v1::Outcome> (*)(const std::string& answer);
+  struct Run;
+
+  void Start(absl::string_view name, std::string request, Duration timeout,
+             ReadOutcome read_outcome, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
+  void Attempt(std::shared_ptr<Run> run);
+  void Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answer);
+  void Retry(std::shared_ptr<Run> run, const absl::Status& why);
+
+  Router& router_;
+  Network& network_;
+  Executor& executor_;
+  Random random_;
+  size_t coordinator_ = 0;
+};
+
+template <typename Response>
+void Admin::Call(absl::string_view name, const google::protobuf::MessageLite& request,
+                 Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {
+  Start(
+      name, request.SerializeAsString(), timeout,
+      [](const std::string& answer) -> absl::StatusOr<coordinator::v1::Outcome> {
+        Response response;
+        if (!response.ParseFromString(answer)) {
+          return absl::DataLossError("the coordinator's answer can't be read");
+        }
+        return response.outcome();
+      },
+      [done = std::move(done)](absl::StatusOr<std::string> answer) mutable {
+        if (!answer.ok()) return done(answer.status());
+        Response response;
+        response.ParseFromString(*answer);
+        done(std::move(response));
+      });
+}
+
+}  // namespace ringleader::client
+
+#endif  // RINGLEADER_CLIENT_ADMIN_H_

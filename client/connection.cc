@@ -1,0 +1,176 @@
+#include "client/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/client_request.h"
+#include "common/check.h"
+#include "common/grpc_network.h"
+#include "common/status.h"
+
+namespace ringleader {
+namespace client {
+namespace {
+
+RouteMode ModeOf(RoutePolicy policy) {
+  switch (policy) {
+    case RoutePolicy::kAuto:
+      return RouteMode::kAuto;
+    case RoutePolicy::kDirect:
+      return RouteMode::kDirect;
+    case RoutePolicy::kCoordinators:
+      return RouteMode::kCoordinators;
+  }
+  return RouteMode::kAuto;
+}
+
+// Checks the map each time it changes, until `deadline`.
+void PollMap(Router& router, Duration deadline,
+             std::shared_ptr<absl::AnyInvocable<bool(const ClusterMap&)>> is_wanted,
+             std::shared_ptr<absl::AnyInvocable<void(bool)>> done) {
+  if ((*is_wanted)(router.map())) return (*done)(true);
+  const Duration left = deadline - router.Now();
+  if (left <= Duration(0)) return (*done)(false);
+  router.WhenMapChanges(
+      left, [&router, deadline, is_wanted, done] { PollMap(router, deadline, is_wanted, done); });
+}
+
+}  // namespace
+
+RouterOptions RouterOptionsOf(const ClientOptions& options) {
+  RouterOptions router;
+  router.coordinators = options.coordinators;
+  router.route = ModeOf(options.route);
+  router.timeout = std::min<Duration>(options.timeout, router.timeout_max);
+  router.requests_max = options.requests_max;
+  router.bytes_max = options.bytes_max;
+  return router;
+}
+
+Connection::Connection(const RouterOptions& options, std::unique_ptr<Network> network,
+                       Threads& threads, Clock& clock, Random random)
+    : network_(std::move(network)), executor_(threads.Start("ring-client")) {
+  router_ = std::make_unique<Router>(options, *network_, *executor_, clock, random.Fork());
+  admin_ = std::make_unique<Admin>(*router_, *network_, *executor_, random.Fork());
+  watcher_ = std::make_shared<MapWatcher>(*router_, *network_, *executor_, random.Fork());
+  executor_->Post([watcher = watcher_] { watcher->Start(); });
+}
+
+Connection::~Connection() {
+  CheckMayWait();
+  Awaited<bool> closed;
+  executor_->Post([this, done = closed.Done()]() mutable {
+    watcher_->Stop();
+    router_->Shutdown();
+    done(true);
+  });
+  closed.Wait();
+  executor_->Stop();
+  watcher_.reset();
+  admin_.reset();
+  router_.reset();   // cancels its calls
+  network_.reset();  // waits for their ends, which post to the stopped executor
+}
+
+void Connection::CheckMayWait() const {
+  CHECK(!executor_->IsCurrent()) << "a callback of the client waits for the client";
+}
+
+void Connection::RunAndWait(absl::AnyInvocable<void(Router&)> task) {
+  CheckMayWait();
+  Awaited<bool> ran;
+  executor_->Post([this, &task, done = ran.Done()]() mutable {
+    task(*router_);
+    done(true);
+  });
+  ran.Wait();
+}
+
+bool Connection::AwaitMapWhere(Duration timeout,
+                               absl::AnyInvocable<bool(const ClusterMap&)> is_wanted) {
+  CheckMayWait();
+  Awaited<bool> awaited;
+  executor_->Post([this, timeout, &awaited, &is_wanted] {
+    PollMap(*router_, router_->Now() + timeout,
+            std::make_shared<absl::AnyInvocable<bool(const ClusterMap&)>>(std::move(is_wanted)),
+            std::make_shared<absl::AnyInvocable<void(bool)>>(awaited.Done()));
+  });
+  return awaited.Wait();
+}
+
+absl::Status Connection::AwaitMap(Duration timeout) {
+  if (AwaitMapWhere(timeout, [](const ClusterMap& map) { return map.routable(); })) {
+    return absl::OkStatus();
+  }
+  std::string trouble;
+  RunAndWait([&](Router&) { trouble = watcher_->trouble(); });
+  return MakeError(ErrorKind::kUnavailable,
+                   absl::StrCat("no coordinator gave the cluster's map (asked ",
+                                absl::StrJoin(router_->options().coordinators, ", "), "); ",
+                                trouble.empty() ? "the cluster has no partitions yet" : trouble));
+}
+
+void Connection::GetAsync(absl::string_view table, const Item& key, const ReadOptions& options,
+                          Callback<ReadResult> done) {
+  router_->Execute(GetRequest(table, key, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(ReadResultOf(response));
+                   });
+}
+
+void Connection::PutAsync(absl::string_view table, const Item& item, const WriteOptions& options,
+                          Callback<WriteResult> done) {
+  router_->Execute(PutRequest(table, item, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(WriteResultOf(response));
+                   });
+}
+
+void Connection::UpdateAsync(absl::string_view table, const Item& key, absl::string_view update,
+                             const WriteOptions& options, Callback<WriteResult> done) {
+  router_->Execute(UpdateRequest(table, key, update, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(WriteResultOf(response));
+                   });
+}
+
+void Connection::RemoveAsync(absl::string_view table, const Item& key, const WriteOptions& options,
+                             Callback<WriteResult> done) {
+  router_->Execute(DeleteRequest(table, key, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(WriteResultOf(response));
+                   });
+}
+
+void Connection::QueryAsync(absl::string_view table, const QueryOptions& options,
+                            Callback<QueryPage> done) {
+  router_->Execute(QueryRequest(table, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(QueryPageOf(response));
+                   });
+}
+
+void Connection::ScanAsync(absl::string_view table, const QueryOptions& options,
+                           Callback<QueryPage> done) {
+  router_->Execute(ScanRequest(table, options),
+                   [done = std::move(done)](data::v1::Response response) mutable {
+                     done(QueryPageOf(response));
+                   });
+}
+
+}  // namespace client
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  if (options.coordinators.empty()) {
+    return MakeError(ErrorKind::kValidation, "name at least one coordinator, as host:port");
+  }
+  auto connection =
+      std::make_unique<client::Connection>(client::RouterOptionsOf(options), NewGrpcNetwork({}),
+                                           SystemThreads(), SystemClock(), Random(SystemEntropy()));
+  RETURN_IF_ERROR(connection->AwaitMap(options.connect_timeout));
+  return std::unique_ptr<Client>(std::move(connection));
+}
+
+}  // namespace ringleader

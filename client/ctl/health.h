@@ -1,0 +1,25 @@
+// What a cluster's status says about its health. Pure.
+#ifndef RINGLEADER_CLIENT_CTL_HEALTH_H_
+#define RINGLEADER_CLIENT_CTL_HEALTH_H_
+
+#include <string>
+#include <vector>
+
+#include "client/ctl/output.h"
+#include "ringleader/coordinator/v1/coordinator.pb.h"
+
+namespace ringleader::ctl {
+
+struct Health {
+  std::vector<std::string> problems;  // partitions without a quorum, alarms; none: healthy
+  std::string text;                   // for people, a line each
+
+  bool is_healthy() const { return problems.empty(); }
+};
+
+Health HealthOf(const coordinator::v1::StatusResponse& status);
+Table NodeTable(const coordinator::v1::StatusResponse& status);
+
+}  // namespace ringleader::ctl
+
+#endif  // RINGLEADER_CLIENT_CTL_HEALTH_H_

@@ -1,0 +1,154 @@
+// ringctl import, export: a table as JSON lines.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/context.h"
+#include "client/ctl/import.h"
+#include "client/ctl/item_text.h"
+#include "client/ctl/output.h"
+#include "common/status.h"
+
+namespace ringleader::ctl {
+namespace {
+
+constexpr uint64_t kProgressEvery = 1 << 18;  // bytes read between two drawings
+
+struct Arguments {
+  std::string table;
+  std::string file = "-";
+  uint32_t parallel = 256;
+  bool is_dynamodb_json = false;
+};
+
+// Drawn over itself on standard error, if that is a terminal.
+class ProgressBar {
+ public:
+  explicit ProgressBar(uint64_t bytes_total) : bytes_total_(bytes_total) {}
+
+  void Show(const ImportCounts& counts) {
+    if (!is_terminal_ || counts.bytes < next_at_) return;
+    next_at_ = counts.bytes + kProgressEvery;
+    std::string bar;
+    if (bytes_total_ > 0) {
+      const uint64_t done = std::min<uint64_t>(30 * counts.bytes / bytes_total_, 30);
+      bar = absl::StrCat("[", std::string(done, '#'), std::string(30 - done, ' '), "] ");
+    }
+    std::cerr << "\r" << bar << counts.written << " items written" << std::flush;
+  }
+  void End() const {
+    if (is_terminal_ && next_at_ > 0) std::cerr << "\n";
+  }
+
+ private:
+  const uint64_t bytes_total_;
+  const bool is_terminal_ = isatty(STDERR_FILENO) == 1;
+  uint64_t next_at_ = 0;
+};
+
+uint64_t FileBytes(const std::string& file) {
+  struct stat attributes = {};
+  return stat(file.c_str(), &attributes) == 0 ? static_cast<uint64_t>(attributes.st_size) : 0;
+}
+
+absl::Status RunImport(const Context& context, const Arguments& arguments) {
+  std::ifstream file;
+  const bool is_stdin = arguments.file == "-";
+  if (!is_stdin) {
+    file.open(arguments.file);
+    if (!file.is_open()) {
+      return MakeError(ErrorKind::kNotFound, absl::StrCat("can't read ", arguments.file));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
+  const ImportOptions options{.file_name = is_stdin ? "standard input" : arguments.file,
+                              .outstanding_max = arguments.parallel};
+  ProgressBar bar(is_stdin ? 0 : FileBytes(arguments.file));
+  const ImportCounts counts = ImportLines(
+      is_stdin ? std::cin : file, options,
+      [&](const model::Item& item, Callback<WriteResult> done) {
+        connection->PutAsync(arguments.table, item, {}, std::move(done));
+      },
+      [](absl::string_view message) { std::cerr << message << "\n"; },
+      [&bar](const ImportCounts& so_far) { bar.Show(so_far); });
+  bar.End();
+  if (file.bad()) {
+    return MakeError(ErrorKind::kInternal,
+                     absl::StrCat("reading ", arguments.file, " failed after ", counts.written,
+                                  " items were written"));
+  }
+  const std::string summary = absl::StrCat(counts.written, " items written, ", counts.broken,
+                                           " broken lines, ", counts.failed, " failed writes");
+  if (counts.broken + counts.failed > 0) {
+    return MakeError(ErrorKind::kValidation,
+                     absl::StrCat(summary,
+                                  ". The other lines are written; mend the lines named "
+                                  "above and import them again (repeating is harmless)"));
+  }
+  Print(summary + "\n");
+  return absl::OkStatus();
+}
+
+absl::Status RunExport(const Context& context, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
+  std::ofstream file;
+  const bool is_stdout = arguments.file == "-";
+  if (!is_stdout) file.open(arguments.file, std::ios::trunc);
+  std::ostream& out = is_stdout ? std::cout : file;
+  ProgressBar bar(0);
+  ImportCounts counts;
+  QueryOptions options;
+  while (out.good()) {
+    ASSIGN_OR_RETURN(const QueryPage page, connection->Scan(arguments.table, options));
+    for (const model::Item& item : page.items) {
+      const std::string line = ItemText(item, arguments.is_dynamodb_json) + "\n";
+      out << line;
+      ++counts.written;
+      counts.bytes += line.size();
+    }
+    if (!is_stdout) bar.Show(counts);
+    if (page.last_key.empty()) break;
+    options.start_key = page.last_key;
+  }
+  out.flush();
+  if (!out.good()) {
+    return MakeError(ErrorKind::kInternal, absl::StrCat("writing ", arguments.file,
+                                                        " failed; what is there is incomplete"));
+  }
+  bar.End();
+  std::cerr << counts.written << " items exported\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddTransferCommands(CLI::App& app, Context& context) {
+  CLI::App* import = app.add_subcommand(
+      "import", "Write the items of a file of JSON lines (plain or DynamoDB's) to a table");
+  auto in = std::make_shared<Arguments>();
+  import->add_option("table", in->table, "The table")->required();
+  import->add_option("file", in->file, "JSON lines; - is standard input");
+  import->add_option("--parallel", in->parallel, "Writes under way at once")
+      ->check(CLI::Range(1, 4096));
+  import->callback([&context, in] {
+    context.run = [&context, in] { return RunImport(context, *in);
+};
+}  // namespace ringleader::ctl
+);
+CLI::App* export_ = app.add_subcommand(
+    "export",
+    "Write all items of a table as JSON lines. Each is as it was at some time during the export");
+auto out = std::make_shared<Arguments>();
+export_->add_option("table", out->table, "The table")->required();
+export_->add_option("file", out->file, "- is standard output");
+export_->add_flag("--dynamodb-json", out->is_dynamodb_json, "In DynamoDB's JSON");
+export_->callback([&context, out] {
+  context.run = [&context, out] { return RunExport(context, *out); };
+});
+}
+
+}  // namespace ringleader::ctl

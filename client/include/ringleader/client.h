@@ -1,0 +1,197 @@
+// The client of a Ringleader cluster.
+//
+//   auto client = ringleader::Client::Connect({.coordinators = {"127.0.0.1:7000"}});
+//   if (!client.ok()) ...
+//   ringleader::Item item;
+//   item.Set("id", ringleader::AttributeValue::String("ada"));
+//   absl::Status status = (*client)->Put("users", item).status();
+//
+//   ringleader::Item key = item;
+//   absl::StatusOr<ringleader::ReadResult> read = (*client)->Get("users", key);
+//
+// Items, expressions and their errors are DynamoDB's. Reads are linearizable unless asked
+// otherwise. A write is carried out once at most, however often the library had to send it. Errors:
+// see ringleader/error.h; only kUnknownOutcome means that a write may have been carried out.
+//
+// Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
+// Threads: every method may be called from any thread. Callbacks run one at a time on the client's
+// own thread; they must not block, and must not call a form that waits (the process is stopped if
+// one does). Every callback runs exactly once, at the latest while the client is destroyed.
+#ifndef RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_
+#define RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "model/item.h"
+#include "model/table_schema.h"
+#include "ringleader/error.h"
+
+namespace ringleader {
+
+using model::AttributeType;
+using model::AttributeValue;
+using model::Item;
+using model::KeySchema;
+
+// How requests reach the data.
+enum class RoutePolicy {
+  kAuto,          // straight to the nodes, through a coordinator where a node can't be reached
+  kDirect,        // straight to the nodes, never otherwise
+  kCoordinators,  // through coordinators: the nodes are on a private network
+};
+
+struct ClientOptions {
+  std::vector<std::string> coordinators;  // host:port, at least one
+  RoutePolicy route = RoutePolicy::kAuto;
+  std::chrono::milliseconds timeout{10000};          // of a request that names none; at most 60 s
+  std::chrono::milliseconds connect_timeout{10000};  // for Connect to get the cluster's map
+  uint32_t requests_max = 65536;                     // outstanding; more are refused as throttled
+  uint64_t bytes_max = 256 << 20;                    // of outstanding requests
+};
+
+enum class Consistency { kLinearizable, kEventual };
+
+// What a write gives back. kUpdated...: of updates only.
+enum class ReturnValues { kNone, kAllOld, kUpdatedOld, kAllNew, kUpdatedNew };
+
+using Names = std::vector<std::pair<std::string, std::string>>;  // {"#n", "name"}
+
+struct ReadOptions {
+  Consistency consistency = Consistency::kLinearizable;
+  std::string projection;
+  Names names;
+  std::chrono::milliseconds timeout{0};  // 0: the client's
+};
+
+struct WriteOptions {
+  std::string condition;
+  Names names;
+  Item values;  // ":v" to value
+  ReturnValues return_values = ReturnValues::kNone;
+  bool return_item_on_condition_failure = false;
+  std::chrono::milliseconds timeout{0};
+};
+
+struct QueryOptions {
+  std::string key_condition;  // queries only
+  std::string filter;
+  std::string projection;
+  Names names;
+  Item values;
+  Consistency consistency = Consistency::kLinearizable;
+  bool backward = false;  // queries only: descending sort keys
+  bool count_only = false;
+  uint32_t limit = 0;     // items evaluated; 0: as many as a page of 1 MiB has
+  Item start_key;         // the last_key of the page before; empty: from the beginning
+  uint32_t segment = 0;   // scans only: this one of
+  uint32_t segments = 1;  // so many, for scanning in parallel
+  std::chrono::milliseconds timeout{0};
+};
+
+struct ReadResult {
+  bool found = false;
+  Item item;
+  uint64_t item_version = 0;
+};
+
+struct WriteResult {
+  Item item;  // what return_values asked for
+  uint64_t item_version = 0;
+};
+
+struct QueryPage {
+  std::vector<Item> items;
+  Item last_key;  // empty: there is no more
+  uint64_t count = 0;
+  uint64_t scanned_count = 0;
+};
+
+// One write of a batch: a put of `item`, or a delete of the key that `item` is.
+struct BatchEntry {
+  enum class Kind { kPut, kDelete };
+  Kind kind = Kind::kPut;
+  Item item;
+};
+
+enum class TableState { kCreating, kActive, kDeleting };
+
+struct TableDescription {
+  uint64_t id = 0;
+  std::string name;
+  TableState state = TableState::kCreating;
+  KeySchema key;
+  int64_t created_ms = 0;  // since 1970
+};
+
+template <typename Result>
+using Callback = absl::AnyInvocable<void(absl::StatusOr<Result>)>;
+
+class Client {
+ public:
+  // Waits until a coordinator has sent the cluster's map. Errors: kValidation, the options are
+  // wrong; kUnavailable, no coordinator answered, with what each of the last tries met.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(ClientOptions options);
+
+  // Ends what is outstanding with kUnknownOutcome or kUnavailable.
+  virtual ~Client() = default;
+
+  virtual void GetAsync(absl::string_view table, const Item& key, const ReadOptions& options,
+                        Callback<ReadResult> done) = 0;
+  virtual void PutAsync(absl::string_view table, const Item& item, const WriteOptions& options,
+                        Callback<WriteResult> done) = 0;
+  // `update`: "SET a = :v REMOVE b".
+  virtual void UpdateAsync(absl::string_view table, const Item& key, absl::string_view update,
+                           const WriteOptions& options, Callback<WriteResult> done) = 0;
+  virtual void RemoveAsync(absl::string_view table, const Item& key, const WriteOptions& options,
+                           Callback<WriteResult> done) = 0;
+  virtual void QueryAsync(absl::string_view table, const QueryOptions& options,
+                          Callback<QueryPage> done) = 0;
+  // In the order of tokens, over all partitions.
+  virtual void ScanAsync(absl::string_view table, const QueryOptions& options,
+                         Callback<QueryPage> done) = 0;
+
+  absl::StatusOr<ReadResult> Get(absl::string_view table, const Item& key,
+                                 const ReadOptions& options = {});
+  absl::StatusOr<WriteResult> Put(absl::string_view table, const Item& item,
+                                  const WriteOptions& options = {});
+  absl::StatusOr<WriteResult> Update(absl::string_view table, const Item& key,
+                                     absl::string_view update, const WriteOptions& options = {});
+  absl::StatusOr<WriteResult> Remove(absl::string_view table, const Item& key,
+                                     const WriteOptions& options = {});
+  absl::StatusOr<QueryPage> Query(absl::string_view table, const QueryOptions& options);
+  absl::StatusOr<QueryPage> Scan(absl::string_view table, const QueryOptions& options = {});
+
+  // Each key or entry for itself, in parallel, not as one transaction; results in the same order.
+  std::vector<absl::StatusOr<ReadResult>> BatchGet(absl::string_view table,
+                                                   const std::vector<Item>& keys,
+                                                   const ReadOptions& options = {});
+  std::vector<absl::Status> BatchWrite(absl::string_view table,
+                                       const std::vector<BatchEntry>& entries);
+
+  // Waits until the table can be written to.
+  virtual absl::StatusOr<TableDescription> CreateTable(absl::string_view name,
+                                                       const KeySchema& key) = 0;
+  virtual absl::StatusOr<TableDescription> DescribeTable(absl::string_view name) = 0;
+  // Its items are gone once this returns, and its name may be used again after a while.
+  virtual absl::Status DeleteTable(absl::string_view name) = 0;
+  // All names, sorted.
+  virtual absl::StatusOr<std::vector<std::string>> ListTables() = 0;
+
+ protected:
+  Client() = default;
+  // CHECKs that the caller may wait here.
+  virtual void CheckMayWait() const = 0;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_CLIENT_INCLUDE_RINGLEADER_CLIENT_H_

@@ -1,0 +1,199 @@
+// Takes requests to where they can be carried out, and again until they are or their time is over:
+// the client library's core, and the coordinators' way to the nodes for their own doors.
+//
+// For coordinators (an internal entry point, not installed): Execute takes any request of
+// data.proto as it came from a caller. A WriteSession in it is the originator's and passes through
+// unchanged; a write without one gets one of the router's. A Scan without a route goes over all
+// partitions. The map may be fed by ApplyMap instead of, or besides, a MapWatcher.
+//
+// Outcomes (README "Retries"): the response's error is final. ERROR_UNKNOWN_OUTCOME: the write may
+// have been carried out, once at most. Every other error: it was not.
+//
+// Invariants:
+//   1. Every request gets exactly one callback, by its deadline or at Shutdown at the latest.
+//   2. All attempts of a write carry one session and sequence, which stays open until the last.
+//   3. A write that was sent and not answered definitely never ends with an error that says "not
+//      carried out".
+//   4. Requests and bytes inside are bounded.
+//
+// Threads: Execute and ApplyMap from any thread; everything else, and every callback, on the
+// executor. A callback must not block. The executor is stopped before the router is destroyed and
+// outlives the network.
+#ifndef RINGLEADER_CLIENT_ROUTER_H_
+#define RINGLEADER_CLIENT_ROUTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/any_invocable.h"
+#include "client/channel.h"
+#include "client/map.h"
+#include "client/retry.h"
+#include "client/write_sessions.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/mutex.h"
+#include "common/network.h"
+#include "common/random.h"
+
+namespace ringleader::client {
+
+enum class RouteMode {
+  kAuto,          // to leaders; through a coordinator where a node can't be reached
+  kDirect,        // to nodes only
+  kCoordinators,  // to coordinators only: nodes are on a private network
+};
+
+struct RouterOptions {
+  std::vector<std::string> coordinators;  // host:port; may be empty with kDirect
+  RouteMode route = RouteMode::kAuto;
+  Duration timeout = std::chrono::seconds(10);  // of a request that names none
+  Duration timeout_max = std::chrono::seconds(60);
+  Duration attempt_timeout = std::chrono::seconds(3);
+  // How long a table that the map does not have may be one that it does not have yet.
+  Duration unknown_table_wait = std::chrono::milliseconds(300);
+  // A node that could not be reached is left alone for this, doubling.
+  Duration unreachable_min = std::chrono::seconds(1);
+  Duration unreachable_max = std::chrono::seconds(60);
+  size_t requests_max = 65536;
+  uint64_t bytes_max = 256 << 20;
+  ChannelOptions channel;
+  RetryOptions retry;
+};
+
+using ResponseCallback = absl::AnyInvocable<void(data::v1::Response)>;
+
+// One partition's part of a scan over all of them.
+struct ScanStep {
+  // In: the first and last token to read; a start key in the request replaces the first, which says
+  // the partition. Out, with the answer: the last token of that partition.
+  model::Token from = 0;
+  model::Token last = UINT64_MAX;
+};
+
+class Router {
+ public:
+  struct Counts {
+    uint64_t attempts = 0;
+    uint64_t retries = 0;
+    uint64_t refused = 0;  // over a bound
+  };
+
+  Router(const RouterOptions& options, Network& network, Executor& executor, Clock& clock,
+         Random random);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  // Carries the request out within its timeout_ms. `id` is not looked at and comes back.
+  void Execute(data::v1::Request request, ResponseCallback done);
+
+  // A newer map, from wherever it came. Wakes who waited for one.
+  void ApplyMap(coordinator::v1::MapUpdate update);
+
+  // ---- On the executor ----
+
+  const ClusterMap& map() const { return map_; }
+  // As ApplyMap, at once; the map's own answer.
+  absl::StatusOr<bool> ApplyMapNow(const coordinator::v1::MapUpdate& update);
+  // Runs `task` when the map changed, or after `timeout`.
+  void WhenMapChanges(Duration timeout, Task task);
+  // A Scan of the partition that `step` says; `step` is filled in when `done` runs.
+  void ExecuteStep(data::v1::Request request, std::shared_ptr<ScanStep> step,
+                   ResponseCallback done);
+  // Ends every request: unknown outcome for what was sent and not answered, unavailable otherwise.
+  // Later ones are refused.
+  void Shutdown();
+
+  const RouterOptions& options() const { return options_; }
+  const Counts& counts() const { return counts_; }
+  size_t outstanding() const { return operations_.size(); }
+  Duration Now() const { return clock_.Now().raw; }
+
+ private:
+  struct Target {
+    std::string address;
+    bool is_coordinator = false;
+    Leader leader;  // whom it was taken for
+  };
+  struct Operation;
+  struct Destination {
+    std::shared_ptr<Channel> channel;
+    Duration left_alone_until{0};
+    Duration left_alone_for{0};
+  };
+  struct MapWaiter {
+    Task task;
+    TimerId timer = 0;
+  };
+
+  // router.cc: the life of a request.
+  void TakeIncoming();
+  void Begin(data::v1::Request request, std::shared_ptr<ScanStep> step, ResponseCallback done);
+  void Release(uint64_t bytes);
+  void Finish(Operation& operation, data::v1::Response response);
+  void FinishWith(Operation& operation, data::v1::Error error, absl::string_view message);
+  void GiveUp(Operation& operation, absl::string_view why);
+  void RetryAfter(Operation& operation, Duration delay, bool also_when_map_changes);
+  void SetExpiry(Operation& operation, Duration at);
+  void ArmExpiry();
+  void Expire();
+  Operation* Find(uint64_t number);
+
+  // router_attempt.cc: one attempt and what follows from its answer.
+  void Attempt(Operation& operation);
+  bool Resolve(Operation& operation);
+  bool ResolveTable(Operation& operation);
+  bool PrepareWrite(Operation& operation);
+  std::optional<Target> PickTarget(Operation& operation);
+  std::string PickReplica(const coordinator::v1::Partition& partition, size_t which) const;
+  std::string PickCoordinator() const;
+  bool IsLeftAlone(const std::string& address) const;
+  void Send(Operation& operation);
+  void Completed(uint64_t number, int attempt, Completion completion);
+  void Answered(Operation& operation, data::v1::Response response);
+  void NoAnswer(Operation& operation, bool may_have_arrived, absl::string_view why);
+  void WrongRoute(Operation& operation, const data::v1::Response& response);
+  void SessionExpired(Operation& operation, data::v1::Response response);
+  void RetryLater(Operation& operation, uint32_t retry_after_ms);
+  void WaitForMap(Operation& operation, absl::string_view why);
+  Destination& DestinationOf(const std::string& address);
+  void NoteReachability(const std::string& address, bool is_reachable);
+
+  const RouterOptions options_;
+  Network& network_;
+  Executor& executor_;
+  Clock& clock_;
+  Random random_;
+  RetryPolicy retry_;
+  WriteSessions sessions_;
+
+  Mutex mutex_;
+  std::vector<std::pair<data::v1::Request, ResponseCallback>> incoming_ ABSL_GUARDED_BY(mutex_);
+  size_t accepted_ ABSL_GUARDED_BY(mutex_) = 0;          // incoming and in operations_
+  uint64_t accepted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of their requests as they came
+
+  ClusterMap map_;
+  std::vector<std::pair<uint64_t, MapWaiter>> map_waiters_;
+  uint64_t last_map_waiter_ = 0;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Operation>> operations_;
+  uint64_t last_operation_ = 0;
+  std::set<std::pair<Duration, uint64_t>> expiries_;  // when to look at which operation
+  TimerId expiry_timer_ = 0;
+  Duration expiry_armed_for_{0};
+  absl::flat_hash_map<std::string, Destination> destinations_;
+  size_t coordinator_ = 0;  // which of them is in use
+  bool is_shut_down_ = false;
+  Counts counts_;
+};
+
+}  // namespace ringleader::client
+
+#endif  // RINGLEADER_CLIENT_ROUTER_H_

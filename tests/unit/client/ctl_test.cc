@@ -1,0 +1,103 @@
+// ringctl's own logic: the JSON it takes, imports with broken lines, and what it calls healthy.
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "client/ctl/health.h"
+#include "client/ctl/import.h"
+#include "client/ctl/item_text.h"
+#include "client/ctl/output.h"
+
+namespace ringleader::ctl {
+namespace {
+
+TEST(ItemTextTest, TakesBothFormsAndNoMixture) {
+  // Protects: a typo in DynamoDB's JSON is an error, never a plain item of maps.
+  const auto plain = ParseItem(R"({"id": "ada", "age": 36})");
+  const auto typed = ParseItem(R"({"id": {"S": "ada"}, "age": {"N": "36"}})");
+  ASSERT_TRUE(plain.ok() && typed.ok());
+  EXPECT_EQ(*plain, *typed);
+  EXPECT_FALSE(ParseItem(R"({"age": {"N": 36}})").ok());
+  EXPECT_FALSE(ParseItem(R"({"age": {"N": "x"}})").ok());
+  EXPECT_FALSE(ParseItem(R"({"id": )").ok());
+  const auto mixed = ParseItem(R"({"id": "ada", "m": {"S": "x"}})");
+  ASSERT_TRUE(mixed.ok());
+  EXPECT_TRUE(mixed->Find("m")->is_map());
+}
+
+TEST(ItemTextTest, WhatIsPrintedReadsBackTheSame) {
+  // Protects: export and import round trips, of items that look like the other form too.
+  for (const char* text : {R"({"id": "a", "n": 1.50})", R"({"id": {"M": {"S": {"S": "x"}}}})",
+                           R"({"id": {"BS": ["AAE="]}})", R"({})"}) {
+    const auto item = ParseItem(text);
+    ASSERT_TRUE(item.ok()) << text;
+    for (const bool is_dynamodb_json : {false, true}) {
+      const auto again = ParseItem(ItemText(*item, is_dynamodb_json));
+      ASSERT_TRUE(again.ok()) << text;
+      EXPECT_EQ(*again, *item) << text;
+    }
+  }
+}
+
+TEST(ItemTextTest, NamesTheMistakeInKeysAndNames) {
+  // Protects: messages say what to write.
+  EXPECT_EQ(ParseKeyAttribute("n:N")->type, model::AttributeType::kNumber);
+  EXPECT_EQ(ParseKeyAttribute("id")->type, model::AttributeType::kString);
+  EXPECT_FALSE(ParseKeyAttribute("id:SS").ok());
+  EXPECT_FALSE(ParseKeyAttribute(":S").ok());
+  EXPECT_EQ(ParseNames({"#n=a=b"})->front().second, "a=b");
+  EXPECT_FALSE(ParseNames({"n=a"}).ok());
+}
+
+TEST(ImportTest, WritesGoodLinesAndNamesBrokenOnes) {
+  // Protects: a broken line costs only itself, and is found by its number.
+  std::istringstream in("{\"id\": 1}\nnonsense\n\n{\"id\": 2}\n{\"id\": 3}");
+  std::vector<std::string> reported;
+  const ImportCounts counts = ImportLines(
+      in, {.file_name = "items.jsonl"},
+      [](const model::Item& item, Callback<WriteResult> done) {
+        const bool fails = item.Find("id")->number().ToString() == "2";
+        if (fails) return done(MakeError(ErrorKind::kThrottled, "later"));
+        done(WriteResult());
+      },
+      [&](absl::string_view message) { reported.emplace_back(message); },
+      [](const ImportCounts&) {});
+  EXPECT_EQ(counts.written, 2u);
+  EXPECT_EQ(counts.broken, 1u);
+  EXPECT_EQ(counts.failed, 1u);
+  ASSERT_EQ(reported.size(), 2u);
+  EXPECT_EQ(reported[0].rfind("items.jsonl:2: ", 0), 0u) << reported[0];
+  EXPECT_EQ(reported[1], "items.jsonl:4: throttled: later");
+}
+
+TEST(HealthTest, IsHealthyOnlyWithEveryQuorumAndNoAlarm) {
+  // Protects: `ringctl health` tells the truth to whoever runs it at night.
+  coordinator::v1::StatusResponse status;
+  EXPECT_FALSE(HealthOf(status).is_healthy());  // it says nothing of any partition
+  auto* partition = status.add_partitions();
+  partition->set_partition(7);
+  partition->set_has_quorum(true);
+  partition->set_replicas_alive(2);
+  partition->set_replicas_wanted(3);
+  EXPECT_TRUE(HealthOf(status).is_healthy());
+  status.add_alarms("node 2: disk full");
+  EXPECT_FALSE(HealthOf(status).is_healthy());
+  status.clear_alarms();
+  partition->set_has_quorum(false);
+  ASSERT_EQ(HealthOf(status).problems.size(), 1u);
+  EXPECT_NE(HealthOf(status).problems[0].find("partition 7"), std::string::npos);
+}
+
+TEST(OutputTest, AlignsColumnsAndQuotesJson) {
+  // Protects: both outputs, byte for byte.
+  Table table({"name", "n"});
+  table.Add({"a\"b", "1"});
+  table.Add({"longer", "2"});
+  EXPECT_EQ(table.Text(), "NAME    N\na\"b     1\nlonger  2\n");
+  EXPECT_EQ(
+      table.Json(),
+      "[\n {\"name\": \"a\\\"b\", \"n\": \"1\"},\n {\"name\": \"longer\", \"n\": \"2\"}\n]\n");
+}
+
+}  // namespace
+}  // namespace ringleader::ctl
