@@ -37,8 +37,9 @@ def test_programs(build):
 SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
-    Suite("asan", "asan", target="checks", commands=["build-asan"]),
-    Suite("tsan", "tsan", target="checks", commands=["build-tsan"]),
+    Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
+    Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
+    Suite("tsan", "tsan", target="checks", commands=["build-tsan", ["python3", "tests/simulation/suite.py", "build-tsan/bin/ring-sim", "1", "3"]]),
     # Compiling is the test: clang's thread-safety analysis is an error.
     Suite("thread-safety", "clang", target="checks", commands=[["true"]]),
 ]

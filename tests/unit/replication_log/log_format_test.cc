@@ -143,82 +143,18 @@ std::vector<LogItem> OneOfEach() {
 }
 
 TEST(LogFormatTest, GoldenTable) {
-  EXPECT_EQ(Hex(EncodeTable(OneOfEach())),
-            "0a"  // ten items
-            "01"
-            "01"
-            "02"
-            "04"
-            "706c616e"  // create
-            "02"
-            "01"
-            "ac02"
-            "02"  // term and vote
-            "03"
-            "01"
-            "03ac02"
-            "08"
-            "06"
-            "01010b"
-            "01020c"
-            "01030d"  // snapshot
-            "04"
-            "01"
-            "06"  // truncate
-            "05"
-            "01"
-            "07"
-            "02"
-            "0201"
-            "0301"
-            "00"
-            "04030201"
-            "c125"
-            "08070605"
-            "06"
-            "01"
-            "07"
-            "02"
-            "0201"
-            "0301"
-            "00"
-            "04030201"
-            "c125"
-            "08070605"
-            "07"
-            "01"
-            "05"  // applied
-            "08"
-            "01"
-            "0207"  // compact
-            "09"
-            "01"  // destroy
-            "0a"
-            "01"
-            "02"  // checkpoint of two groups
-            "04"
-            "06"
-            "09"
-            "0170"
-            "0502"
-            "03ac02"
-            "08"
-            "06"
-            "01010b"
-            "01020c"
-            "01030d"
-            "4d"
-            "020a"
-            "0e"
-            "02"
-            "0b03"
-            "0d04"
-            "01"
-            "0c0c03"
-            "05"
-            "01"
-            "03"
-            "0171");
+  EXPECT_EQ(
+      Hex(EncodeTable(OneOfEach())),
+      "0a"                                // ten items
+      "01010204706c616e"                  // create
+      "0201ac0202"                        // term and vote
+      "030103ac02080601010b01020c01030d"  // snapshot
+      "040106"                            // truncate
+      "05010702020103010004030201c1250807060506010702020103010004030201c12508070605070105"  // applied
+      "08010207"  // compact
+      "0901"      // destroy
+      "0a0102"    // checkpoint of two groups
+      "0406090170050203ac02080601010b01020c01030d4d020a0e020b030d04010c0c030501030171");
 }
 
 TEST(LogFormatTest, ATableReadsBackAndNoOtherBytesDo) {
