@@ -55,8 +55,9 @@ TEST(DataServiceTest, ExchangeAnswersEveryRequest) {
     }
     ASSERT_TRUE(call->Send(out.SerializeAsString()));
   }
-  call->Finish(absl::OkStatus());
   world.RunFor(std::chrono::seconds(2));
+  call->Finish(absl::OkStatus());
+  world.RunFor(std::chrono::seconds(1));
   std::set<uint64_t> answered;
   for (const std::string& bytes : frames) {
     data::v1::ResponseFrame frame;
