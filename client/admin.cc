@@ -26,10 +26,12 @@ class UnaryHandler : public CallHandler {
   }
 
   void OnEnd(const absl::Status& status) override {
-    absl::StatusOr<std::string> result = status;
-    if (status.ok()) {
-      result = has_answer_ ? absl::StatusOr<std::string>(std::move(answer_))
-                           : absl::InternalError("the server ended the call without an answer");
+    absl::StatusOr<std::string> result =
+        absl::InternalError("the server ended the call without an answer");
+    if (!status.ok()) {
+      result = status;
+    } else if (has_answer_) {
+      result = std::move(answer_);
     }
     executor_.Post([done = std::move(done_), result = std::move(result)]() mutable {
       done(std::move(result));
