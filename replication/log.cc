@@ -497,12 +497,11 @@ std::vector<LogPin> LogImplementation::Pins() const {
   const auto& [segment, use] = *index_.uses().begin();
   if (segments_.empty() || segment == segments_.rbegin()->first) return pins;
   for (const auto& [group, entries] : use.groups) {
-    LogPin pin{group, entries, 0};
+    LogPin& pin = pins.emplace_back(LogPin{group, entries, 0});
     index_.ForEachEntryIn(segment, group, [&pin](Index index, Term, const EntrySlot&) {
       pin.last = index;
       return true;
     });
-    pins.push_back(pin);
   }
   std::sort(pins.begin(), pins.end(), [](const LogPin& a, const LogPin& b) {
     return a.entries != b.entries ? a.entries > b.entries : a.group < b.group;

@@ -55,6 +55,7 @@ class RuntimeTest : public ::testing::Test {
                      {std::make_shared<const std::string>(simulation::EncodeCommand(command))},
                      [](const absl::StatusOr<LogPosition>&) {});
     Run(seconds(1));
+    world_.OnOutcome(nullptr);  // replays tell of it again
     return done;
   }
 
