@@ -21,7 +21,7 @@
 namespace ringleader {
 namespace {
 
-constexpr int kExitUsage = 1;
+constexpr int kExitUsage = 2;
 constexpr int kExitFatal = 70;
 
 struct Flags {
@@ -159,15 +159,7 @@ int Main(int argc, char** argv) {
   Flags flags;
   OptionSet options("ring-node", "A storage node of a Ringleader cluster.");
   Define(options, &flags);
-  const absl::Status parsed = options.Parse(argc, argv);
-  if (absl::IsCancelled(parsed)) {
-    std::printf("%s\n", std::string(parsed.message()).c_str());
-    return 0;
-  }
-  if (!parsed.ok()) {
-    std::fprintf(stderr, "ring-node: %s\n", std::string(parsed.message()).c_str());
-    return kExitUsage;
-  }
+  ParseOrExit(options, argc, argv);
   if (flags.coordinators.empty()) {
     std::fprintf(stderr, "ring-node: --coordinators: at least one\n");
     return kExitUsage;

@@ -38,6 +38,8 @@ SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
+    # Real processes on loopback: kill -9 under load, all at once, planned stops, mistakes.
+    Suite("cluster", "release", commands=[["python3", "tests/cluster/processes_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
     Suite("tsan", "tsan", target="checks", commands=["build-tsan", ["python3", "tests/simulation/suite.py", "build-tsan/bin/ring-sim", "1", "3"]]),
     # Compiling is the test: clang's thread-safety analysis is an error.
