@@ -38,6 +38,8 @@ SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
+    # An application outside this repository builds against the installed client library.
+    Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback: kill -9 under load, all at once, planned stops, mistakes.
     Suite("cluster", "release", commands=[["python3", "tests/cluster/processes_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
@@ -108,7 +110,7 @@ def run_suite(suite, counts, built):
             counts.add(output, exit_code)
             if words == ["true"] and exit_code == 0:
                 counts.passed += 1
-            print(f"{suite.name}: {os.path.relpath(words[0], ROOT) if '/' in words[0] else words[-1]}: "
+            print(f"{suite.name}: {os.path.relpath(words[0], ROOT) if '/' in words[0] else words[1] if len(words) > 1 else words[0]}: "
                   f"{counts.passed - before[0]} passed, {counts.failed - before[1]} failed "
                   f"in {time.monotonic() - started:.0f} s", flush=True)
 

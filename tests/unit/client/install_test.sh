@@ -33,4 +33,4 @@ cmake -S "$work/app" -B "$work/app/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/pr
   { cat "$work/cmake.log"; exit 1; }
 cmake --build "$work/app/build" > "$work/build.log" || { cat "$work/build.log"; exit 1; }
 "$work/app/build/app"
-echo "install_test: passed"
+echo "1 passed, 0 failed"
