@@ -2,6 +2,9 @@
 
 # Everything that the unit and simulation tests need, and nothing else: what the sanitizer presets build.
 add_custom_target(checks)
+# Those of them that run real threads: what the thread sanitizer can say something about. The simulations run on
+# one thread, whatever they simulate.
+add_custom_target(threaded_checks)
 
 # ringleader_library(NAME SOURCES a.cc ... DEPS ringleader::x absl::y ...)  ->  target ringleader::NAME
 function(ringleader_library name)
@@ -22,9 +25,9 @@ endfunction()
 
 # ringleader_test(NAME SOURCES a_test.cc ... DEPS ...)  ->  build/bin/tests/NAME, one gtest binary a folder:
 # linking is what costs, so a folder's unit tests share one. Part of `checks` unless NO_SANITIZER is given
-# (gRPC's and LevelDB's uninstrumented code floods the thread sanitizer).
+# (gRPC's and LevelDB's uninstrumented code floods the thread sanitizer); THREADED: it runs real threads.
 function(ringleader_test name)
-  cmake_parse_arguments(arg "NO_SANITIZER" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "NO_SANITIZER;THREADED" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
@@ -32,5 +35,8 @@ function(ringleader_test name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
   if(NOT arg_NO_SANITIZER)
     add_dependencies(checks ${name})
+  endif()
+  if(arg_THREADED)
+    add_dependencies(threaded_checks ${name})
   endif()
 endfunction()

@@ -23,9 +23,11 @@ namespace ringleader::replication {
 
 class RepairTracker {
  public:
-  // `state`: what the log recovered. Nothing to track if it has no damage.
-  explicit RepairTracker(const GroupState& state) {
-    if (state.damage.empty()) return;
+  // `state`: what the log recovered. Nothing to track if it has no damage and the state machine's
+  // state is there; a replica that lost its state starts over behind a snapshot with its whole log
+  // still on disk.
+  explicit RepairTracker(const GroupState& state, bool state_lost = false) {
+    if (state.damage.empty() && !state_lost) return;
     active_ = true;
     runs_ = state.runs;
     first_ = state.first_index();

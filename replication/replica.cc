@@ -178,6 +178,14 @@ void Replica::Close(const absl::Status& why) {
   serving_term_ = 0;
 }
 
+void Replica::Discard() {
+  closed_ = true;
+  reads_.clear();
+  snapshot_installed_ = nullptr;
+  waiting_applied_.clear();
+  machine_ = nullptr;
+}
+
 void Replica::Fail(const absl::Status& why) {
   if (closed_) return;
   LogError("group ", group_, " replica ", id_, " stops serving: ", why.ToString());
@@ -245,9 +253,13 @@ void Replica::Persist(Effects& effects) {
   write.hard_state = effects.hard_state;
   if (effects.install_snapshot.has_value()) {
     write.snapshot = effects.install_snapshot;
-    write.truncate_after = effects.install_snapshot->last.index;
-    // The core starts over behind the snapshot, and so does the log: nothing is left to repair.
-    repairs_.Settle();
+    if (core_.promised() <= effects.install_snapshot->last) {
+      // The core starts over behind the snapshot, and so does the log: nothing is left to repair. A
+      // promise that goes further stays on disk with the log's tail, until the leader's entries
+      // have kept it.
+      write.truncate_after = effects.install_snapshot->last.index;
+      repairs_.Settle();
+    }
     installing_[effects.persist_batch] = *effects.install_snapshot;
   }
   repairs_.Split(std::move(effects.entries), write);

@@ -153,6 +153,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
   // The data of a snapshot is complete in the directory of `message.snapshot.generation`.
   void SnapshotStaged(Message message, absl::AnyInvocable<void(bool)> installed);
   void SnapshotReported(ReplicaId to, absl::StatusOr<Index> last);
+  // The executors are stopped: lets go of every callback, as some hold the replica itself.
+  void Discard();
   // No more turns. The state machine is destroyed on the applier.
   void Close(const absl::Status& why);
 

@@ -90,7 +90,10 @@ absl::Status DropDamagedPrefix(const ReplicaPlace& place, const GroupState& stat
              applied.last.index, " are damaged; the log starts over behind it");
   SnapshotMeta meta{.last = applied.last, .configuration = applied.configuration};
   meta.generation = state.snapshot.has_value() ? state.snapshot->generation : 0;
-  return place.log.Write({GroupWrite{.group = state.group, .snapshot = meta}});
+  // `applied` tells the next opening that this group is not new, whatever it finds in the
+  // directory.
+  return place.log.Write(
+      {GroupWrite{.group = state.group, .snapshot = meta, .applied = applied.last.index}});
 }
 
 }  // namespace
@@ -112,9 +115,11 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
   DeleteOtherGenerations(place.file_system, directory, generation);
 
+  // An empty directory is the state of a new group only: later it is state that was lost.
+  const bool is_new = generation == 0 && state.applied == 0;
   Opened opened{.recovered = PromisesOf(state, mode.restarted)};
   auto machine = place.factory.Open(state.group, state.creation.replica, current,
-                                    generation == 0 ? InitialState(state) : AppliedState{});
+                                    is_new ? InitialState(state) : AppliedState{});
   if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
     machine = absl::DataLossError(
         absl::StrCat("its state ends at index ", (*machine)->applied().last.index,
@@ -169,7 +174,7 @@ Replica::Replica(const ReplicaPlace& place, const GroupState& state, const std::
       id_(state.creation.replica),
       directory_(directory),
       core_(place.options.core, std::move(opened.recovered), std::move(random)),
-      repairs_(opened.rebuilding ? GroupState{} : state),
+      repairs_(state, opened.rebuilding),
       snapshot_floor_(opened.rebuilding ? state.compacted.index : 0),
       machine_(std::move(opened.machine)) {
   if (machine_ != nullptr) applied_ = machine_->applied().last.index;

@@ -96,6 +96,7 @@ Runtime::~Runtime() {
   for (Worker& worker : workers_) worker.executor->Stop();
   for (const auto& applier : appliers_) applier->Stop();
   if (files_ != nullptr) files_->Stop();
+  for (const auto& replica : Replicas()) replica->Discard();
   writer_ = nullptr;
   transport_ = nullptr;
 }
