@@ -241,6 +241,7 @@ void Core::HearLeader(ReplicaId leader) {
   CHECK(leader_ == 0 || leader_ == leader) << "two leaders in term " << hard_state_.term;
   if (role_ != Role::kFollower) BecomeFollower(hard_state_.term, leader);
   leader_ = leader;
+  leader_silence_ = 0;
   election_elapsed_ = 0;
   asking_ = false;
 }

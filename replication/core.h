@@ -322,6 +322,10 @@ class Core {
 
   // Timers, in ticks.
   uint32_t election_elapsed_ = 0;
+  // Since any leader was heard, whatever its term: what was promised to it by answering is not
+  // taken back by a message of a newer term. Starts as if that were long ago: a restart has its own
+  // silence.
+  uint32_t leader_silence_ = UINT32_MAX;
   uint32_t election_timeout_ = 0;
   uint32_t heartbeat_elapsed_ = 0;
   uint32_t silence_left_ = 0;

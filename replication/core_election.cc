@@ -9,6 +9,7 @@
 namespace ringleader::replication {
 
 void Core::TickElection() {
+  if (leader_silence_ < options_.election_ticks) ++leader_silence_;
   if (++election_elapsed_ < election_timeout_) return;
   ResetElectionTimer();
   leader_ = 0;
@@ -49,7 +50,7 @@ bool Core::Silent() const { return silence_left_ > 0 && !IsOnlyVoter(configurati
 
 bool Core::LeaderIsFresh() const {
   if (role_ == Role::kLeader) return true;
-  return leader_ != 0 && election_elapsed_ < options_.election_ticks;
+  return leader_silence_ < options_.election_ticks;
 }
 
 // A replica that its latest configuration does not name still counts itself in while that is not
