@@ -60,7 +60,8 @@ LogWriter::LogWriter(Log& log, std::unique_ptr<Executor> executor, Clock& clock,
   progress_.last_completed = clock_.Now();
 }
 
-LogWriter::~LogWriter() { executor_.reset(); }
+// Stopped, not reset: the task under way still posts to it.
+LogWriter::~LogWriter() { executor_->Stop(); }
 
 absl::Status LogWriter::Submit(std::vector<GroupWrite> writes, Executor& reply, Done done) {
   RETURN_IF_ERROR(CheckSizes(writes));
