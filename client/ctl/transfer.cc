@@ -127,28 +127,24 @@ absl::Status RunExport(const Context& context, const Arguments& arguments) {
 }  // namespace
 
 void AddTransferCommands(CLI::App& app, Context& context) {
-  CLI::App* import = app.add_subcommand(
+  CLI::App* importing = app.add_subcommand(
       "import", "Write the items of a file of JSON lines (plain or DynamoDB's) to a table");
   auto in = std::make_shared<Arguments>();
-  import->add_option("table", in->table, "The table")->required();
-  import->add_option("file", in->file, "JSON lines; - is standard input");
-  import->add_option("--parallel", in->parallel, "Writes under way at once")
+  importing->add_option("table", in->table, "The table")->required();
+  importing->add_option("file", in->file, "JSON lines; - is standard input");
+  importing->add_option("--parallel", in->parallel, "Writes under way at once")
       ->check(CLI::Range(1, 4096));
-  import->callback([&context, in] {
-    context.run = [&context, in] { return RunImport(context, *in);
-};
-}  // namespace ringleader::ctl
-);
-CLI::App* export_ = app.add_subcommand(
-    "export",
-    "Write all items of a table as JSON lines. Each is as it was at some time during the export");
-auto out = std::make_shared<Arguments>();
-export_->add_option("table", out->table, "The table")->required();
-export_->add_option("file", out->file, "- is standard output");
-export_->add_flag("--dynamodb-json", out->is_dynamodb_json, "In DynamoDB's JSON");
-export_->callback([&context, out] {
-  context.run = [&context, out] { return RunExport(context, *out); };
-});
+  importing->callback(
+      [&context, in] { context.run = [&context, in] { return RunImport(context, *in); }; });
+  CLI::App* exporting = app.add_subcommand("export",
+                                           "Write all items of a table as JSON lines. Each is as "
+                                           "it was at some time during the export");
+  auto out = std::make_shared<Arguments>();
+  exporting->add_option("table", out->table, "The table")->required();
+  exporting->add_option("file", out->file, "- is standard output");
+  exporting->add_flag("--dynamodb-json", out->is_dynamodb_json, "In DynamoDB's JSON");
+  exporting->callback(
+      [&context, out] { context.run = [&context, out] { return RunExport(context, *out); }; });
 }
 
 }  // namespace ringleader::ctl

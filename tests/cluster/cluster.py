@@ -9,8 +9,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, "build", "bin")
@@ -20,6 +23,28 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def await_true(seconds, is_so, explain):
+    """Until is_so() holds; explain() says what is there instead when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {explain()}")
+        time.sleep(0.3)
+
+
+def run_tests():
+    """The main of every test file here: runs the TestCases of the file, or those that its arguments name."""
+    try:
+        result = unittest.main(module="__main__", exit=False, verbosity=2).result
+        failed = len(result.failures) + len(result.errors)
+        print(f"{result.testsRun - failed} passed, {failed} failed")
+    except Exception:
+        traceback.print_exc()
+        print("0 passed, 1 failed")
+        failed = 1
+    sys.exit(1 if failed else 0)
 
 
 class Cluster:
@@ -36,10 +61,18 @@ class Cluster:
                 f"{BIN}/ring-coordinator", "--id", str(number), "--coordinators", self.coordinators,
                 "--data", f"{self.directory}/coordinator-{number}", "--partitions", str(partitions),
                 "--replicas", str(replicas)]
+        self.node_addresses = {}
         for number in range(nodes):
-            self.commands[f"node-{number}"] = [
-                f"{BIN}/ring-node", "--coordinators", self.coordinators, "--data", f"{self.directory}/node-{number}",
-                "--listen", f"127.0.0.1:{free_port()}"]
+            self.define_node(f"node-{number}")
+
+    def define_node(self, name, *options):
+        self.node_addresses[name] = f"127.0.0.1:{free_port()}"
+        self.commands[name] = [f"{BIN}/ring-node", "--coordinators", self.coordinators,
+                               "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name], *options]
+
+    def add_node(self, name, *options):
+        self.define_node(name, *options)
+        self.start(name)
 
     def __enter__(self):
         for name in self.commands:
@@ -98,6 +131,50 @@ class Cluster:
                 return
             time.sleep(0.3)
         raise AssertionError(f"not healthy within {seconds} s: {result.stdout}{result.stderr}")
+
+    # --- What the coordinators say ----------------------------------------------------------------
+
+    def status(self):
+        return json.loads(self.ringctl("--output", "json", "status").stdout)
+
+    def partitions(self):
+        """Rows of `partition list`, all values strings."""
+        return json.loads(self.ringctl("--output", "json", "partition", "list").stdout)
+
+    def metadata_leader(self):
+        """The name of the coordinator that leads."""
+        for coordinator in self.status()["coordinators"]:
+            if coordinator.get("leader"):
+                return f"coordinator-{self.coordinator_addresses.index(coordinator['address'])}"
+        raise AssertionError("no coordinator leads")
+
+    def node_id(self, name):
+        """The newest id that the cluster knows this node's address by."""
+        return max(int(node["id"]) for node in self.status()["nodes"] if node["address"] == self.node_addresses[name])
+
+    def places(self):
+        """(partition, node) of every replica."""
+        return {(int(row["partition"]), int(node.split()[0]))
+                for row in self.partitions() for node in row["nodes"].split(", ") if node}
+
+    def replicas_by_node(self):
+        counts = {}
+        for _, node in self.places():
+            counts[node] = counts.get(node, 0) + 1
+        return counts
+
+    def leaders_by_node(self):
+        counts = {int(node["id"]): 0 for node in self.status()["nodes"] if node.get("alive")}
+        for row in self.partitions():
+            if row["leader"] != "-":
+                counts[int(row["leader"])] = counts.get(int(row["leader"]), 0) + 1
+        return counts
+
+    def is_settled(self):
+        """Every partition has its replicas, all of them voters, and none moves."""
+        rows = self.partitions()
+        return all(not row["moving"] and "learner" not in row["nodes"] and row["quorum"] == "yes" for row in rows) and all(
+            int(one.get("replicas_alive", 0)) >= int(one.get("replicas_wanted", 0)) for one in self.status()["partitions"])
 
     def exported(self, table):
         """The items of a table as a list of objects."""

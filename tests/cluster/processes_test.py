@@ -6,11 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import BIN, Cluster  # noqa: E402  (beside this file)
+from cluster import BIN, Cluster, run_tests  # noqa: E402  (beside this file)
 
 
 def items(count):
@@ -92,12 +91,4 @@ class ProcessesTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    try:
-        result = unittest.main(exit=False, verbosity=2).result
-        failed = len(result.failures) + len(result.errors)
-        print(f"{result.testsRun - failed} passed, {failed} failed")
-    except Exception:
-        traceback.print_exc()
-        print("0 passed, 1 failed")
-        failed = 1
-    sys.exit(1 if failed else 0)
+    run_tests()

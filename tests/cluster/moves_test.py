@@ -1,0 +1,35 @@
+"""Protects what a growing cluster promises: a node that joins a loaded cluster gets its share, little more than the minimum
+moves, nothing fails meanwhile. Closing line: `N passed, N failed`."""
+
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+from cluster import Cluster, await_true, run_tests  # noqa: E402  (beside this file)
+from history import History  # noqa: E402
+
+
+class MovesTest(unittest.TestCase):
+    def test_a_fifth_node_joins_a_loaded_cluster_of_four(self):
+        partitions, replicas = 64, 3
+        with Cluster(nodes=4, partitions=partitions) as cluster, History(cluster) as history:
+            before = cluster.places()
+            cluster.add_node("node-4")
+            quota = partitions * replicas / 5
+            await_true(240, lambda: cluster.is_settled() and self.is_even(cluster.replicas_by_node(), quota),
+                       lambda: f"replicas by node: {cluster.replicas_by_node()}")
+            moved = len(cluster.places() - before)
+            self.assertLessEqual(moved, 1.05 * quota, f"{moved} replicas moved; the new node's share is {quota}")
+            await_true(120, lambda: self.is_even(cluster.leaders_by_node(), partitions / 5),
+                       lambda: f"leaders by node: {cluster.leaders_by_node()}")
+            result = history.stop()
+            self.assertEqual((result["refused"], result["unknown"]), (0, 0), result)
+
+    def is_even(self, counts, quota):
+        """Within a tenth of the even share, or of one where that is less than a whole."""
+        slack = max(1.0, 0.1 * quota)
+        return len(counts) == 5 and all(abs(count - quota) <= slack for count in counts.values())
+
+
+if __name__ == "__main__":
+    run_tests()

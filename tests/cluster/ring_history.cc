@@ -1,0 +1,314 @@
+// ring-history: clients that read, write, compare-and-set, add and delete a few keys of a real
+// cluster while somebody else breaks it; the history is checked for linearizability at the end.
+// Used by the tests of tests/cluster.
+//
+// After --seconds, or when standard input ends, the clients stop and every key is read once more:
+// what was acknowledged must be there. Exit codes: 0 linearizable and enough was done; 1 not; 2
+// usage. The last line is a JSON object.
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "common/clock.h"
+#include "common/options.h"
+#include "common/random.h"
+#include "ringleader/client.h"
+#include "tests/cluster/history.h"
+
+namespace ringleader::cluster {
+namespace {
+
+using simulation::RegisterEvent;
+using simulation::RegisterOperation;
+
+constexpr uint64_t kCheckStepsMax = 50'000'000;
+
+struct Settings {
+  std::vector<std::string> coordinators = {"127.0.0.1:7000"};
+  std::string route = "auto";
+  std::string table = "history";
+  int64_t clients = 8;
+  int64_t keys = 16;
+  int64_t seconds = 30;
+  int64_t think_us = 1000;
+  int64_t timeout_ms = 10000;
+  int64_t operations_min = 100;
+  int64_t final_s = 60;
+  int64_t seed = 1;
+  std::string file;
+};
+
+void Define(OptionSet& options, Settings& settings) {
+  options.Add({.name = "coordinators", .help = "host:port of each coordinator."},
+              &settings.coordinators);
+  options.AddChoice({.name = "route", .help = "How requests reach the data."},
+                    {"auto", "direct", "coordinators"}, &settings.route);
+  options.Add({.name = "table", .help = "A table that no other run has used."}, &settings.table);
+  options.Add(
+      {.name = "clients", .help = "Clients, each a library instance with one request at a time."},
+      1, 256, &settings.clients);
+  options.Add({.name = "keys", .help = "Keys they share."}, 1, 100000, &settings.keys);
+  options.Add({.name = "seconds", .help = "How long; standard input's end stops it earlier."}, 1,
+              86400, &settings.seconds);
+  options.Add({.name = "think", .unit = "us", .help = "The longest pause between two requests."}, 0,
+              10000000, &settings.think_us);
+  options.Add({.name = "timeout", .unit = "ms", .help = "Of each request."}, 1, 60000,
+              &settings.timeout_ms);
+  options.Add({.name = "operations-min", .help = "Fewer that succeed are a failure."}, 0, 1 << 30,
+              &settings.operations_min);
+  options.Add({.name = "final", .unit = "s", .help = "How long the last reads may take."}, 1, 3600,
+              &settings.final_s);
+  options.Add({.name = "seed", .help = "Of the operations."}, 0, 1 << 30, &settings.seed);
+  options.Add({.name = "file", .help = "Where to write the history as JSON lines; empty: nowhere."},
+              &settings.file);
+}
+
+int64_t NowNs() { return SystemClock().Now().raw.count(); }
+
+AttributeValue NumberOf(int64_t value) {
+  return AttributeValue::Number(*model::Decimal::Parse(absl::StrCat(value)));
+}
+
+int64_t ValueOf(const Item& item) {
+  const AttributeValue* value = item.Find("value");
+  int64_t number = 0;
+  return value != nullptr && absl::SimpleAtoi(value->number().ToString(), &number) ? number : 0;
+}
+
+// Whether the library says that an operation was carried out. A failed condition is an answer.
+Outcome OutcomeOf(const absl::Status& status) {
+  if (status.ok() || KindOf(status) == ErrorKind::kConditionFailed) return Outcome::kDone;
+  return KindOf(status) == ErrorKind::kUnknownOutcome ? Outcome::kUnknown : Outcome::kNotDone;
+}
+
+// One client: a library instance, a thread, one request at a time.
+class HistoryClient {
+ public:
+  HistoryClient(const Settings& settings, int number, std::unique_ptr<Client> client,
+                std::atomic<int64_t>& last_value)
+      : settings_(settings),
+        number_(number),
+        client_(std::move(client)),
+        random_(static_cast<uint64_t>(settings.seed) * 1000 + static_cast<uint64_t>(number)),
+        last_value_(last_value) {}
+
+  void Run(const std::atomic<bool>& stopped) {
+    while (!stopped.load()) {
+      Once(static_cast<int>(random_.Below(static_cast<uint64_t>(settings_.keys))));
+      if (settings_.think_us > 0) {
+        std::this_thread::sleep_for(std::chrono::microseconds(
+            random_.Below(static_cast<uint64_t>(settings_.think_us) + 1)));
+      }
+    }
+  }
+
+  // A read that is tried again until it is answered or `deadline_ns` is past.
+  bool FinalRead(int key, int64_t deadline_ns) {
+    while (NowNs() < deadline_ns) {
+      RegisterEvent event{.operation = RegisterOperation::kRead};
+      if (Carry(key, event) == Outcome::kDone) return true;
+    }
+    return false;
+  }
+
+  const std::vector<HistoryEvent>& history() const { return history_; }
+  const std::string& last_error() const { return last_error_; }
+  int64_t slowest_ns() const { return slowest_ns_; }
+
+ private:
+  void Once(int key) {
+    const uint64_t draw = random_.Below(100);
+    RegisterEvent event;
+    if (draw < 45) {
+      event.operation = RegisterOperation::kRead;
+    } else if (draw < 65) {
+      event.operation = RegisterOperation::kWrite;
+      event.input = ++last_value_;
+    } else if (draw < 80) {
+      event.operation = RegisterOperation::kCompareAndSet;
+      event.expected = seen_.empty() ? 0 : seen_[static_cast<size_t>(key) % seen_.size()];
+      event.input = ++last_value_;
+    } else if (draw < 95) {
+      event.operation = RegisterOperation::kAdd;
+      event.input = 1;
+    } else {
+      event.operation = RegisterOperation::kWrite;  // of 0: a delete
+    }
+    Carry(key, event);
+  }
+
+  Outcome Carry(int key, RegisterEvent& event) {
+    event.call = NowNs();
+    const absl::Status status = Send(key, event);
+    event.returned = NowNs();
+    const Outcome outcome = OutcomeOf(status);
+    if (outcome == Outcome::kDone) {
+      slowest_ns_ = std::max(slowest_ns_, event.returned - event.call);
+      seen_.resize(static_cast<size_t>(settings_.keys));
+      if (event.operation == RegisterOperation::kRead) {
+        seen_[static_cast<size_t>(key)] = event.output;
+      }
+    } else {
+      last_error_ = std::string(status.message());
+    }
+    history_.push_back({number_, key, event, outcome});
+    return outcome;
+  }
+
+  absl::Status Send(int key, RegisterEvent& event) {
+    Item item;
+    item.Set("id", AttributeValue::String(absl::StrCat("key-", key)));
+    WriteOptions options;
+    options.timeout = std::chrono::milliseconds(settings_.timeout_ms);
+    switch (event.operation) {
+      case RegisterOperation::kRead: {
+        const auto read = client_->Get(settings_.table, item, {.timeout = options.timeout});
+        if (read.ok()) event.output = read->found ? ValueOf(read->item) : 0;
+        return read.status();
+      }
+      case RegisterOperation::kWrite: {
+        if (event.input == 0) return client_->Remove(settings_.table, item, options).status();
+        item.Set("value", NumberOf(event.input));
+        return client_->Put(settings_.table, item, options).status();
+      }
+      case RegisterOperation::kCompareAndSet: {
+        options.names = {{"#v", "value"}};
+        options.condition = event.expected == 0 ? "attribute_not_exists(#v)" : "#v = :old";
+        options.values.Set(":new", NumberOf(event.input));
+        if (event.expected != 0) options.values.Set(":old", NumberOf(event.expected));
+        const auto set = client_->Update(settings_.table, item, "SET #v = :new", options);
+        event.output = set.ok() ? 1 : 0;
+        return set.status();
+      }
+      case RegisterOperation::kAdd: {
+        options.names = {{"#v", "value"}};
+        options.values.Set(":one", NumberOf(event.input));
+        options.return_values = ReturnValues::kUpdatedNew;
+        const auto added = client_->Update(settings_.table, item, "ADD #v :one", options);
+        if (added.ok()) event.output = ValueOf(added->item);
+        return added.status();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const Settings& settings_;
+  const int number_;
+  const std::unique_ptr<Client> client_;
+  Random random_;
+  std::atomic<int64_t>& last_value_;
+  std::vector<int64_t> seen_;  // by key, as last read
+  std::vector<HistoryEvent> history_;
+  std::string last_error_;
+  int64_t slowest_ns_ = 0;
+};
+
+using Clients = std::vector<std::unique_ptr<HistoryClient>>;
+
+int Refuse(absl::string_view why) {
+  absl::FPrintF(stderr, "ring-history: %s\n", why);
+  return 2;
+}
+
+absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& last_value) {
+  Clients clients;
+  for (int i = 0; i < settings.clients; ++i) {
+    const RoutePolicy policy = settings.route == "direct"         ? RoutePolicy::kDirect
+                               : settings.route == "coordinators" ? RoutePolicy::kCoordinators
+                                                                  : RoutePolicy::kAuto;
+    auto client = Client::Connect({.coordinators = settings.coordinators, .route = policy});
+    if (!client.ok()) return client.status();
+    if (i == 0 && !(*client)->DescribeTable(settings.table).ok()) {
+      const KeySchema key{.partition = {"id", AttributeType::kString}};
+      const auto table = (*client)->CreateTable(settings.table, key);
+      if (!table.ok()) return table.status();
+    }
+    clients.push_back(std::make_unique<HistoryClient>(settings, i, *std::move(client), last_value));
+  }
+  return clients;
+}
+
+// Until the time is over or standard input has ended.
+void AwaitEnd(int64_t seconds) {
+  const int64_t end = NowNs() + seconds * 1'000'000'000;
+  while (NowNs() < end) {
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    if (poll(&input, 1, 100) > 0) {
+      char buffer[256];
+      if (read(STDIN_FILENO, buffer, sizeof buffer) <= 0) return;
+    }
+  }
+}
+
+int Report(const Settings& settings, const Clients& clients, bool all_read) {
+  std::vector<HistoryEvent> history;
+  int64_t slowest_ns = 0;
+  std::string last_error;
+  for (const auto& client : clients) {
+    history.insert(history.end(), client->history().begin(), client->history().end());
+    slowest_ns = std::max(slowest_ns, client->slowest_ns());
+    if (!client->last_error().empty()) last_error = client->last_error();
+  }
+  if (!settings.file.empty()) {
+    std::ofstream file(settings.file);
+    for (const HistoryEvent& event : history) file << JsonLine(event) << "\n";
+    if (!file.flush()) return Refuse(absl::StrCat(settings.file, " can't be written"));
+  }
+  int64_t counts[3] = {};
+  for (const HistoryEvent& event : history) ++counts[static_cast<int>(event.outcome)];
+  const HistoryVerdict verdict =
+      CheckHistory(history, static_cast<int>(settings.keys), kCheckStepsMax);
+  const bool enough = counts[0] >= settings.operations_min;
+  if (!verdict.linearizable) absl::PrintF("not linearizable: %s\n", verdict.explanation);
+  if (!all_read) absl::PrintF("a last read was not answered: %s\n", last_error);
+  if (!enough) absl::PrintF("too little was done\n");
+  absl::PrintF(
+      "{\"linearizable\": %s, \"done\": %d, \"refused\": %d, \"unknown\": %d, \"slowest_ms\": %d, "
+      "\"last_error\": \"%s\"}\n",
+      verdict.linearizable ? "true" : "false", counts[0], counts[1], counts[2],
+      slowest_ns / 1'000'000,
+      absl::StrReplaceAll(last_error, {{"\"", "'"}, {"\\", "/"}, {"\n", " "}}));
+  return verdict.linearizable && all_read && enough ? 0 : 1;
+}
+
+int Main(int argc, char** argv) {
+  Settings settings;
+  OptionSet options("ring-history", "Records what clients of a cluster see, and checks it.");
+  Define(options, settings);
+  ParseOrExit(options, argc, argv);
+  std::atomic<int64_t> last_value{0};
+  const auto clients = Connect(settings, last_value);
+  if (!clients.ok()) return Refuse(clients.status().message());
+  std::puts("running");
+  std::fflush(stdout);
+  std::atomic<bool> stopped{false};
+  std::vector<std::thread> threads;
+  for (const auto& client : *clients) {
+    threads.emplace_back([&client = *client, &stopped] { client.Run(stopped); });
+  }
+  AwaitEnd(settings.seconds);
+  stopped.store(true);
+  for (std::thread& thread : threads) thread.join();
+  const int64_t deadline_ns = NowNs() + settings.final_s * 1'000'000'000;
+  bool all_read = true;
+  for (int key = 0; key < settings.keys; ++key) {
+    all_read = (*clients)[0]->FinalRead(key, deadline_ns) && all_read;
+  }
+  return Report(settings, *clients, all_read);
+}
+
+}  // namespace
+}  // namespace ringleader::cluster
+
+int main(int argc, char** argv) { return ringleader::cluster::Main(argc, argv); }
