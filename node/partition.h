@@ -12,8 +12,8 @@
 //   1. Evaluation sees exactly the log: the store (all applied entries) under the overlay (this
 //      term's entries after them, in order). Hence only a leader that has applied its own first
 //      entry evaluates.
-//   2. One proposal at a time waits for its place in the log; what is evaluated meanwhile goes into
-//      the building batch. If a proposal is refused, the building batch, which may rest on it, is
+//   2. One proposal at a time waits for its place in the log, and a few have one and are not applied
+//      yet; what is evaluated meanwhile goes into the building batch. If a proposal is refused, the building batch, which may rest on it, is
 //      refused with it; batches that have a place stay.
 //   3. A batch in flight is answered by what is applied at its index: an entry of its own term is
 //      its entry, any other proves that it never happens.
@@ -55,6 +55,10 @@ struct PartitionOptions {
   bool quorum_reads = false;  // never by lease
   // Of one entry: what is evaluated beyond it waits for the next.
   uint64_t entry_bytes_max = 1 << 20;
+  // Entries of a partition under way at once. Further writes gather in the next entry until one of
+  // these is applied, unless that entry is full: under load each entry, with its messages, its
+  // record and its write to the store, then serves many writes, and the pipeline stays filled.
+  size_t entries_in_flight_max = 2;
   // How long a write whose leader lost its term may wait to learn its outcome.
   Duration orphan_max = std::chrono::seconds(1);
   // Keys removed in one step of purging a retired table.
@@ -141,6 +145,7 @@ class Partition : public replication::StateMachine {
     Batch building;
     bool proposing = false;
     std::deque<Batch> in_flight;
+    std::weak_ptr<replication::Replica> replica;  // as of the last proposal
     Overlay overlay;
     uint64_t applied_batch = 0;
     std::list<Outcome> answers;  // that change nothing, in the order of evaluation

@@ -28,6 +28,9 @@ absl::Status Partition::Apply(absl::Span<const Entry> entries) {
   for (const Entry& entry : entries) Resolve(entry);
   ReleaseAnswers();
   ReleaseReads();
+  if (leadership_ != nullptr) {
+    if (const ReplicaPointer replica = leadership_->replica.lock()) ProposeBuilding(replica);
+  }
   return absl::OkStatus();
 }
 

@@ -178,6 +178,11 @@ void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& t
 void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   if (leadership_ == nullptr || leadership_->proposing || leadership_->building.number == 0) return;
   Leadership& leadership = *leadership_;
+  if (leadership.in_flight.size() >= place_.options.entries_in_flight_max &&
+      leadership.building.effects.bytes() < place_.options.entry_bytes_max) {
+    return;  // Apply proposes it
+  }
+  leadership.replica = replica;
   Batch batch = std::exchange(leadership.building, Batch());
   leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
   const Duration led = WaiterElapsed(leadership.began, place_.store.clock.Now());

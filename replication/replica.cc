@@ -54,7 +54,7 @@ void Replica::QuorumRead(ReadReady ready) {
           [ready = std::move(ready), why = read.status()]() mutable { ready(why); });
     }
     self->Turn();
-    self->place_.transport.Flush();
+    self->place_.flush_soon();
   });
 }
 
@@ -69,7 +69,7 @@ void Replica::Propose(Term term, std::vector<Payload> payloads, Proposed propose
     self->place_.applier.Post(
         [proposed = std::move(proposed), position]() mutable { proposed(position); });
     self->Turn();
-    self->place_.transport.Flush();
+    self->place_.flush_soon();
   });
 }
 
@@ -81,7 +81,7 @@ void Replica::ChangeMembers(std::vector<Member> voters, std::vector<Member> lear
                  ? absl::UnavailableError("the replica is stopped")
                  : self->core_.ProposeConfiguration(std::move(voters), std::move(learners)));
     self->Turn();
-    self->place_.transport.Flush();
+    self->place_.flush_soon();
   });
 }
 
@@ -90,7 +90,7 @@ void Replica::Transfer(ReplicaId to, Done done) {
     done(self->closed_ ? absl::UnavailableError("the replica is stopped")
                        : self->core_.TransferLeadership(to));
     self->Turn();
-    self->place_.transport.Flush();
+    self->place_.flush_soon();
   });
 }
 
@@ -281,7 +281,7 @@ void Replica::SubmitPending() {
           if (batch != 0) self->core_.Persisted(batch);
           self->installing_.erase(batch);
           self->Turn();
-          self->place_.transport.Flush();
+          self->place_.flush_soon();
         });
     if (absl::IsResourceExhausted(submitted)) return;  // the next tick tries again
     if (!submitted.ok()) {
@@ -358,7 +358,7 @@ void Replica::Fetch(const FetchRequest& request) {
       }
       self->core_.EntriesFetched(request.replica, request.first, std::move(entries));
       self->Turn();
-      self->place_.transport.Flush();
+      self->place_.flush_soon();
     });
   });
 }
@@ -387,7 +387,7 @@ void Replica::AppliedTo(Index index, uint64_t bytes) {
     retention_.push_back({index, applied_bytes_total_});
   }
   Turn();
-  place_.transport.Flush();
+  place_.flush_soon();
 }
 
 // The data of the snapshot is on disk, and the log says that it counts: the state machine changes
@@ -509,7 +509,7 @@ void Replica::CompactTo(Index durable) {
       0, GroupWrite{.group = group_, .applied = durable, .compact_to = base.index});
   Turn();
   SubmitPending();
-  place_.transport.Flush();
+  place_.flush_soon();
 }
 
 }  // namespace ringleader::replication

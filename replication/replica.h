@@ -63,6 +63,9 @@ struct ReplicaPlace {
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
   const ReplicaOptions& options;
+  // Sends what the worker's turns have queued, once, behind the tasks that wait now: so that turns
+  // of many groups share a frame. On the worker.
+  std::function<void()> flush_soon;
   // Told on the worker, once, when a replica has stopped because of an error.
   std::function<void(GroupId, const absl::Status&)> on_failed;
 };

@@ -119,6 +119,7 @@ ReplicaPlace Runtime::PlaceOf(GroupId group) {
       .factory = factory_,
       .snapshots = *sender_,
       .options = options_.replica,
+      .flush_soon = [this, worker = WorkerOf(group)] { FlushSoon(worker); },
       .on_failed = [this](GroupId failed, const absl::Status& why) { ReplicaFailed(failed, why); }};
 }
 
@@ -225,7 +226,15 @@ void Runtime::Deliver(size_t worker, NodeId from, std::vector<Message> messages)
       ConsiderLearner(from, message);
     }
   }
-  transport_->Flush();
+  FlushSoon(worker);
+}
+
+void Runtime::FlushSoon(size_t worker) {
+  if (std::exchange(workers_[worker].flush_posted, true)) return;
+  workers_[worker].executor->Post([this, worker] {
+    workers_[worker].flush_posted = false;
+    transport_->Flush();
+  });
 }
 
 void Runtime::OnUnreachable(NodeId node, Lane lane) {

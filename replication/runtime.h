@@ -128,6 +128,7 @@ class Runtime : public TransportHandler {
     std::unique_ptr<Executor> executor;
     std::map<GroupId, std::shared_ptr<Replica>> replicas;  // the worker's own
     Instant last_tick;
+    bool flush_posted = false;  // the worker's own
   };
 
   Runtime(const RuntimeOptions& options, const RuntimeSeams& seams, StateMachineFactory& factory,
@@ -138,6 +139,7 @@ class Runtime : public TransportHandler {
   void Tick(size_t worker);
   void WatchLog();
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
+  void FlushSoon(size_t worker);
   void ConsiderLearner(NodeId from, const Message& message);
   void ReplicaFailed(GroupId group, const absl::Status& why);
   void ReopenLater(GroupId group, const absl::Status& why);
