@@ -49,11 +49,15 @@ class ThreadExecutor : public Executor {
   }
 
   void Post(Task task) override {
-    MutexLock lock(mutex_);
-    if (stopping_) return;
-    const bool was_empty = ready_.empty();
-    ready_.push_back(std::move(task));
-    if (was_empty) wake_.NotifyOne();
+    bool wake = false;
+    {
+      MutexLock lock(mutex_);
+      if (stopping_) return;
+      ready_.push_back(std::move(task));
+      wake = std::exchange(sleeping_, false);
+    }
+    // Unlocked: the thread that wakes up would wait for the lock at once.
+    if (wake) wake_.NotifyOne();
   }
 
   TimerId PostAfter(Duration delay, Task task) override {
@@ -63,7 +67,10 @@ class ThreadExecutor : public Executor {
     const SteadyTime due = std::chrono::steady_clock::now() + std::max(delay, Duration(0));
     const auto place = timers_.emplace(std::make_pair(due, id), std::move(task)).first;
     due_.emplace(id, due);
-    if (place == timers_.begin()) wake_.NotifyOne();
+    if (place == timers_.begin()) {
+      sleeping_ = false;
+      wake_.NotifyOne();
+    }
     return id;
   }
 
@@ -105,11 +112,13 @@ class ThreadExecutor : public Executor {
   }
 
   void Sleep(MutexLock& lock) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    sleeping_ = true;
     if (timers_.empty()) {
       wake_.Wait(lock);
     } else {
       wake_.WaitFor(lock, timers_.begin()->first.first - std::chrono::steady_clock::now());
     }
+    sleeping_ = false;
   }
 
   // Moves the first timer to `ready_` if it is due.
@@ -125,7 +134,8 @@ class ThreadExecutor : public Executor {
 
   Mutex mutex_;
   Condition wake_;
-  std::atomic<bool> stopping_{false};  // set under mutex_, so that no wake-up is missed
+  std::atomic<bool> stopping_{false};              // set under mutex_, so that no wake-up is missed
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // and nobody has woken it yet
   std::deque<Task> ready_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<SteadyTime, TimerId>, Task> timers_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TimerId, SteadyTime> due_ ABSL_GUARDED_BY(mutex_);

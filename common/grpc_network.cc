@@ -448,13 +448,31 @@ void Drive(grpc::CompletionQueue* queue) {
   while (queue->Next(&tag, &ok)) static_cast<Operation*>(tag)->Completed(ok);
 }
 
+// A completion queue and its thread. Shut down with the last owner, when no call can start another
+// operation on it.
+class DrivenQueue {
+ public:
+  explicit DrivenQueue(std::unique_ptr<grpc::CompletionQueue> queue)
+      : queue_(std::move(queue)), thread_(Drive, queue_.get()) {}
+  ~DrivenQueue() {
+    queue_->Shutdown();
+    thread_.join();
+  }
+  grpc::CompletionQueue* get() const { return queue_.get(); }
+
+ private:
+  const std::unique_ptr<grpc::CompletionQueue> queue_;
+  std::thread thread_;
+};
+
+using DrivenQueues = std::vector<std::shared_ptr<DrivenQueue>>;
+
 class GrpcListener : public Listener {
  public:
   ~GrpcListener() override {
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
     live_.AwaitNone();
-    for (const auto& queue : queues_) queue->Shutdown();
-    for (std::thread& thread : threads_) thread.join();
+    server_ = nullptr;  // before its queues
   }
 
   absl::Status Start(absl::string_view address, Service* service,
@@ -469,43 +487,48 @@ class GrpcListener : public Listener {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                                static_cast<int>(options.keepalive_time / Milliseconds(2)));
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
     for (int i = 0; i < options.server_threads; ++i) {
-      queues_.push_back(builder.AddCompletionQueue());
+      queues.push_back(builder.AddCompletionQueue());
     }
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
+      for (const auto& queue : queues) Drain(*queue);
       return absl::FailedPreconditionError(
           absl::StrCat("can't listen on ", address,
                        ": the address is in use, not of this machine, or not host:port"));
     }
-    for (const auto& queue : queues_) {
+    for (auto& queue : queues) {
       std::make_shared<ServerCall>(live_, generic_, service, queue.get())->Await();
-      threads_.emplace_back(Drive, queue.get());
+      queues_.push_back(std::make_shared<DrivenQueue>(std::move(queue)));
     }
     return absl::OkStatus();
   }
 
   int port() const override { return port_; }
+  const DrivenQueues& queues() const { return queues_; }
 
  private:
   using Milliseconds = std::chrono::milliseconds;
 
+  // A queue must be empty before it is destroyed.
+  static void Drain(grpc::CompletionQueue& queue) {
+    queue.Shutdown();
+    Drive(&queue);
+  }
+
   grpc::AsyncGenericService generic_;
   LiveCalls live_;
-  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
+  DrivenQueues queues_;
   std::unique_ptr<grpc::Server> server_;
-  std::vector<std::thread> threads_;
   int port_ = 0;
 };
 
+// Calls that it starts share the queues of the first listener, if there is one: each further thread
+// that polls costs a wake-up for many events of the others, as gRPC lets one poll for all.
 class GrpcNetwork : public Network {
  public:
-  explicit GrpcNetwork(const GrpcNetworkOptions& options) : options_(options) {
-    for (int i = 0; i < options.client_threads; ++i) {
-      queues_.push_back(std::make_unique<grpc::CompletionQueue>());
-      threads_.emplace_back(Drive, queues_.back().get());
-    }
-  }
+  explicit GrpcNetwork(const GrpcNetworkOptions& options) : options_(options) {}
 
   ~GrpcNetwork() override {
     {
@@ -515,8 +538,6 @@ class GrpcNetwork : public Network {
       }
     }
     live_.AwaitNone();
-    for (const auto& queue : queues_) queue->Shutdown();
-    for (std::thread& thread : threads_) thread.join();
   }
 
   std::shared_ptr<Call> Start(absl::string_view address, absl::string_view method,
@@ -528,7 +549,10 @@ class GrpcNetwork : public Network {
     {
       MutexLock lock(mutex_);
       channel = ChannelTo(address, options.connection);
-      queue = queues_[next_queue_++ % queues_.size()].get();
+      while (queues_.size() < static_cast<size_t>(options_.client_threads)) {
+        queues_.push_back(std::make_shared<DrivenQueue>(std::make_unique<grpc::CompletionQueue>()));
+      }
+      queue = queues_[next_queue_++ % queues_.size()]->get();
       if (calls_.size() >= sweep_at_) Sweep();
       calls_.push_back(call);
     }
@@ -541,6 +565,10 @@ class GrpcNetwork : public Network {
     auto listener = std::make_unique<GrpcListener>();
     absl::Status started = listener->Start(address, service, options_);
     if (!started.ok()) return started;
+    {
+      MutexLock lock(mutex_);
+      if (queues_.empty()) queues_ = listener->queues();
+    }
     return std::unique_ptr<Listener>(std::move(listener));
   }
 
@@ -577,10 +605,9 @@ class GrpcNetwork : public Network {
 
   const GrpcNetworkOptions options_;
   LiveCalls live_;
-  std::vector<std::unique_ptr<grpc::CompletionQueue>> queues_;
-  std::vector<std::thread> threads_;
 
   Mutex mutex_;
+  DrivenQueues queues_ ABSL_GUARDED_BY(mutex_);  // of the calls that are started here
   size_t next_queue_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<grpc::Channel>> channels_
       ABSL_GUARDED_BY(mutex_);

@@ -14,8 +14,10 @@
 namespace ringleader {
 
 struct GrpcNetworkOptions {
+  // Threads for the calls that are started, in a process that does not listen; one that does has
+  // its server's threads carry them.
   int client_threads = 1;
-  int server_threads = 2;
+  int server_threads = 1;
   // An item of 400 KB with the copies that indexes need is past gRPC's default of 4 MiB.
   int message_bytes_max = 64 << 20;
   // How long a silent connection may be dead unnoticed: a ping after `keepalive_time`, and its

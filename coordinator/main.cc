@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -103,6 +104,7 @@ void HandOverAndWait(Coordinator& coordinator) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   // Before any thread exists, so that all leave the signals to sigwait.
   sigset_t signals;
   sigemptyset(&signals);

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/grpc_network.h"
 #include "common/logging.h"
@@ -156,6 +157,7 @@ int Serve(const Flags& flags, const OptionSet& set) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   Flags flags;
   OptionSet options("ring-node", "A storage node of a Ringleader cluster.");
   Define(options, &flags);
