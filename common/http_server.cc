@@ -15,7 +15,6 @@
 #include <boost/asio.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <ctime>
 #include <deque>
 #include <map>
 #include <optional>
@@ -26,7 +25,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/address.h"
 #include "common/check.h"
-#include "common/logging.h"
 #include "common/mutex.h"
 #include "common/status.h"
 
@@ -46,52 +44,7 @@ constexpr size_t kReadBytes = 16 << 10;
 constexpr std::chrono::seconds kLinger{2};
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
-std::string DateHeader() {
-  const std::time_t now = static_cast<std::time_t>(SystemClock().WallMicros() / 1000000);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  char text[64];
-  const size_t length = std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return std::string(text, length);
-}
-
-// No header of ours may end early: what an answer quotes could hold a line's end.
-std::string OneLine(absl::string_view text) {
-  std::string line(text);
-  for (char& c : line) {
-    if (c == '\r' || c == '\n' || c == '\0') c = ' ';
-  }
-  return line;
-}
-
-std::string HeadOf(const HttpResponse& response, bool close) {
-  std::string head =
-      absl::StrCat("HTTP/1.1 ", response.status, " ",
-                   std::string(http::obsolete_reason(static_cast<http::status>(response.status))),
-                   "\r\nDate: ", DateHeader(), "\r\n");
-  if (!response.content_type.empty()) {
-    absl::StrAppend(&head, "Content-Type: ", OneLine(response.content_type), "\r\n");
-  }
-  for (const auto& [name, value] : response.headers) {
-    absl::StrAppend(&head, OneLine(name), ": ", OneLine(value), "\r\n");
-  }
-  absl::StrAppend(&head, "Content-Length: ", response.body.size(), "\r\n");
-  absl::StrAppend(&head, "Connection: ", close ? "close" : "keep-alive", "\r\n\r\n");
-  return head;
-}
-
 }  // namespace
-
-absl::string_view HttpRequest::Header(absl::string_view name) const {
-  for (const auto& [its_name, value] : headers) {
-    if (its_name == name) return value;
-  }
-  return "";
-}
-
-absl::string_view HttpRequest::path() const {
-  return absl::string_view(target).substr(0, target.find('?'));
-}
 
 class HttpServer::Core : public std::enable_shared_from_this<Core> {
  public:
@@ -106,12 +59,12 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   absl::Status Listen(absl::string_view address);
   void Stop();
 
-  const HttpServerOptions& options() const { return options_; }
-  const HttpHandler& handler() const { return handler_; }
   int port() const { return port_; }
   HttpServerStatistics statistics() const;
 
-  // --- For connections --------------------------------------------------------------------------
+  // The rest is for connections.
+  const HttpServerOptions& options() const { return options_; }
+  const HttpHandler& handler() const { return handler_; }
 
   // False, and nothing was taken: the bodies of all connections would be too much.
   bool TakeMemory(uint64_t bytes);
@@ -122,9 +75,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   // Runs `task` on the connection's strand, unless the server has stopped: then it is dropped.
   void Post(const Strand& strand, absl::AnyInvocable<void()> task);
 
-  std::atomic<uint64_t> requests{0};
-  std::atomic<uint64_t> refused{0};
-  std::atomic<uint64_t> timed_out{0};
+  std::atomic<uint64_t> requests{0}, refused{0}, timed_out{0};
 
  private:
   void Accept();
@@ -402,7 +353,7 @@ void HttpServer::Connection::Answer(uint64_t id, HttpResponse response) {
   CHECK(!open.answered);
   open.answered = true;
   open.close_after |= response.close;
-  open.out.push_back(HeadOf(response, open.close_after));
+  open.out.push_back(EncodeHead(response, open.close_after, SystemClock().WallMicros()));
   if (!open.head_only && !response.body.empty()) open.out.push_back(std::move(response.body));
   Write();
 }

@@ -26,40 +26,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
+#include "common/http_message.h"
 
 namespace ringleader {
-
-// In the order they came, or are to be sent.
-using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
-
-struct HttpRequest {
-  std::string method;   // "GET"
-  std::string target;   // as sent: "/metrics?name=up"
-  HttpHeaders headers;  // names in lower case
-  std::string body;
-  std::string peer;  // the caller's address, host:port
-
-  // The first header of that name (in lower case); empty if there is none.
-  absl::string_view Header(absl::string_view name) const;
-  // The target without its query.
-  absl::string_view path() const;
-};
-
-struct HttpResponse {
-  int status = 200;
-  std::string content_type = "text/plain; charset=utf-8";  // empty: none is sent
-  HttpHeaders headers;  // beyond Content-Type and what the server adds
-  std::string body;
-  bool close = false;  // this connection ends with this answer
-};
 
 // Answers one request, once. Destroyed without a call, it answers 500.
 using HttpRespond = absl::AnyInvocable<void(HttpResponse)>;

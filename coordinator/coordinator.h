@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "common/admin_server.h"
 #include "common/executor.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"
@@ -52,6 +53,9 @@ class Coordinator {
   // `done` runs on the control executor when it has, or gave up. Any thread.
   void HandOver(Task done);
 
+  // What the admin pages show; the coordinator outlives the server that they are attached to.
+  AdminHost Admin();
+
   Executor& control() { return *control_; }
   // On the control executor, or while none of its tasks runs.
   const MetadataStore& store() const { return *store_; }
@@ -71,6 +75,10 @@ class Coordinator {
   void PingCoordinators();
   void WaitHandedOver(int ticks_left, Task done);
   void Fail(const absl::Status& status);
+
+  // cluster_metrics.cc, on the control executor
+  void Collect(MetricSink& sink) const;
+  std::vector<std::string> Missing() const;
 
   const CoordinatorOptions options_;
   const replication::RuntimeSeams seams_;

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/executor.h"
+#include "common/metrics.h"
 #include "common/network.h"
 #include "coordinator/balancer.h"
 #include "coordinator/metadata_store.h"
@@ -62,6 +63,8 @@ class Director {
   // Another coordinator has answered.
   void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
   v1::StatusResponse DescribeHealth() const;
+  // Who listens and reports here; and while this coordinator leads, the cluster as it sees it.
+  void Collect(MetricSink& sink) const;
 
   const Observations& observations() const { return observations_; }
   MetadataStore& store() { return store_; }

@@ -241,6 +241,17 @@ replication::GroupId DataService::Route(const data::v1::Request& request,
   return group;
 }
 
+// From here on its answer is counted.
+void DataService::Measure(PendingRequest& pending) {
+  pending.respond = [this, operation = DataOperation(pending.request.operation_case()),
+                     received = pending.received,
+                     respond = std::move(pending.respond)](data::v1::Response response) mutable {
+    metrics_.Record(operation, static_cast<size_t>(response.error()),
+                    HolderElapsed(received, clock_.Now()));
+    respond(std::move(response));
+  };
+}
+
 void DataService::Dispatch(std::vector<PendingRequest> requests) {
   std::map<replication::GroupId, std::vector<PendingRequest>> by_group;
   const auto refuse = [](PendingRequest& pending, data::v1::Response response) {
@@ -248,6 +259,7 @@ void DataService::Dispatch(std::vector<PendingRequest> requests) {
     pending.respond(std::move(response));
   };
   for (PendingRequest& pending : requests) {
+    Measure(pending);
     data::v1::Response error;
     const replication::GroupId group = Route(pending.request, &error);
     if (group == 0) {

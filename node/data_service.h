@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "common/network.h"
+#include "common/request_metrics.h"
 #include "node/partition.h"
 #include "node/registry.h"
 #include "replication/replica.h"
@@ -47,6 +48,8 @@ class DataService : public Service {
 
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
+  const RequestMetrics& metrics() const { return metrics_; }
+
   // Sorts requests to their partitions; each is answered through its `respond`.
   void Dispatch(std::vector<PendingRequest> requests);
 
@@ -55,6 +58,7 @@ class DataService : public Service {
   class ExchangeHandler;
   class ExecuteHandler;
 
+  void Measure(PendingRequest& pending);
   // The partition that a request is for; 0, with the answer in `error`, if it can't be told or is
   // not here.
   replication::GroupId Route(const data::v1::Request& request, data::v1::Response* error) const;
@@ -63,6 +67,7 @@ class DataService : public Service {
   const Registry& registry_;
   Clock& clock_;
   const DataServiceOptions options_;
+  RequestMetrics metrics_{DataOperations(), DataResults()};
 };
 
 }  // namespace ringleader

@@ -175,6 +175,7 @@ class Partition : public replication::StateMachine {
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
+  void MeasureStore(const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
   data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
   std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request,
@@ -233,6 +234,8 @@ class Partition : public replication::StateMachine {
   std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;
+  Instant measured_;
+  bool ever_measured_ = false;
 };
 
 }  // namespace ringleader
