@@ -42,6 +42,8 @@ SUITES = [
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback: kill -9 under load, all at once, planned stops, mistakes.
     Suite("cluster", "release", commands=[["python3", "tests/cluster/processes_test.py"]]),
+    # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
+    Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
     Suite("tsan", "tsan", target="threaded_checks", commands=["build-tsan"]),
     # Compiling common/ and replication/ is the test: clang's thread-safety analysis is an error.

@@ -56,11 +56,12 @@ class Cluster:
         self.coordinators = ",".join(self.coordinator_addresses)
         self.processes = {}
         self.commands = {}
+        self.admin_addresses = {}
         for number in range(coordinators):
             self.commands[f"coordinator-{number}"] = [
                 f"{BIN}/ring-coordinator", "--id", str(number), "--coordinators", self.coordinators,
                 "--data", f"{self.directory}/coordinator-{number}", "--partitions", str(partitions),
-                "--replicas", str(replicas)]
+                "--replicas", str(replicas), "--admin-listen", self.admin_address(f"coordinator-{number}")]
         self.node_addresses = {}
         for number in range(nodes):
             self.define_node(f"node-{number}")
@@ -68,7 +69,8 @@ class Cluster:
     def define_node(self, name, *options):
         self.node_addresses[name] = f"127.0.0.1:{free_port()}"
         self.commands[name] = [f"{BIN}/ring-node", "--coordinators", self.coordinators,
-                               "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name], *options]
+                               "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name],
+                               "--admin-listen", self.admin_address(name), *options]
 
     def add_node(self, name, *options):
         self.define_node(name, *options)
@@ -90,6 +92,10 @@ class Cluster:
             for name in self.commands:
                 print(f"--- {name}: the end of its log\n{self.log(name)}")
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def admin_address(self, name):
+        """Where the process of that name serves /metrics, /healthz and /readyz."""
+        return self.admin_addresses.setdefault(name, f"127.0.0.1:{free_port()}")
 
     def start(self, name):
         with open(f"{self.directory}/{name}.log", "a") as log:
