@@ -172,7 +172,8 @@ class MetricsTest(unittest.TestCase):
                     present.add(re.match(r"[a-z0-9_]+", line).group(0))
         with open(f"{ROOT}/deploy/prometheus/alerts.yml") as file:
             rules = [line.split("expr:", 1)[1] for line in file if "expr:" in line]
-        described = open(f"{ROOT}/deploy/monitoring.md").read()
+        with open(f"{ROOT}/deploy/monitoring.md") as file:
+            described = file.read()
         for source, expressions in (("alerts.yml", rules), ("ringleader.json", dashboard_expressions())):
             self.assertTrue(expressions, source)
             for expression in expressions:
