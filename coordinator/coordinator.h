@@ -5,7 +5,8 @@
 // the log belongs to the formation. From there it follows the metadata, answers, and leads when its
 // replica is elected.
 //
-// Executors: one control executor carries everything but replication, which has its own.
+// Executors: one control executor carries everything but replication and the data door, which have
+// their own.
 #ifndef RINGLEADER_COORDINATOR_COORDINATOR_H_
 #define RINGLEADER_COORDINATOR_COORDINATOR_H_
 
@@ -16,6 +17,7 @@
 
 #include "common/admin_server.h"
 #include "common/executor.h"
+#include "coordinator/data_door.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"
 #include "coordinator/metadata_store.h"
@@ -33,6 +35,7 @@ struct CoordinatorOptions {
   uint32_t partitions = 64;  // a power of two
   uint32_t replicas = 3;
   BalancerOptions balancer;
+  DataDoorOptions data;
   replication::RuntimeOptions runtime;  // cluster, node and directory are filled in
   // Told once, on any executor: what is on disk is unknown, or the data can't be used. The process
   // must end.
@@ -95,6 +98,7 @@ class Coordinator {
   std::unique_ptr<FormationService> formation_service_;
   std::unique_ptr<MembershipService> membership_service_;
   std::unique_ptr<ClusterService> cluster_service_;
+  std::unique_ptr<DataDoor> data_door_;
   ServiceDispatch dispatch_;
   std::unique_ptr<Listener> listener_;
   bool founding_ = false;  // the first command is on its way

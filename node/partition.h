@@ -37,6 +37,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "client/data_server.h"
 #include "node/admission.h"
 #include "node/effects.h"
 #include "node/evaluate.h"
@@ -73,12 +74,8 @@ struct PartitionPlace {
   PartitionOptions options;
 };
 
-// A request on its way. `respond` is called once, on any thread, unless the process ends first.
-struct PendingRequest {
-  data::v1::Request request;
-  Instant received;
-  absl::AnyInvocable<void(data::v1::Response)> respond;
-};
+// A request on its way; unanswered only if the process ends first.
+using PendingRequest = client::DataRequest;
 
 class Partition : public replication::StateMachine {
  public:

@@ -50,7 +50,7 @@ def run_tests():
 class Cluster:
     """with Cluster(nodes=3) as cluster: ..."""
 
-    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3):
+    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3, node_options=()):
         self.directory = tempfile.mkdtemp(prefix="ringleader-test-")
         self.coordinator_addresses = [f"127.0.0.1:{free_port()}" for _ in range(coordinators)]
         self.coordinators = ",".join(self.coordinator_addresses)
@@ -64,7 +64,7 @@ class Cluster:
                 "--replicas", str(replicas), "--admin-listen", self.admin_address(f"coordinator-{number}")]
         self.node_addresses = {}
         for number in range(nodes):
-            self.define_node(f"node-{number}")
+            self.define_node(f"node-{number}", *node_options)
 
     def define_node(self, name, *options):
         self.node_addresses[name] = f"127.0.0.1:{free_port()}"
