@@ -82,7 +82,10 @@ absl::Status Coordinator::Open() {
   dispatch_.Add("/ringleader.coordinator.v1.Cluster/", cluster_service_.get());
   data_door_ = std::make_unique<DataDoor>(options_.data, seams_.network, seams_.threads,
                                           seams_.clock, random_.Fork());
-  director_->FollowMap([this](v1::MapUpdate map) { data_door_->ApplyMap(std::move(map)); });
+  director_->FollowMap([this](v1::MapUpdate map) {
+    data_door_->ApplyMap(std::move(map),
+                         [this] { control_->Post([this] { director_->FollowFromStart(); }); });
+  });
   dispatch_.Add(std::string(client::kDataServicePrefix), data_door_.get());
   dispatch_.Add(LanePrefix(), &lanes_);
   const std::string listen =

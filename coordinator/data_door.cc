@@ -55,10 +55,11 @@ DataDoor::DataDoor(const DataDoorOptions& options, Network& network, Threads& th
 // Nobody waits any more: the listener has ended every call.
 DataDoor::~DataDoor() { executor_->Stop(); }
 
-void DataDoor::ApplyMap(v1::MapUpdate update) {
-  executor_->Post([this, update = std::move(update)] {
+void DataDoor::ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit) {
+  executor_->Post([this, update = std::move(update), on_misfit = std::move(on_misfit)] {
     if (const auto applied = router_.ApplyMapNow(update); !applied.ok()) {
       LogError("the map of this coordinator: ", applied.status().ToString());
+      if (!update.complete()) on_misfit();
     }
     has_map_ = router_.map().routable();
   });

@@ -13,6 +13,7 @@
 #define RINGLEADER_COORDINATOR_DATA_DOOR_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -44,8 +45,9 @@ class DataDoor : public Service {
     return server_.Accept(incoming);
   }
 
-  // A newer map: complete, or what changed since the one before.
-  void ApplyMap(v1::MapUpdate update);
+  // A newer map: complete, or what changed since the one before. `on_misfit` runs on the door's
+  // executor if changes do not fit the map that is there: a complete one is needed.
+  void ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit);
 
  private:
   void Take(std::vector<client::DataRequest> requests);

@@ -60,6 +60,8 @@ class Director {
   // Somebody in this process is told as a watcher is: the whole map once it is known, then what
   // changed. Before Start.
   void FollowMap(std::function<void(v1::MapUpdate)> follow) { follow_map_ = std::move(follow); }
+  // The follower needs the whole map again.
+  void FollowFromStart() { followed_version_ = 0; }
 
   // Asks a partition's leader to hand over, once. NOT_FOUND: no such partition or replica;
   // UNAVAILABLE: its leader is not known or not attending.

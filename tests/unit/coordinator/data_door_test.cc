@@ -93,7 +93,7 @@ class DataDoorTest : public ::testing::Test {
       auto listener = door.endpoint->Listen(Address(i), door.door.get());
       ASSERT_TRUE(listener.ok()) << listener.status();
       door.listener = *std::move(listener);
-      if (with_map) door.door->ApplyMap(cluster_.Map(true));
+      if (with_map) door.door->ApplyMap(cluster_.Map(true), [this] { ++misfits_; });
     }
     client::RouterOptions options;
     options.route = client::RouteMode::kCoordinators;
@@ -163,6 +163,7 @@ class DataDoorTest : public ::testing::Test {
   std::unique_ptr<client::Router> router_;
   std::shared_ptr<Channel> channel_;
   std::deque<std::optional<Response>> answers_;
+  int misfits_ = 0;
 };
 
 TEST_F(DataDoorTest, AWriteKeepsItsOriginatorsNumberAndTime) {
@@ -315,7 +316,7 @@ TEST_F(DataDoorTest, AScanOfAPartitionThatHasChangedIsNotAnswered) {
   EXPECT_EQ(AskBare(scan).error(), data::v1::ERROR_NONE);
   cluster_.Split(1);
   cluster_.Publish(true);
-  doors_[0].door->ApplyMap(cluster_.Map(true));
+  doors_[0].door->ApplyMap(cluster_.Map(true), nullptr);
   simulation_.RunFor(milliseconds(10));
   EXPECT_EQ(AskBare(scan).error(), data::v1::ERROR_UNAVAILABLE);
   scan.mutable_route()->set_epoch(2);
@@ -357,7 +358,11 @@ TEST_F(DataDoorTest, WithoutAMapNothingIsTakenIn) {
   const Response response = AskBare(PutOf(1));
   EXPECT_EQ(response.error(), data::v1::ERROR_UNAVAILABLE);
   EXPECT_GT(response.retry_after_ms(), 0u);
-  doors_[1].door->ApplyMap(cluster_.Map(true));
+  // Changes to a map that is not there do not fit.
+  doors_[1].door->ApplyMap(cluster_.Map(false), [this] { ++misfits_; });
+  simulation_.RunFor(milliseconds(10));
+  EXPECT_EQ(misfits_, 1);
+  doors_[1].door->ApplyMap(cluster_.Map(true), nullptr);
   EXPECT_EQ(Ask(PutOf(1)).error(), data::v1::ERROR_NONE);
 }
 
