@@ -5,11 +5,10 @@ import json
 import sys
 import threading
 import time
-import traceback
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import Cluster  # noqa: E402  (beside this file)
+from cluster import Cluster, run_tests  # noqa: E402  (beside this file)
 
 ROUTE = ("--route", "coordinators")
 ITEMS = 4000
@@ -98,12 +97,4 @@ class DoorsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    try:
-        result = unittest.main(exit=False, verbosity=2).result
-        failed = len(result.failures) + len(result.errors)
-        print(f"{result.testsRun - failed} passed, {failed} failed")
-    except Exception:
-        traceback.print_exc()
-        print("0 passed, 1 failed")
-        failed = 1
-    sys.exit(1 if failed else 0)
+    run_tests()

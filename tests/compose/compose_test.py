@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import unittest
 import urllib.request
 
@@ -16,7 +15,7 @@ sys.dont_write_bytecode = True
 from docker_engine import ROOT, Engine  # noqa: E402  (beside this file)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
-from cluster import BIN, free_port  # noqa: E402
+from cluster import BIN, free_port, run_tests  # noqa: E402
 
 COMPOSE_FILE = os.path.join(ROOT, "deploy", "docker-compose.yml")
 ITEMS = 2000
@@ -162,12 +161,4 @@ class ComposeTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    try:
-        result = unittest.main(exit=False, verbosity=2).result
-        failed = len(result.failures) + len(result.errors)
-        print(f"{result.testsRun - failed} passed, {failed} failed")
-    except Exception:
-        traceback.print_exc()
-        print("0 passed, 1 failed")
-        failed = 1
-    sys.exit(1 if failed else 0)
+    run_tests()

@@ -9,7 +9,10 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.path.join(ROOT, "build", "bin")
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+from cluster import BIN, run_tests  # noqa: E402
+
 UNITS = os.path.join(ROOT, "deploy", "systemd")
 PROGRAMS = {"node": "ring-node", "coordinator": "ring-coordinator"}
 
@@ -41,7 +44,4 @@ class UnitsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(exit=False, verbosity=2).result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+    run_tests()
