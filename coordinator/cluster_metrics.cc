@@ -123,7 +123,8 @@ AdminHost Coordinator::Admin() {
           .missing = [this] { return Missing(); },
           .executors =
               [this] {
-                std::vector<std::pair<std::string, Executor*>> all = {{"control", control_.get()}};
+                std::vector<std::pair<std::string, Executor*>> all = {
+                    {"control", control_.get()}, {"data-door", &data_door_->executor()}};
                 if (runtime_ == nullptr) return all;
                 for (auto& one : runtime_->Executors()) all.push_back(std::move(one));
                 return all;
@@ -138,6 +139,7 @@ void Coordinator::Collect(MetricSink& sink) const {
   sink.Gauge("ringleader_coordinator_knows_leader",
              "1 if this coordinator knows who leads: a majority is there.", store_->leader() != 0);
   director_->Collect(sink);
+  data_door_->metrics().Collect(sink);
   if (runtime_ != nullptr) replication::CollectRuntime(*runtime_, seams_.clock.Now(), sink);
 }
 

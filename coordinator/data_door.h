@@ -49,6 +49,9 @@ class DataDoor : public Service {
   // executor if changes do not fit the map that is there: a complete one is needed.
   void ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit);
 
+  const RequestMetrics& metrics() const { return server_.metrics(); }
+  Executor& executor() { return *executor_; }
+
  private:
   void Take(std::vector<client::DataRequest> requests);
 
