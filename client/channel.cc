@@ -23,8 +23,8 @@ void AppendVarint(uint64_t value, std::string* out) {
 // Decodes on the network's threads and posts.
 class Channel::Handler : public CallHandler {
  public:
-  Handler(std::weak_ptr<Channel> channel, Executor& executor, uint64_t stream)
-      : channel_(std::move(channel)), executor_(executor), stream_(stream) {}
+  Handler(std::weak_ptr<Channel> channel, std::shared_ptr<Gate> gate, uint64_t stream)
+      : channel_(std::move(channel)), gate_(std::move(gate)), stream_(stream) {}
 
   void OnMessage(std::string message) override {
     data::v1::ResponseFrame frame;
@@ -50,13 +50,15 @@ class Channel::Handler : public CallHandler {
 
  private:
   void Post(absl::AnyInvocable<void(Channel&)> event) {
-    executor_.Post([channel = channel_, event = std::move(event)]() mutable {
+    MutexLock lock(gate_->mutex);
+    if (gate_->executor == nullptr) return;
+    gate_->executor->Post([channel = channel_, event = std::move(event)]() mutable {
       if (const auto alive = channel.lock(); alive != nullptr) event(*alive);
     });
   }
 
   const std::weak_ptr<Channel> channel_;
-  Executor& executor_;
+  const std::shared_ptr<Gate> gate_;
   const uint64_t stream_;
 };
 
@@ -64,9 +66,15 @@ Channel::Channel(Network& network, Executor& executor, std::string address,
                  const ChannelOptions& options)
     : network_(network), executor_(executor), address_(std::move(address)), options_(options) {
   CHECK_GE(options_.frame_requests_max, size_t{1});
+  MutexLock lock(gate_->mutex);
+  gate_->executor = &executor;
 }
 
 Channel::~Channel() {
+  {
+    MutexLock lock(gate_->mutex);
+    gate_->executor = nullptr;
+  }
   if (call_ != nullptr) call_->Finish(absl::CancelledError("the client is closing"));
 }
 
@@ -143,7 +151,7 @@ void Channel::Open() {
   CallOptions call;
   call.connection = "data";
   call_ = network_.Start(address_, kMethod, call,
-                         std::make_unique<Handler>(weak_from_this(), executor_, stream_));
+                         std::make_unique<Handler>(weak_from_this(), gate_, stream_));
 }
 
 std::string Channel::NextFrame() {

@@ -10,7 +10,7 @@
 //   once.
 //
 // Threads: every method and every completion on the executor, completions never from inside Submit.
-// Owned by a shared_ptr; the executor outlives the network, the network's calls may outlive this.
+// Owned by a shared_ptr; the executor outlives it, the network's calls may outlive both.
 #ifndef RINGLEADER_CLIENT_CHANNEL_H_
 #define RINGLEADER_CLIENT_CHANNEL_H_
 
@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "common/clock.h"
 #include "common/executor.h"
+#include "common/mutex.h"
 #include "common/network.h"
 #include "ringleader/data/v1/data.pb.h"
 
@@ -80,6 +81,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
  private:
   class Handler;
+  // What the handlers of its streams may reach, as long as it is there.
+  struct Gate {
+    Mutex mutex;
+    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+  };
   struct Outstanding {
     CompletionCallback done;
     uint64_t bytes = 0;
@@ -103,6 +109,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Executor& executor_;
   const std::string address_;
   const ChannelOptions options_;
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::shared_ptr<Call> call_;  // null: no stream
   uint64_t stream_ = 0;         // its number; events of older ones are ignored
   bool is_frame_out_ = false;

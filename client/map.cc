@@ -99,6 +99,7 @@ absl::StatusOr<bool> ClusterMap::Apply(const MapUpdate& update) {
   by_token_ = std::move(by_token);
   for (const auto& node : update.nodes()) nodes_[node.id()] = node;
   for (const uint64_t id : update.deleted_tables()) {
+    highest_table_ = std::max(highest_table_, id);
     const auto found = tables_.find(id);
     if (found == tables_.end()) continue;
     const auto named = table_ids_.find(found->second->schema.name);
@@ -108,6 +109,7 @@ absl::StatusOr<bool> ClusterMap::Apply(const MapUpdate& update) {
   }
   for (const auto& table : update.tables()) {
     tables_[table.id()] = std::make_unique<MapTable>(MapTable{table, SchemaOf(table)});
+    highest_table_ = std::max(highest_table_, table.id());
     uint64_t& named = table_ids_[table.name()];
     named = std::max(named, table.id());  // ids only grow: the newer table has the name
   }

@@ -67,6 +67,8 @@ class ClusterMap {
   const std::vector<const coordinator::v1::Partition*>& partitions() const { return by_token_; }
   const MapTable* FindTable(absl::string_view name) const;
   const MapTable* FindTable(uint64_t id) const;
+  // No table that this map has had has a greater id; ids only grow.
+  uint64_t highest_table() const { return highest_table_; }
   const coordinator::v1::Node* FindNode(uint64_t id) const;
   const std::vector<std::string>& coordinators() const { return coordinators_; }
 
@@ -91,6 +93,7 @@ class ClusterMap {
 
   uint64_t formation_ = 0;
   uint64_t version_ = 0;
+  uint64_t highest_table_ = 0;
   Partitions partitions_;
   std::vector<const coordinator::v1::Partition*> by_token_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<MapTable>> tables_;

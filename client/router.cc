@@ -117,6 +117,7 @@ void Router::Begin(data::v1::Request request, std::shared_ptr<ScanStep> step,
   Operation& operation = *owned;
   operation.number = ++last_operation_;
   operation.caller_id = request.id();
+  operation.caller_epoch = request.route().epoch();
   operation.bytes = request.ByteSizeLong();
   operation.request = std::move(request);
   operation.done = std::move(done);

@@ -4,7 +4,9 @@
 // For coordinators (an internal entry point, not installed): Execute takes any request of
 // data.proto as it came from a caller. A WriteSession in it is the originator's and passes through
 // unchanged; a write without one gets one of the router's. A Scan without a route goes over all
-// partitions. The map may be fed by ApplyMap instead of, or besides, a MapWatcher.
+// partitions; one of a single partition, as of an epoch, is refused with UNAVAILABLE once that is
+// past, as its range may have changed. The map may be fed by ApplyMap instead of, or besides, a
+// MapWatcher.
 //
 // Outcomes (README "Retries"): the response's error is final. ERROR_UNKNOWN_OUTCOME: the write may
 // have been carried out, once at most. Every other error: it was not.
@@ -18,7 +20,7 @@
 //
 // Threads: Execute and ApplyMap from any thread; everything else, and every callback, on the
 // executor. A callback must not block. The executor is stopped before the router is destroyed and
-// outlives the network.
+// outlives it.
 #ifndef RINGLEADER_CLIENT_ROUTER_H_
 #define RINGLEADER_CLIENT_ROUTER_H_
 
@@ -62,6 +64,9 @@ struct RouterOptions {
   // A node that could not be reached is left alone for this, doubling.
   Duration unreachable_min = std::chrono::seconds(1);
   Duration unreachable_max = std::chrono::seconds(60);
+  // Whether RESOURCE_EXHAUSTED is the caller's to wait out: coordinators hold nothing back for
+  // callers who can.
+  bool passes_throttling = false;
   size_t requests_max = 65536;
   uint64_t bytes_max = 256 << 20;
   ChannelOptions channel;

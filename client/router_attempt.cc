@@ -46,9 +46,16 @@ bool Router::Resolve(Operation& operation) {
     operation.step->last = partition->last_token();
   } else if (wanted != 0) {  // a scan of one partition
     if (operation.partition == 0) operation.partition = wanted;
-    if (map_.FindPartition(operation.partition) == nullptr) {
+    const auto* partition = map_.FindPartition(operation.partition);
+    if (partition == nullptr) {
       FinishWith(operation, data::v1::ERROR_VALIDATION,
                  absl::StrCat("There is no partition ", wanted));
+      return false;
+    }
+    if (operation.caller_epoch != 0 && operation.caller_epoch != partition->epoch()) {
+      FinishWith(operation, data::v1::ERROR_UNAVAILABLE,
+                 absl::StrCat("partition ", wanted, " is known here as of epoch ",
+                              partition->epoch(), ", not ", operation.caller_epoch));
       return false;
     }
   } else {  // a scan of all, through a coordinator
@@ -60,12 +67,18 @@ bool Router::Resolve(Operation& operation) {
 bool Router::ResolveTable(Operation& operation) {
   if (operation.table != 0) return true;
   const data::v1::Request& request = operation.request;
-  const MapTable* table = request.table_case() == data::v1::Request::kTableId
-                              ? map_.FindTable(request.table_id())
-                              : map_.FindTable(request.table_name());
-  if (table == nullptr) {
+  const bool is_by_id = request.table_case() == data::v1::Request::kTableId;
+  const MapTable* table =
+      is_by_id ? map_.FindTable(request.table_id()) : map_.FindTable(request.table_name());
+  // Who names an id has it from a map: where that is newer than this one, the table is not gone.
+  const bool is_behind = is_by_id && (table == nullptr ? request.table_id() > map_.highest_table()
+                                                       : table->description.state() ==
+                                                             coordinator::v1::TABLE_STATE_CREATING);
+  if (table == nullptr || is_behind) {
     if (Now() - operation.began < options_.unknown_table_wait) {
       WaitForMap(operation, "the table is not known");
+    } else if (is_behind) {
+      FinishWith(operation, data::v1::ERROR_UNAVAILABLE, "the table is not known here yet");
     } else {
       FinishWith(operation, data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
     }
@@ -226,8 +239,10 @@ void Router::Answered(Operation& operation, data::v1::Response response) {
   switch (response.error()) {
     case data::v1::ERROR_WRONG_ROUTE:
       return WrongRoute(operation, response);
-    case data::v1::ERROR_WRONG_SCHEMA:
     case data::v1::ERROR_RESOURCE_EXHAUSTED:
+      if (options_.passes_throttling && !operation.may_have_happened) break;
+      [[fallthrough]];
+    case data::v1::ERROR_WRONG_SCHEMA:
     case data::v1::ERROR_UNAVAILABLE:
       if (operation.target.is_coordinator) ++coordinator_;
       return RetryLater(operation, response.retry_after_ms());

@@ -25,6 +25,7 @@ struct Router::Operation {
   uint64_t table = 0;
   std::optional<model::Token> token;
   uint64_t partition = 0;
+  uint64_t caller_epoch = 0;  // by which the caller knows the one partition of its scan; 0: any
   std::shared_ptr<ScanStep> step;  // null unless part of a scan
 
   std::optional<WriteSessions::Ticket> ticket;  // writes without a session of their caller's

@@ -80,6 +80,13 @@ absl::Status Coordinator::Open() {
   dispatch_.Add("/ringleader.coordinator.v1.Formation/", formation_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Membership/", membership_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Cluster/", cluster_service_.get());
+  data_door_ = std::make_unique<DataDoor>(options_.data, seams_.network, seams_.threads,
+                                          seams_.clock, random_.Fork());
+  director_->FollowMap([this](v1::MapUpdate map) {
+    data_door_->ApplyMap(std::move(map),
+                         [this] { control_->Post([this] { director_->FollowFromStart(); }); });
+  });
+  dispatch_.Add(std::string(client::kDataServicePrefix), data_door_.get());
   dispatch_.Add(LanePrefix(), &lanes_);
   const std::string listen =
       options_.listen.empty() ? options_.addresses[options_.number - 1] : options_.listen;
@@ -95,6 +102,7 @@ Coordinator::~Coordinator() {
   listener_ = nullptr;
   client_ = nullptr;
   if (control_ != nullptr) control_->Stop();
+  data_door_ = nullptr;
   runtime_ = nullptr;
 }
 

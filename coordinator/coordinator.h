@@ -5,7 +5,8 @@
 // the log belongs to the formation. From there it follows the metadata, answers, and leads when its
 // replica is elected.
 //
-// Executors: one control executor carries everything but replication, which has its own.
+// Executors: one control executor carries everything but replication and the data door, which have
+// their own.
 #ifndef RINGLEADER_COORDINATOR_COORDINATOR_H_
 #define RINGLEADER_COORDINATOR_COORDINATOR_H_
 
@@ -14,7 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "common/admin_server.h"
 #include "common/executor.h"
+#include "coordinator/data_door.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"
 #include "coordinator/metadata_store.h"
@@ -32,6 +35,7 @@ struct CoordinatorOptions {
   uint32_t partitions = 64;  // a power of two
   uint32_t replicas = 3;
   BalancerOptions balancer;
+  DataDoorOptions data;
   replication::RuntimeOptions runtime;  // cluster, node and directory are filled in
   // Told once, on any executor: what is on disk is unknown, or the data can't be used. The process
   // must end.
@@ -51,6 +55,9 @@ class Coordinator {
   // Hands the metadata's leadership to another coordinator if this one has it and there is one;
   // `done` runs on the control executor when it has, or gave up. Any thread.
   void HandOver(Task done);
+
+  // What the admin pages show; the coordinator outlives the server that they are attached to.
+  AdminHost Admin();
 
   Executor& control() { return *control_; }
   // On the control executor, or while none of its tasks runs.
@@ -72,6 +79,10 @@ class Coordinator {
   void WaitHandedOver(int ticks_left, Task done);
   void Fail(const absl::Status& status);
 
+  // cluster_metrics.cc, on the control executor
+  void Collect(MetricSink& sink) const;
+  std::vector<std::string> Missing() const;
+
   const CoordinatorOptions options_;
   const replication::RuntimeSeams seams_;
   Random random_;
@@ -87,6 +98,7 @@ class Coordinator {
   std::unique_ptr<FormationService> formation_service_;
   std::unique_ptr<MembershipService> membership_service_;
   std::unique_ptr<ClusterService> cluster_service_;
+  std::unique_ptr<DataDoor> data_door_;
   ServiceDispatch dispatch_;
   std::unique_ptr<Listener> listener_;
   bool founding_ = false;  // the first command is on its way

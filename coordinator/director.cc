@@ -54,6 +54,7 @@ void Director::Tick() {
     Decide();
     if (ticks_ % kMembersTicks == 0) KeepMembers();
   }
+  TellFollower();
   TellWatchers();
   control_.PostAfter(options_.tick_period, [this] { Tick(); });
 }
@@ -212,6 +213,19 @@ void Director::Watch(uint64_t watcher, std::shared_ptr<Call> call,
       .call = std::move(call), .sent_version = request.have_version(), .last_sent = clock_.Now()};
 }
 
+v1::MapUpdate Director::MapSince(uint64_t version) const {
+  v1::MapUpdate update = store_.metadata().MapSince(version);
+  for (const std::string& address : options_.addresses) update.add_coordinators(address);
+  return update;
+}
+
+void Director::TellFollower() {
+  const Metadata& metadata = store_.metadata();
+  if (!follow_map_ || !metadata.formed() || metadata.version() <= followed_version_) return;
+  follow_map_(MapSince(followed_version_));
+  followed_version_ = metadata.version();
+}
+
 // Watchers that are equally far share one update.
 void Director::TellWatchers() {
   if (watchers_.empty()) return;
@@ -225,11 +239,7 @@ void Director::TellWatchers() {
     // this coordinator has seen waits for it to follow.
     if (watcher.call->queued_bytes() > 0 || watcher.sent_version > metadata.version()) continue;
     std::string& bytes = updates[watcher.sent_version];
-    if (bytes.empty()) {
-      v1::MapUpdate update = metadata.MapSince(watcher.sent_version);
-      for (const std::string& address : options_.addresses) update.add_coordinators(address);
-      bytes = update.SerializeAsString();
-    }
+    if (bytes.empty()) bytes = MapSince(watcher.sent_version).SerializeAsString();
     if (!watcher.call->Send(bytes)) continue;
     watcher.sent_version = metadata.version();
     watcher.greeted = true;

@@ -12,13 +12,16 @@
 #define RINGLEADER_COORDINATOR_DIRECTOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/executor.h"
+#include "common/metrics.h"
 #include "common/network.h"
 #include "coordinator/balancer.h"
 #include "coordinator/metadata_store.h"
@@ -54,6 +57,11 @@ class Director {
   // --- Watchers.
   void Watch(uint64_t watcher, std::shared_ptr<Call> call, const v1::WatchRequest& request);
   void WatchEnded(uint64_t watcher) { watchers_.erase(watcher); }
+  // Somebody in this process is told as a watcher is: the whole map once it is known, then what
+  // changed. Before Start.
+  void FollowMap(std::function<void(v1::MapUpdate)> follow) { follow_map_ = std::move(follow); }
+  // The follower needs the whole map again.
+  void FollowFromStart() { followed_version_ = 0; }
 
   // Asks a partition's leader to hand over, once. NOT_FOUND: no such partition or replica;
   // UNAVAILABLE: its leader is not known or not attending.
@@ -62,6 +70,8 @@ class Director {
   // Another coordinator has answered.
   void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
   v1::StatusResponse DescribeHealth() const;
+  // Who listens and reports here; and while this coordinator leads, the cluster as it sees it.
+  void Collect(MetricSink& sink) const;
 
   const Observations& observations() const { return observations_; }
   MetadataStore& store() { return store_; }
@@ -86,7 +96,9 @@ class Director {
   void Tick();
   void Decide();
   void SendOrders(std::map<uint64_t, v1::NodeOrders> orders, const Instant& now);
+  void TellFollower();
   void TellWatchers();
+  v1::MapUpdate MapSince(uint64_t version) const;
   void KeepMembers();
 
   const DirectorOptions options_;
@@ -97,6 +109,8 @@ class Director {
   Observations observations_;
   std::map<uint64_t, Attendance> attendances_;  // by node
   std::map<uint64_t, Watcher> watchers_;
+  std::function<void(v1::MapUpdate)> follow_map_;
+  uint64_t followed_version_ = 0;
   std::map<uint64_t, Instant> coordinators_heard_;
   uint64_t last_attendance_ = 0;
   size_t commands_under_way_ = 0;

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/address.h"
+#include "common/admin_server.h"
 #include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/check.h"
@@ -23,11 +24,14 @@
 namespace ringleader::coordinator {
 namespace {
 
+constexpr int64_t kAdminPort = 9000;  // of coordinator 0
+
 struct Settings {
   std::string data;
   int64_t id = 0;
   std::vector<std::string> coordinators = {"127.0.0.1:7000"};
   std::string listen;
+  std::string admin_listen;
   std::string cluster = "ringleader";
   int64_t partitions = 64;
   int64_t replicas = 3;
@@ -47,6 +51,10 @@ void Define(OptionSet& options, Settings& settings) {
               &settings.coordinators);
   options.Add({.name = "listen", .help = "Address to listen on; empty: its own in --coordinators."},
               &settings.listen);
+  options.Add({.name = "admin-listen",
+               .help = "Address of the admin pages: /metrics, /healthz, /readyz; empty: "
+                       "127.0.0.1, port 9000 plus --id."},
+              &settings.admin_listen);
   options.Add({.name = "cluster", .help = "The cluster's name; data of another one is refused."},
               &settings.cluster);
   options.Add({.name = "partitions",
@@ -62,11 +70,6 @@ void Define(OptionSet& options, Settings& settings) {
   options.Add({.name = "insecure",
                .help = "Listen on other addresses than loopback without authentication or TLS."},
               &settings.insecure);
-}
-
-bool IsLoopback(absl::string_view address) {
-  const absl::string_view host = address.substr(0, address.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
 }
 
 int Refuse(absl::string_view why) {
@@ -103,6 +106,29 @@ void HandOverAndWait(Coordinator& coordinator) {
   while (!done) changed.Wait(lock);
 }
 
+int Serve(const Settings& settings, const OptionSet& set, const std::string& listen,
+          const std::string& admin_listen, const sigset_t& signals) {
+  LogInfo(BuildDescription(), ", ring-coordinator");
+  LogInfo("options:\n", set.Describe());
+  // Before the data is touched: a taken port stops the start and nothing else.
+  auto admin = AdminServer::Start(admin_listen, SystemClock());
+  if (!admin.ok()) return Refuse(admin.status().message());
+  const auto network = NewGrpcNetwork({});
+  auto coordinator = Coordinator::Start(
+      OptionsOf(settings), {PosixFileSystem(), *network, SystemThreads(), SystemClock()},
+      Random(SystemEntropy()));
+  if (!coordinator.ok()) return Refuse(coordinator.status().message());
+  (*admin)->Attach((*coordinator)->Admin());
+  LogInfo("listening on ", listen, ", admin pages on ", admin_listen);
+  int signal = 0;
+  CHECK_EQ(sigwait(&signals, &signal), 0);
+  LogInfo("signal ", signal, ": handing over and stopping");
+  HandOverAndWait(**coordinator);
+  *admin = nullptr;
+  coordinator->reset();
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   KeepFreedMemory();
   // Before any thread exists, so that all leave the signals to sigwait.
@@ -124,25 +150,16 @@ int Main(int argc, char** argv) {
   const std::string listen = settings.listen.empty()
                                  ? settings.coordinators[static_cast<size_t>(settings.id)]
                                  : settings.listen;
-  if (!IsLoopback(listen) && !settings.insecure) {
-    return Refuse(absl::StrCat(listen,
+  const std::string admin_listen = settings.admin_listen.empty()
+                                       ? absl::StrCat("127.0.0.1:", kAdminPort + settings.id)
+                                       : settings.admin_listen;
+  for (const std::string& address : {listen, admin_listen}) {
+    if (IsLoopback(address) || settings.insecure) continue;
+    return Refuse(absl::StrCat(address,
                                " is not a loopback address: without authentication and TLS "
                                "anybody who reaches it rules the cluster. --insecure allows it."));
   }
-  LogInfo(BuildDescription(), ", ring-coordinator");
-  LogInfo("options:\n", options.Describe());
-  const auto network = NewGrpcNetwork({});
-  auto coordinator = Coordinator::Start(
-      OptionsOf(settings), {PosixFileSystem(), *network, SystemThreads(), SystemClock()},
-      Random(SystemEntropy()));
-  if (!coordinator.ok()) return Refuse(coordinator.status().message());
-  LogInfo("listening on ", listen);
-  int signal = 0;
-  CHECK_EQ(sigwait(&signals, &signal), 0);
-  LogInfo("signal ", signal, ": handing over and stopping");
-  HandOverAndWait(**coordinator);
-  coordinator->reset();
-  return 0;
+  return Serve(settings, options, listen, admin_listen, signals);
 }
 
 }  // namespace

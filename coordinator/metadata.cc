@@ -309,6 +309,7 @@ CommandOutcome Metadata::Plan(const v1::PlanMove& command) {
   move.set_remove_replica(command.remove_replica());
   move.set_remove_node(removed->node());
   move.set_reason(command.reason());
+  ++move_counts_.planned;
   record.set_plan_version(record.plan_version() + 1);
   return Done(move.add_replica());
 }
@@ -335,6 +336,7 @@ CommandOutcome Metadata::Finish(const v1::EndMove& command) {
       if (replica.id() == move.remove_replica()) replica = *added;
     }
   }
+  ++(done ? move_counts_.finished : move_counts_.undone);
   record.clear_move();
   record.set_plan_version(record.plan_version() + 1);
   return Done(command.partition());

@@ -66,6 +66,13 @@ class Metadata {
   const std::map<uint64_t, v1::NodeRecord>& nodes() const { return nodes_; }
   const std::map<uint64_t, v1::PartitionRecord>& partitions() const { return partitions_; }
   const std::map<uint64_t, v1::TableRecord>& tables() const { return tables_; }
+  // Moves whose commands this copy has applied; not part of the state.
+  struct MoveCounts {
+    uint64_t planned = 0;
+    uint64_t finished = 0;
+    uint64_t undone = 0;  // aborted, and all traces gone
+  };
+  const MoveCounts& move_counts() const { return move_counts_; }
   // Null: there is none.
   const v1::TableRecord* FindTable(absl::string_view name) const;
   const v1::NodeRecord* FindNode(uint64_t node) const;
@@ -111,6 +118,7 @@ class Metadata {
   std::map<std::string, uint64_t> table_names_;
   std::map<uint64_t, uint64_t> deleted_tables_;  // by the version that deleted them
   uint64_t deleted_before_ = 0;
+  MoveCounts move_counts_;
 };
 
 // A command as the log carries it.

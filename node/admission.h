@@ -7,8 +7,12 @@
 #ifndef RINGLEADER_NODE_ADMISSION_H_
 #define RINGLEADER_NODE_ADMISSION_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
+
+#include "common/counters.h"
 
 namespace ringleader {
 
@@ -23,6 +27,11 @@ struct AdmissionOptions {
 
 class Admission {
  public:
+  // Why a request was refused: the log's disk, or as much waits as may, in the partition or the
+  // node.
+  enum class Refusal { kDisk, kPartition, kNode };
+  static constexpr const char* kRefusalNames[] = {"disk", "partition", "node"};
+
   explicit Admission(const AdmissionOptions& options) : options_(options) {}
 
   // False: refused, and nothing was counted.
@@ -44,6 +53,9 @@ class Admission {
   void SetDiskFit(bool fit) { disk_fit_ = fit; }
   bool disk_fit() const { return disk_fit_; }
 
+  void CountRefused(Refusal why) { refused_[static_cast<size_t>(why)].Add(); }
+  const StripedCounter& refused(size_t why) const { return refused_[why]; }
+
   uint64_t requests() const { return requests_; }
   uint64_t bytes() const { return bytes_; }
   const AdmissionOptions& options() const { return options_; }
@@ -53,6 +65,7 @@ class Admission {
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<bool> disk_fit_{true};
+  std::array<StripedCounter, std::size(kRefusalNames)> refused_;
 };
 
 }  // namespace ringleader

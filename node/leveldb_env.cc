@@ -70,8 +70,11 @@ class EnvRandomAccessFile : public leveldb::RandomAccessFile {
 class EnvWritableFile : public leveldb::WritableFile {
  public:
   EnvWritableFile(FileSystem& file_system, const std::string& path,
-                  std::unique_ptr<ringleader::WritableFile> file)
-      : file_system_(file_system), directory_(ParentPath(path)), file_(std::move(file)) {}
+                  std::unique_ptr<ringleader::WritableFile> file, StripedCounter* written)
+      : file_system_(file_system),
+        directory_(ParentPath(path)),
+        file_(std::move(file)),
+        written_(written) {}
 
   leveldb::Status Append(const leveldb::Slice& data) override {
     buffer_.append(data.data(), data.size());
@@ -81,6 +84,7 @@ class EnvWritableFile : public leveldb::WritableFile {
     if (buffer_.empty()) return leveldb::Status::OK();
     absl::Status written = file_->Append(buffer_);
     if (written.ok()) written = file_->Flush();
+    if (written_ != nullptr) written_->Add(buffer_.size());
     buffer_.clear();
     return ToLevelDb(written);
   }
@@ -100,6 +104,7 @@ class EnvWritableFile : public leveldb::WritableFile {
   FileSystem& file_system_;
   const std::string directory_;
   const std::unique_ptr<ringleader::WritableFile> file_;
+  StripedCounter* const written_;  // null: nobody counts
   std::string buffer_;
   bool named_ = false;
 };
@@ -122,13 +127,14 @@ class EnvFileLock : public leveldb::FileLock {
 
 class ErrorLogger : public leveldb::Logger {
  public:
-  explicit ErrorLogger(const std::string& name) : name_(name) {}
+  ErrorLogger(const std::string& name, StorageMetrics* metrics) : name_(name), metrics_(metrics) {}
 
   void Logv(const char* format, std::va_list arguments) override
       __attribute__((format(printf, 2, 0))) {
     char line[512];
     if (std::vsnprintf(line, sizeof(line), format, arguments) < 0) return;
     const absl::string_view text(line);
+    if (metrics_ != nullptr && absl::StrContains(text, "; waiting")) metrics_->write_stalls.Add();
     if (absl::StrContains(text, "rror") || absl::StrContains(text, "orrupt")) {
       LogWarning("leveldb ", name_, ": ", text);
     }
@@ -136,6 +142,7 @@ class ErrorLogger : public leveldb::Logger {
 
  private:
   const std::string name_;
+  StorageMetrics* const metrics_;
 };
 
 }  // namespace
@@ -228,7 +235,9 @@ leveldb::Status LevelDbEnv::NewWritableFile(const std::string& path,
     LogCreated(number);
     *result = new DiscardingFile();
   } else {
-    *result = new EnvWritableFile(file_system_, path, *std::move(file));
+    const bool counted = metrics_ != nullptr && absl::EndsWith(path, ".ldb");
+    *result = new EnvWritableFile(file_system_, path, *std::move(file),
+                                  counted ? &metrics_->table_bytes_written : nullptr);
   }
   return leveldb::Status::OK();
 }
@@ -298,6 +307,7 @@ leveldb::Status LevelDbEnv::UnlockFile(leveldb::FileLock* lock) {
 }
 
 void LevelDbEnv::Schedule(void (*function)(void*), void* argument) {
+  if (metrics_ != nullptr) metrics_->compactions_scheduled.Add();
   compactions_.Post([function, argument] { function(argument); });
 }
 
@@ -321,8 +331,12 @@ uint64_t LevelDbEnv::NowMicros() {
 
 // LevelDB asks writers to wait a millisecond while level 0 is long. Admission slows them down
 // before the log instead: an applier that sleeps would hold up every partition it carries.
-void LevelDbEnv::SleepForMicroseconds(int) {}
+void LevelDbEnv::SleepForMicroseconds(int) {
+  if (metrics_ != nullptr) metrics_->write_delays.Add();
+}
 
-leveldb::Logger* NewLevelDbLogger(const std::string& name) { return new ErrorLogger(name); }
+leveldb::Logger* NewLevelDbLogger(const std::string& name, StorageMetrics* metrics) {
+  return new ErrorLogger(name, metrics);
+}
 
 }  // namespace ringleader

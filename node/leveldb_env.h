@@ -33,6 +33,7 @@
 #include "common/mutex.h"
 #include "leveldb/env.h"
 #include "leveldb/status.h"
+#include "node/storage_metrics.h"
 
 namespace ringleader {
 
@@ -42,8 +43,10 @@ absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view contex
 
 class LevelDbEnv : public leveldb::Env {
  public:
-  LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions)
-      : file_system_(file_system), clock_(clock), compactions_(compactions) {}
+  // `metrics`, if not null, outlives it.
+  LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions,
+             StorageMetrics* metrics = nullptr)
+      : file_system_(file_system), clock_(clock), compactions_(compactions), metrics_(metrics) {}
 
   // Before a write: the index that the database holds so far.
   void SetApplied(uint64_t index);
@@ -85,6 +88,7 @@ class LevelDbEnv : public leveldb::Env {
   FileSystem& file_system_;
   Clock& clock_;
   Executor& compactions_;
+  StorageMetrics* const metrics_;
 
   mutable Mutex mutex_;
   uint64_t applied_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -94,8 +98,9 @@ class LevelDbEnv : public leveldb::Env {
   std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Passes on LevelDB's lines that report errors; for Options::info_log. The caller owns it.
-leveldb::Logger* NewLevelDbLogger(const std::string& name);
+// Passes on LevelDB's lines that report errors, and counts those that report waiting writers (if
+// `metrics` is not null); for Options::info_log. The caller owns it.
+leveldb::Logger* NewLevelDbLogger(const std::string& name, StorageMetrics* metrics = nullptr);
 
 }  // namespace ringleader
 

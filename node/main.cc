@@ -12,6 +12,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/address.h"
+#include "common/admin_server.h"
 #include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/grpc_network.h"
@@ -29,6 +31,7 @@ struct Flags {
   std::string data;
   std::string listen = "127.0.0.1:7100";
   std::string advertise;
+  std::string admin_listen = "127.0.0.1:9100";
   std::vector<std::string> coordinators = {"127.0.0.1:7000"};
   std::string zone;
   int64_t cluster = 0;
@@ -54,6 +57,9 @@ void Define(OptionSet& options, Flags* flags) {
   options.Add({.name = "advertise",
                .help = "host:port by which others reach this node; as --listen if not given"},
               &flags->advertise);
+  options.Add(
+      {.name = "admin-listen", .help = "host:port of the admin pages: /metrics, /healthz, /readyz"},
+      &flags->admin_listen);
   options.Add({.name = "coordinators", .help = "host:port of each coordinator"},
               &flags->coordinators);
   options.Add({.name = "zone", .help = "Where this node is: replicas are spread over zones"},
@@ -84,16 +90,12 @@ void Define(OptionSet& options, Flags* flags) {
               &flags->insecure);
 }
 
-bool IsLoopback(absl::string_view address) {
-  const absl::string_view host = address.substr(0, address.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
-}
-
 NodeOptions MakeOptions(const Flags& flags) {
   NodeOptions options;
   options.data = flags.data;
   options.listen = flags.listen;
   options.advertise = flags.advertise.empty() ? flags.listen : flags.advertise;
+  options.admin_address = flags.admin_listen;
   options.zone = flags.zone;
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;
@@ -128,6 +130,12 @@ int Serve(const Flags& flags, const OptionSet& set) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   LogInfo(BuildDescription(), ", ring-node\n", set.Describe());
+  // Before the data is touched: a taken port stops the start and nothing else.
+  auto admin = AdminServer::Start(flags.admin_listen, SystemClock());
+  if (!admin.ok()) {
+    LogError("ring-node can't start: ", admin.status().message());
+    return kExitUsage;
+  }
   const auto network = NewGrpcNetwork(GrpcNetworkOptions());
   auto node =
       Node::Start(MakeOptions(flags), {PosixFileSystem(), *network, SystemThreads(), SystemClock()},
@@ -136,7 +144,9 @@ int Serve(const Flags& flags, const OptionSet& set) {
     LogError("ring-node can't start: ", node.status().message());
     return kExitUsage;
   }
-  LogInfo("listens on ", flags.listen, " (port ", (*node)->port(), ")");
+  (*admin)->Attach((*node)->Admin());
+  LogInfo("listens on ", flags.listen, " (port ", (*node)->port(), "), admin pages on port ",
+          (*admin)->port());
   WaitForEnd(signals);
   Mutex mutex;
   Condition drained;
@@ -151,6 +161,7 @@ int Serve(const Flags& flags, const OptionSet& set) {
     MutexLock lock(mutex);
     while (!done) drained.Wait(lock);
   }
+  *admin = nullptr;
   *node = nullptr;
   LogInfo("stopped");
   return 0;
@@ -166,11 +177,13 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "ring-node: --coordinators: at least one\n");
     return kExitUsage;
   }
-  if (!flags.insecure && !IsLoopback(flags.listen)) {
+  for (const auto& [option, address] :
+       {std::pair("--listen", &flags.listen), std::pair("--admin-listen", &flags.admin_listen)}) {
+    if (flags.insecure || IsLoopback(*address)) continue;
     std::fprintf(stderr,
-                 "ring-node: --listen %s is reachable by others, and there is neither "
+                 "ring-node: %s %s is reachable by others, and there is neither "
                  "authentication nor TLS: say --insecure if that is what you want\n",
-                 flags.listen.c_str());
+                 option, address->c_str());
     return kExitUsage;
   }
   return Serve(flags, options);

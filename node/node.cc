@@ -57,7 +57,8 @@ Node::Node(const NodeOptions& options, const replication::RuntimeSeams& seams, R
       seams_(seams),
       random_(std::move(random)),
       admission_(options.admission),
-      block_cache_(leveldb::NewLRUCache(options.block_cache_bytes)) {
+      block_cache_(leveldb::NewLRUCache(options.block_cache_bytes)),
+      started_(seams.clock.Now()) {
   CHECK(options_.on_fatal) << "somebody has to end the process";
   CHECK_GE(options_.compactors, 1);
 }
@@ -118,7 +119,8 @@ absl::Status Node::OpenRuntime() {
                               .clock = seams_.clock,
                               .compactions = *compactors.front(),
                               .block_cache = block_cache_.get(),
-                              .write_buffer_bytes = WriteBufferBytes(options_)},
+                              .write_buffer_bytes = WriteBufferBytes(options_),
+                              .metrics = &storage_metrics_},
                              registry_,
                              admission_,
                              options_.partition};
@@ -141,14 +143,28 @@ absl::Status Node::OpenRuntime() {
 }
 
 AgentHost Node::MakeHost() {
+  const auto heard = [this] {
+    ever_heard_ = true;
+    coordinators_heard_ = seams_.clock.Now();
+  };
   return {.introduce = [this] { return Introduce(); },
           .registered =
-              [this](const coordinator::v1::RegisterResponse& response) {
+              [this, heard](const coordinator::v1::RegisterResponse& response) {
+                heard();
                 return Registered(response);
               },
           .report = [this] { return Report(); },
-          .carry_out = [this](const coordinator::v1::NodeOrders& orders) { CarryOut(orders); },
-          .map = [this](const coordinator::v1::MapUpdate& update) { TakeMap(update); }};
+          .carry_out =
+              [this, heard](const coordinator::v1::NodeOrders& orders) {
+                heard();
+                CarryOut(orders);
+              },
+          .map =
+              [this, heard](const coordinator::v1::MapUpdate& update) {
+                heard();
+                map_version_ = update.version();
+                TakeMap(update);
+              }};
 }
 
 void Node::Maintain() {
@@ -158,6 +174,8 @@ void Node::Maintain() {
   const bool stalled =
       progress.Stalled(seams_.clock.Now()) >= options_.runtime.replica.disk_stall_max;
   const bool room = !progress.out_of_space && (!free.ok() || *free >= options_.free_bytes_min);
+  disk_stalled_ = stalled;
+  disk_full_ = !room;
   admission_.SetDiskFit(!stalled && room);
   for (const auto& replica : runtime_->Replicas()) {
     replica->applier().Post([this, replica] {

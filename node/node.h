@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "common/admin_server.h"
 #include "common/random.h"
 #include "leveldb/cache.h"
 #include "node/agent.h"
@@ -26,6 +27,7 @@
 #include "node/identity.h"
 #include "node/partition_factory.h"
 #include "node/service_router.h"
+#include "node/storage_metrics.h"
 #include "replication/runtime.h"
 
 namespace ringleader {
@@ -70,6 +72,9 @@ class Node {
   // how many were left.
   void Drain(Duration timeout, std::function<void(size_t)> done);
 
+  // What the admin pages show; the node outlives the server that they are attached to.
+  AdminHost Admin();
+
  private:
   // Refuses calls until the runtime is open.
   class Gate;
@@ -80,6 +85,10 @@ class Node {
   AgentHost MakeHost();
   void Maintain();
   void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
+
+  // node_metrics.cc: tasks of `executor_`
+  void Collect(MetricSink& sink) const;
+  std::vector<std::string> Missing() const;
 
   // node_orders.cc: tasks of `executor_`
   coordinator::v1::RegisterRequest Introduce() const;
@@ -100,6 +109,7 @@ class Node {
   NodeIdentity identity_;
   Registry registry_;
   Admission admission_;
+  StorageMetrics storage_metrics_;
   std::unique_ptr<leveldb::Cache> block_cache_;
   std::vector<std::unique_ptr<Executor>> compactors_;
   std::shared_ptr<Executor> executor_;
@@ -111,6 +121,12 @@ class Node {
   std::unique_ptr<Agent> agent_;
   bool draining_ = false;
   uint64_t free_bytes_ = 0;
+  bool disk_stalled_ = false;
+  bool disk_full_ = false;
+  Instant started_;
+  Instant coordinators_heard_;  // meaningful if ever_heard_
+  bool ever_heard_ = false;
+  uint64_t map_version_ = 0;
 };
 
 }  // namespace ringleader

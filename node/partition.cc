@@ -71,6 +71,7 @@ absl::Status Partition::Load() {
 
 Partition::~Partition() {
   place_.registry.Closed(group_, this);
+  if (place_.store.metrics != nullptr) place_.store.metrics->Closed(this);
   *self_ = nullptr;
   const auto gone = ErrorResponse(data::v1::ERROR_UNAVAILABLE, "the replica was closed");
   const auto unknown =
@@ -90,12 +91,19 @@ Partition::~Partition() {
 bool Partition::Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes) {
   const AdmissionOptions& options = place_.admission.options();
   *bytes = pending.request.ByteSizeLong();
-  if (is_write && !place_.admission.disk_fit()) return false;
-  if (admitted_requests_ >= options.partition_requests_max ||
-      admitted_bytes_ + *bytes > options.partition_bytes_max) {
+  if (is_write && !place_.admission.disk_fit()) {
+    place_.admission.CountRefused(Admission::Refusal::kDisk);
     return false;
   }
-  if (!place_.admission.Enter(*bytes)) return false;
+  if (admitted_requests_ >= options.partition_requests_max ||
+      admitted_bytes_ + *bytes > options.partition_bytes_max) {
+    place_.admission.CountRefused(Admission::Refusal::kPartition);
+    return false;
+  }
+  if (!place_.admission.Enter(*bytes)) {
+    place_.admission.CountRefused(Admission::Refusal::kNode);
+    return false;
+  }
   ++admitted_requests_;
   admitted_bytes_ += *bytes;
   return true;

@@ -37,6 +37,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "client/data_server.h"
 #include "node/admission.h"
 #include "node/effects.h"
 #include "node/evaluate.h"
@@ -73,12 +74,8 @@ struct PartitionPlace {
   PartitionOptions options;
 };
 
-// A request on its way. `respond` is called once, on any thread, unless the process ends first.
-struct PendingRequest {
-  data::v1::Request request;
-  Instant received;
-  absl::AnyInvocable<void(data::v1::Response)> respond;
-};
+// A request on its way; unanswered only if the process ends first.
+using PendingRequest = client::DataRequest;
 
 class Partition : public replication::StateMachine {
  public:
@@ -175,6 +172,7 @@ class Partition : public replication::StateMachine {
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
+  void MeasureStore(const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
   data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
   std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request,
@@ -233,6 +231,8 @@ class Partition : public replication::StateMachine {
   std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;
+  Instant measured_;
+  bool ever_measured_ = false;
 };
 
 }  // namespace ringleader

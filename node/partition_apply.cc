@@ -180,6 +180,16 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   if (!store_->failure().ok()) replica->FlushAndCompact();
   ConfirmAnswers(replica);
   ProposeBuilding(replica);
+  MeasureStore(now);
+}
+
+void Partition::MeasureStore(const Instant& now) {
+  StorageMetrics* const metrics = place_.store.metrics;
+  if (metrics == nullptr || !store_->failure().ok()) return;
+  const bool due = HolderElapsed(measured_, now) >= StorageMetrics::kMeasurePeriod;
+  if (std::exchange(ever_measured_, true) && !due) return;
+  measured_ = now;
+  metrics->Measured(this, store_->Measure());
 }
 
 }  // namespace ringleader

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/check.h"
 #include "common/status.h"
@@ -53,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StorePlace& place,
 }
 
 absl::Status Store::OpenDatabase() {
-  logger_.reset(NewLevelDbLogger(directory_));
+  logger_.reset(NewLevelDbLogger(directory_, place_.metrics));
   leveldb::Options options;
   options.create_if_missing = true;
   options.paranoid_checks = true;
@@ -96,12 +98,15 @@ absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doin
   if (status.ok() || status.IsNotFound()) return FromLevelDb(status, doing);
   // After a failed background write LevelDB refuses every later one: it has to be opened again,
   // whatever the reason was.
+  if (failure_.ok() && place_.metrics != nullptr) place_.metrics->failures.Add();
   failure_ = FromLevelDb(status, absl::StrCat(doing, " ", directory_));
   return failure_;
 }
 
 void Store::MarkDamaged(const absl::Status& why) {
-  if (failure_.ok()) failure_ = Annotate(why, directory_);
+  if (!failure_.ok()) return;
+  if (place_.metrics != nullptr) place_.metrics->failures.Add();
+  failure_ = Annotate(why, directory_);
 }
 
 absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {
@@ -158,6 +163,40 @@ absl::Status Store::Flush() {
   const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);
   return Poison(why.ok() ? leveldb::Status::IOError("the memtable was not written out") : why,
                 "flushing");
+}
+
+// LevelDB says how much a level holds in whole megabytes only, and lists its files exactly, as
+// " number:bytes[first key .. last key]" under "--- level N ---".
+StorageSize Store::Measure() const {
+  StorageSize size;
+  std::string text;
+  if (database_->GetProperty("leveldb.sstables", &text)) {
+    size_t level = 0;
+    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+      absl::string_view rest = line;
+      if (absl::ConsumePrefix(&rest, "--- level ")) {
+        if (!absl::SimpleAtoi(rest.substr(0, rest.find(' ')), &level)) break;
+        continue;
+      }
+      const size_t colon = line.find(':'), bracket = line.find('[');
+      uint64_t bytes = 0;
+      if (level >= kStorageLevels || colon == line.npos || bracket == line.npos ||
+          bracket < colon ||
+          !absl::SimpleAtoi(line.substr(colon + 1, bracket - colon - 1), &bytes)) {
+        continue;
+      }
+      ++size.files[level];
+      size.bytes[level] += bytes;
+    }
+  }
+  // The property counts the cache too, which all databases share.
+  uint64_t usage = 0;
+  const uint64_t cached = place_.block_cache == nullptr ? 0 : place_.block_cache->TotalCharge();
+  if (database_->GetProperty("leveldb.approximate-memory-usage", &text) &&
+      absl::SimpleAtoi(text, &usage)) {
+    size.memtable_bytes = usage - std::min(usage, cached);
+  }
+  return size;
 }
 
 absl::Status Store::Capture(absl::string_view directory) {

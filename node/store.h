@@ -27,6 +27,7 @@
 #include "leveldb/write_batch.h"
 #include "node/leveldb_env.h"
 #include "node/records.h"
+#include "node/storage_metrics.h"
 
 namespace ringleader {
 
@@ -39,6 +40,7 @@ struct StorePlace {
   // LevelDB holds up to two memtables of this size.
   size_t write_buffer_bytes = 4 << 20;
   bool verify_point_reads = false;
+  StorageMetrics* metrics = nullptr;  // null: nobody counts
 };
 
 class Store {
@@ -72,6 +74,9 @@ class Store {
   // files are shared by links.
   absl::Status Capture(absl::string_view directory);
 
+  // Files by level and memory. Costs a look at the list of files.
+  StorageSize Measure() const;
+
   // What was read can't be what was written.
   void MarkDamaged(const absl::Status& why);
   // Not OK: it can't be used any more.
@@ -81,7 +86,7 @@ class Store {
   Store(const StorePlace& place, absl::string_view directory)
       : place_(place),
         directory_(directory),
-        env_(place.file_system, place.clock, place.compactions) {}
+        env_(place.file_system, place.clock, place.compactions, place.metrics) {}
 
   absl::Status OpenDatabase();
   absl::Status ReadState(const StoreState& initial);

@@ -177,12 +177,28 @@ absl::Status LogWriter::WriteBatch(std::vector<Submission>& batch) {
     counts.push_back(submission.writes.size());
     std::move(submission.writes.begin(), submission.writes.end(), std::back_inserter(writes));
   }
-  absl::Status status = log_.Write(writes);
+  absl::Status status = MeasuredWrite(writes);
   if (!absl::IsResourceExhausted(status)) return status;
   size_t at = 0;  // nothing was written: they go back where they came from
   for (size_t i = 0; i < batch.size(); ++i) {
     for (size_t j = 0; j < counts[i]; ++j) batch[i].writes[j] = std::move(writes[at++]);
   }
+  return status;
+}
+
+absl::Status LogWriter::MeasuredWrite(const std::vector<GroupWrite>& writes) {
+  uint64_t entries = 0, bytes = 0;
+  for (const GroupWrite& write : writes) {
+    entries += write.entries.size() + write.repairs.size();
+    for (const Entry& entry : write.entries) bytes += entry.payload_bytes();
+    for (const Entry& entry : write.repairs) bytes += entry.payload_bytes();
+  }
+  const Instant begun = clock_.Now();
+  absl::Status status = log_.Write(writes);
+  if (!status.ok()) return status;
+  meters_.write_time.Observe(HolderElapsed(begun, clock_.Now()));
+  meters_.batch_entries.Observe(entries);
+  meters_.batch_bytes.Observe(bytes);
   return status;
 }
 

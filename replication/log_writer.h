@@ -26,6 +26,7 @@
 #include "common/clock.h"
 #include "common/executor.h"
 #include "common/mutex.h"
+#include "replication/counters.h"
 #include "replication/log.h"
 
 namespace ringleader::replication {
@@ -78,6 +79,7 @@ class LogWriter {
 
   LogProgress progress() const;
   uint64_t queued_bytes() const;
+  const LogWriterMeters& meters() const { return meters_; }
 
  private:
   struct Submission {
@@ -95,6 +97,7 @@ class LogWriter {
   std::vector<Submission> TakeCompactions();
   void PutBack(std::vector<Submission> batch);
   absl::Status WriteBatch(std::vector<Submission>& batch);
+  absl::Status MeasuredWrite(const std::vector<GroupWrite>& writes);
   void Complete(std::vector<Submission> batch);
   void Fail(std::vector<Submission> batch, const absl::Status& failure);
   void ScheduleNext(bool out_of_space);
@@ -102,6 +105,7 @@ class LogWriter {
   Log& log_;
   Clock& clock_;
   const LogWriterOptions options_;
+  LogWriterMeters meters_;
 
   // Never held across a call that may block.
   mutable Mutex mutex_;

@@ -62,9 +62,12 @@ void Replica::Propose(Term term, std::vector<Payload> payloads, Proposed propose
   place_.worker.Post([self = shared_from_this(), term, payloads = std::move(payloads),
                       proposed = std::move(proposed)]() mutable {
     absl::StatusOr<LogPosition> position = absl::AbortedError("the term is over");
+    const uint64_t count = payloads.size();
     if (!self->closed_ && self->core_.role() == Role::kLeader && self->core_.term() == term) {
       position = self->core_.Propose(std::move(payloads));
     }
+    ReplicationCounters& counters = self->place_.counters;
+    (position.ok() ? counters.proposals : counters.proposals_refused).Add(count);
     // Before the turn that may hand the entries to the applier: they are answered in this order.
     self->place_.applier.Post(
         [proposed = std::move(proposed), position]() mutable { proposed(position); });
@@ -219,6 +222,7 @@ void Replica::Withdraw(const Effects& effects) {
   }
   if (effects.lost_leadership.has_value()) {
     LogInfo("group ", group_, ": lost leadership of term ", effects.lost_leadership->term);
+    place_.counters.leaderships_lost.Add();
     hold_heartbeats_ = false;
     const Term term = effects.lost_leadership->term;
     if (serving_term_ == term) {
@@ -403,6 +407,10 @@ void Replica::UpdateView() {
   if (leader.replica != 0) leader.node = NodeOf(leader.replica);
   MutexLock lock(view_mutex_);
   if (view_.term != core_.term() || core_.role() != Role::kLeader) view_.has_lease = false;
+  if (core_.role() != view_.role || core_.term() != view_.term) {
+    if (core_.role() == Role::kCandidate) place_.counters.elections_started.Add();
+    if (core_.role() == Role::kLeader) place_.counters.elections_won.Add();
+  }
   view_.role = core_.role();
   view_.term = core_.term();
   view_.leader = leader;

@@ -39,6 +39,7 @@
 #include "common/executor.h"
 #include "common/mutex.h"
 #include "replication/core.h"
+#include "replication/counters.h"
 #include "replication/lease.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
@@ -62,6 +63,7 @@ struct ReplicaPlace {
   Clock& clock;
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
+  ReplicationCounters& counters;
   const ReplicaOptions& options;
   // Sends what the worker's turns have queued, once, behind the tasks that wait now: so that turns
   // of many groups share a frame. On the worker.

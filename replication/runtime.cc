@@ -67,10 +67,12 @@ absl::Status Runtime::OpenAll() {
                                         options_.writer);
   // Numbers of an earlier life of this process must not be taken for this one's.
   const uint64_t first_transfer = ForkRandom().Next() >> 16;
-  sender_ = std::make_unique<SnapshotSender>(file_system, outgoing, *files_, *transport_,
-                                             seams_.clock, first_transfer, options_.snapshots);
+  sender_ =
+      std::make_unique<SnapshotSender>(file_system, outgoing, *files_, *transport_, seams_.clock,
+                                       counters_, first_transfer, options_.snapshots);
   receiver_ = std::make_unique<SnapshotReceiver>(
-      file_system, *files_, *transport_, seams_.clock, [this](NodeId from, const Message& message) {
+      file_system, *files_, *transport_, seams_.clock, counters_,
+      [this](NodeId from, const Message& message) {
         std::shared_ptr<Replica> replica = Find(message.group);
         if (replica == nullptr) ConsiderLearner(from, message);
         return replica != nullptr && replica->id() == message.to ? replica : nullptr;
@@ -118,6 +120,7 @@ ReplicaPlace Runtime::PlaceOf(GroupId group) {
       .clock = seams_.clock,
       .factory = factory_,
       .snapshots = *sender_,
+      .counters = counters_,
       .options = options_.replica,
       .flush_soon = [this, worker = WorkerOf(group)] { FlushSoon(worker); },
       .on_failed = [this](GroupId failed, const absl::Status& why) { ReplicaFailed(failed, why); }};
@@ -137,6 +140,18 @@ std::vector<std::shared_ptr<Replica>> Runtime::Replicas() const {
   std::vector<std::shared_ptr<Replica>> all;
   MutexLock lock(mutex_);
   for (const auto& [group, replica] : replicas_) all.push_back(replica);
+  return all;
+}
+
+std::vector<std::pair<std::string, Executor*>> Runtime::Executors() const {
+  std::vector<std::pair<std::string, Executor*>> all;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    all.emplace_back(absl::StrCat("raft-", i), workers_[i].executor.get());
+  }
+  for (size_t i = 0; i < appliers_.size(); ++i) {
+    all.emplace_back(absl::StrCat("apply-", i), appliers_[i].get());
+  }
+  all.emplace_back("files", files_.get());
   return all;
 }
 
@@ -269,6 +284,7 @@ void Runtime::Register(const std::shared_ptr<Replica>& replica) {
 }
 
 void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
+  counters_.replicas_failed.Add();
   workers_[WorkerOf(group)].replicas.erase(group);
   {
     MutexLock lock(mutex_);
@@ -310,6 +326,7 @@ void Runtime::Reopen(GroupId group, bool discard_state) {
                         const GroupState state = *log_->Group(group);
                         LogInfo("group ", group, ": opening its replica again",
                                 discard_state ? ", without its state" : "");
+                        if (discard_state) counters_.replicas_rebuilt.Add();
                         auto replica = Replica::Open(
                             PlaceOf(group), state, DirectoryOf(group, state.creation.replica),
                             {.restarted = true, .discard_state = discard_state}, ForkRandom());

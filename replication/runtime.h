@@ -26,6 +26,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -100,6 +101,7 @@ class Runtime : public TransportHandler {
   ~Runtime() override;
 
   Transport& transport() { return *transport_; }
+  TransportStatistics transport_statistics() const { return transport_->statistics(); }
 
   // Makes the replica durable, then opens it; `done` runs on the files executor.
   //   ALREADY_EXISTS       this very replica is here: the plan was carried out before
@@ -119,6 +121,11 @@ class Runtime : public TransportHandler {
 
   const Log& log() const { return *log_; }
   LogProgress log_progress() const { return writer_->progress(); }
+  const LogWriterMeters& log_meters() const { return writer_->meters(); }
+  const ReplicationCounters& counters() const { return counters_; }
+  // Those whose standstill is the process's, with their threads' names; not the log writer, whose
+  // disk may stall.
+  std::vector<std::pair<std::string, Executor*>> Executors() const;
 
   void OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& messages) override;
   void OnUnreachable(NodeId node, Lane lane) override;
@@ -156,6 +163,7 @@ class Runtime : public TransportHandler {
   const RuntimeOptions options_;
   const RuntimeSeams seams_;
   StateMachineFactory& factory_;
+  ReplicationCounters counters_;
 
   std::unique_ptr<Log> log_;
   std::vector<Worker> workers_;

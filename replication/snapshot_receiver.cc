@@ -13,11 +13,12 @@
 namespace ringleader::replication {
 
 SnapshotReceiver::SnapshotReceiver(FileSystem& file_system, Executor& files, Transport& transport,
-                                   Clock& clock, FindReplica find)
+                                   Clock& clock, ReplicationCounters& counters, FindReplica find)
     : file_system_(file_system),
       files_(files),
       transport_(transport),
       clock_(clock),
+      counters_(counters),
       find_(std::move(find)) {}
 
 void SnapshotReceiver::OnChunk(NodeId from, SnapshotChunk chunk) {
@@ -71,6 +72,7 @@ absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
   transfer.heard = clock_.Now();
   RETURN_IF_ERROR(CreateDirectories(file_system_, transfer.directory));
   Transfer& placed = transfers_.emplace(key, std::move(transfer)).first->second;
+  counters_.snapshots_receiving = static_cast<int64_t>(transfers_.size());
   return Advance(placed);
 }
 
@@ -104,6 +106,7 @@ absl::Status SnapshotReceiver::Write(Transfer& transfer, const SnapshotChunk& ch
   RETURN_IF_ERROR(transfer.open->Append(chunk.bytes));
   transfer.offset += chunk.bytes.size();
   transfer.received += chunk.bytes.size();
+  counters_.snapshot_bytes_received.Add(chunk.bytes.size());
   return Advance(transfer);
 }
 
@@ -112,6 +115,8 @@ absl::Status SnapshotReceiver::Complete(const Key& key, Transfer& transfer) {
   RETURN_IF_ERROR(file_system_.SyncDirectory(transfer.directory));
   RETURN_IF_ERROR(file_system_.SyncDirectory(ParentPath(transfer.directory)));
   auto node = transfers_.extract(key);
+  counters_.snapshots_received.Add();
+  counters_.snapshots_receiving = static_cast<int64_t>(transfers_.size());
   Transfer& done = node.mapped();
   const std::shared_ptr<Replica> replica = done.replica;
   replica->PostToWorker([this, key, replica, message = std::move(done.message),
@@ -152,6 +157,8 @@ void SnapshotReceiver::DropSilent() {
 void SnapshotReceiver::Drop(const Key& key) {
   auto node = transfers_.extract(key);
   if (node.empty()) return;
+  counters_.snapshots_not_received.Add();
+  counters_.snapshots_receiving = static_cast<int64_t>(transfers_.size());
   node.mapped().open = nullptr;
   RemoveRecursively(file_system_, node.mapped().directory).IgnoreError();  // or at the next start
 }

@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/executor.h"
 #include "common/file_system.h"
+#include "replication/counters.h"
 #include "replication/messages.h"
 #include "replication/snapshot_chunk.h"
 #include "replication/transport.h"
@@ -39,7 +40,7 @@ class SnapshotReceiver {
 
   // All outlive it. `find` is called on `files`.
   SnapshotReceiver(FileSystem& file_system, Executor& files, Transport& transport, Clock& clock,
-                   FindReplica find);
+                   ReplicationCounters& counters, FindReplica find);
 
   void OnChunk(NodeId from, SnapshotChunk chunk);  // kBegin, kData, kEnd
   // The lane from this node broke: what it was sending is dropped.
@@ -73,6 +74,7 @@ class SnapshotReceiver {
   Executor& files_;
   Transport& transport_;
   Clock& clock_;
+  ReplicationCounters& counters_;
   const FindReplica find_;
   std::map<Key, Transfer> transfers_;
 };

@@ -20,12 +20,14 @@ constexpr Duration kSilenceCheckPeriod = std::chrono::seconds(1);
 
 SnapshotSender::SnapshotSender(FileSystem& file_system, const std::string& directory,
                                Executor& files, Transport& transport, Clock& clock,
-                               uint64_t first_transfer, const SnapshotSenderOptions& options)
+                               ReplicationCounters& counters, uint64_t first_transfer,
+                               const SnapshotSenderOptions& options)
     : file_system_(file_system),
       directory_(directory),
       files_(files),
       transport_(transport),
       clock_(clock),
+      counters_(counters),
       options_(options),
       next_transfer_(first_transfer) {}
 
@@ -44,6 +46,7 @@ void SnapshotSender::Begin(std::shared_ptr<Replica> replica, NodeId to, Snapshot
   transfer.request = std::move(request);
   transfer.directory = directory;
   transfer.heard = clock_.Now();
+  counters_.snapshots_sending = static_cast<int64_t>(transfers_.size());
   if (transfers_.size() > static_cast<size_t>(options_.transfers_max)) {
     return Finish(number, absl::ResourceExhaustedError("enough snapshots are under way"));
   }
@@ -137,7 +140,7 @@ absl::Status SnapshotSender::SendNextChunk(uint64_t number, Transfer& transfer) 
     chunk.crc = crc32c::Value(chunk.bytes);
     transfer.offset += got;
     transfer.sent += got;
-    statistics_.bytes += got;
+    counters_.snapshot_bytes_sent.Add(got);
   }
   if (!transport_.Send(transfer.to, Lane::kSnapshot, EncodeSnapshotChunk(chunk))) {
     return absl::UnavailableError("the snapshot lane takes nothing");
@@ -191,7 +194,8 @@ void SnapshotSender::Finish(uint64_t number, const absl::Status& status) {
   auto node = transfers_.extract(number);
   CHECK(!node.empty());
   Transfer& transfer = node.mapped();
-  ++(status.ok() ? statistics_.finished : statistics_.failed);
+  (status.ok() ? counters_.snapshots_sent : counters_.snapshots_not_sent).Add();
+  counters_.snapshots_sending = static_cast<int64_t>(transfers_.size());
   if (!status.ok()) {
     LogInfo("group ", transfer.replica->group(), ": snapshot to node ", transfer.to,
             " failed: ", status.ToString());

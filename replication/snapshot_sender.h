@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/executor.h"
 #include "common/file_system.h"
+#include "replication/counters.h"
 #include "replication/effects.h"
 #include "replication/snapshot_chunk.h"
 #include "replication/transport.h"
@@ -41,22 +42,14 @@ class SnapshotSender {
  public:
   // `directory` is the sender's own. All outlive it.
   SnapshotSender(FileSystem& file_system, const std::string& directory, Executor& files,
-                 Transport& transport, Clock& clock, uint64_t first_transfer,
-                 const SnapshotSenderOptions& options);
+                 Transport& transport, Clock& clock, ReplicationCounters& counters,
+                 uint64_t first_transfer, const SnapshotSenderOptions& options);
 
   // Carries the request out; the outcome goes to replica->SnapshotReported on its worker.
   void Send(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request);
 
   void OnChunk(NodeId from, SnapshotChunk chunk);  // kAck, kDone
   void OnUnreachable(NodeId node);
-
-  // Bytes sent and transfers finished and failed since the start; on `files`.
-  struct Statistics {
-    uint64_t bytes = 0;
-    uint64_t finished = 0;
-    uint64_t failed = 0;
-  };
-  const Statistics& statistics() const { return statistics_; }
 
  private:
   struct Transfer {
@@ -88,11 +81,11 @@ class SnapshotSender {
   Executor& files_;
   Transport& transport_;
   Clock& clock_;
+  ReplicationCounters& counters_;
   const SnapshotSenderOptions options_;
   uint64_t next_transfer_;
   std::map<uint64_t, Transfer> transfers_;
   bool watching_ = false;
-  Statistics statistics_;
 };
 
 }  // namespace ringleader::replication

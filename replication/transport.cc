@@ -99,7 +99,9 @@ class Transport::OutgoingLane : public std::enable_shared_from_this<OutgoingLane
 
   TransportStatistics::PerLane statistics() const {
     MutexLock lock(mutex_);
-    return statistics_;
+    TransportStatistics::PerLane now = statistics_;
+    now.connected = call_ != nullptr;
+    return now;
   }
 
   // The transport goes away: no more events reach it.
@@ -232,6 +234,7 @@ class Transport::IncomingHandler : public CallHandler {
     {
       MutexLock lock(transport_.mutex_);
       transport_.received_[static_cast<size_t>(lane_)] += messages.size();
+      transport_.received_bytes_[static_cast<size_t>(lane_)] += frame.size();
     }
     transport_.handler_.OnFrame(from_, lane_, messages);
   }
@@ -339,11 +342,13 @@ TransportStatistics Transport::statistics() const {
       sum.lanes[i].bytes_sent += one.bytes_sent;
       sum.lanes[i].messages_dropped += one.messages_dropped;
       sum.lanes[i].breaks += one.breaks;
+      sum.lanes[i].connected += one.connected;
     }
   }
   for (size_t i = 0; i < kLanes; ++i) {
     sum.lanes[i].messages_dropped += unknown_drops_[i];
     sum.lanes[i].messages_received = received_[i];
+    sum.lanes[i].bytes_received = received_bytes_[i];
   }
   return sum;
 }

@@ -73,7 +73,9 @@ struct TransportStatistics {
     uint64_t bytes_sent = 0;
     uint64_t messages_dropped = 0;  // full queue, unknown node, no connection
     uint64_t messages_received = 0;
+    uint64_t bytes_received = 0;
     uint64_t breaks = 0;
+    uint64_t connected = 0;  // nodes that have a call now
   };
   std::array<PerLane, kLanes> lanes;
 };
@@ -121,6 +123,7 @@ class Transport : public Service {
   std::vector<std::shared_ptr<OutgoingLane>> dirty_ ABSL_GUARDED_BY(mutex_);  // queued since Flush
   std::array<uint64_t, kLanes> unknown_drops_ ABSL_GUARDED_BY(mutex_) = {};
   std::array<uint64_t, kLanes> received_ ABSL_GUARDED_BY(mutex_) = {};
+  std::array<uint64_t, kLanes> received_bytes_ ABSL_GUARDED_BY(mutex_) = {};
 };
 
 }  // namespace ringleader::replication

@@ -41,7 +41,11 @@ SUITES = [
     # An application outside this repository builds against the installed client library.
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback: kill -9 under load, all at once, planned stops, mistakes.
-    Suite("cluster", "release", commands=[["python3", "tests/cluster/processes_test.py"]]),
+    Suite("cluster", "release", commands=[["python3", "tests/cluster/processes_test.py"], ["python3", "tests/cluster/doors_test.py"]]),
+    # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
+    Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
+    # What people run: systemd's units, and containers in a Docker engine of the test's own.
+    Suite("compose", "release", commands=[["python3", "tests/compose/units_test.py"], ["python3", "tests/compose/compose_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
     Suite("tsan", "tsan", target="threaded_checks", commands=["build-tsan"]),
     # Compiling common/ and replication/ is the test: clang's thread-safety analysis is an error.

@@ -50,25 +50,27 @@ def run_tests():
 class Cluster:
     """with Cluster(nodes=3) as cluster: ..."""
 
-    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3):
+    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3, node_options=()):
         self.directory = tempfile.mkdtemp(prefix="ringleader-test-")
         self.coordinator_addresses = [f"127.0.0.1:{free_port()}" for _ in range(coordinators)]
         self.coordinators = ",".join(self.coordinator_addresses)
         self.processes = {}
         self.commands = {}
+        self.admin_addresses = {}
         for number in range(coordinators):
             self.commands[f"coordinator-{number}"] = [
                 f"{BIN}/ring-coordinator", "--id", str(number), "--coordinators", self.coordinators,
                 "--data", f"{self.directory}/coordinator-{number}", "--partitions", str(partitions),
-                "--replicas", str(replicas)]
+                "--replicas", str(replicas), "--admin-listen", self.admin_address(f"coordinator-{number}")]
         self.node_addresses = {}
         for number in range(nodes):
-            self.define_node(f"node-{number}")
+            self.define_node(f"node-{number}", *node_options)
 
     def define_node(self, name, *options):
         self.node_addresses[name] = f"127.0.0.1:{free_port()}"
         self.commands[name] = [f"{BIN}/ring-node", "--coordinators", self.coordinators,
-                               "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name], *options]
+                               "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name],
+                               "--admin-listen", self.admin_address(name), *options]
 
     def add_node(self, name, *options):
         self.define_node(name, *options)
@@ -90,6 +92,10 @@ class Cluster:
             for name in self.commands:
                 print(f"--- {name}: the end of its log\n{self.log(name)}")
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def admin_address(self, name):
+        """Where the process of that name serves /metrics, /healthz and /readyz."""
+        return self.admin_addresses.setdefault(name, f"127.0.0.1:{free_port()}")
 
     def start(self, name):
         with open(f"{self.directory}/{name}.log", "a") as log:

@@ -80,7 +80,7 @@ class ProcessesTest(unittest.TestCase):
             self.assertIn("not found", unknown.stderr)
             taken = subprocess.run(
                 [f"{BIN}/ring-node", "--coordinators", cluster.coordinators, "--data", f"{cluster.directory}/other",
-                 "--listen", cluster.coordinator_addresses[0]], capture_output=True, text=True, timeout=60)
+                 "--listen", cluster.coordinator_addresses[0], "--admin-listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=60)
             self.assertNotEqual(taken.returncode, 0)
             self.assertIn(cluster.coordinator_addresses[0], taken.stderr)
             used = subprocess.run(cluster.commands["node-0"], capture_output=True, text=True, timeout=60)

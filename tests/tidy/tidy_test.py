@@ -18,6 +18,8 @@ class TidyTest(unittest.TestCase):
         self.assertTrue(findings(tidy.check_layering, "client/a.h", '#include "node/partition.h"'))
         self.assertTrue(findings(tidy.check_layering, "node/a.h", '#include "tests/simulation/x.h"'))
         self.assertFalse(findings(tidy.check_layering, "node/a.h", '#include "replication/types.h"'))
+        self.assertTrue(findings(tidy.check_layering, "node/a.h", '#include "client/router.h"'))
+        self.assertFalse(findings(tidy.check_layering, "node/a.h", '#include "client/data_server.h"'))
 
     def test_a_long_function_is_found_and_a_long_class_is_not(self):
         body = "  x();\n" * 80

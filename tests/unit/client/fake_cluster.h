@@ -48,6 +48,7 @@ class FakeCluster {
   void Split(uint64_t partition);                     // in halves; the new one gets the next id
   // Tells watchers the truth, whole or as a change of everything.
   void Publish(bool complete);
+  coordinator::v1::MapUpdate Map(bool complete) const;
   void StopNode(uint64_t node);
   void StartNode(uint64_t node);
 
@@ -82,7 +83,6 @@ class FakeCluster {
   void ScanPartition(const Partition& partition, const data::v1::Request& request,
                      data::v1::Response* response);
   Partition* Owner(const data::v1::Request& request);
-  coordinator::v1::MapUpdate Map(bool complete) const;
 
   simulation::Simulation& simulation_;
   simulation::SimulatedNetwork& network_;

@@ -7,6 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/data_server.h"
+#include "model/item_codec.h"
 #include "tests/unit/coordinator/coordinator_world.h"
 
 namespace ringleader::coordinator {
@@ -289,6 +291,67 @@ TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
   node.Live(seconds(3));
   const auto& tables = world.machine(next).coordinator->store().metadata().tables();
   EXPECT_EQ(tables.at(1).table().state(), v1::TABLE_STATE_ACTIVE);
+}
+
+// The data service of ScriptedNode 42: remembers what comes, and finds nothing.
+class DataNode {
+ public:
+  explicit DataNode(CoordinatorWorld& world)
+      : server_(clock_of(world), {}, [this](std::vector<client::DataRequest> requests) {
+          for (client::DataRequest& each : requests) {
+            received_.push_back(each.request);
+            data::v1::Response response;
+            response.set_id(each.request.id());
+            each.respond(std::move(response));
+          }
+        }) {
+    auto listener = world.client().Listen("node-42:7100", &server_);
+    EXPECT_TRUE(listener.ok()) << listener.status();
+    listener_ = *std::move(listener);
+  }
+  const std::vector<data::v1::Request>& received() const { return received_; }
+
+ private:
+  static Clock& clock_of(CoordinatorWorld& world) { return *world.machine(1).clock; }
+
+  client::DataServer server_;
+  std::unique_ptr<Listener> listener_;
+  std::vector<data::v1::Request> received_;
+};
+
+TEST(Services, DataGoesToTheNodeByTheCoordinatorsOwnMap) {
+  // Protects: the way from a caller over a coordinator's metadata to a node, and UNAVAILABLE while
+  // there is no cluster to route in.
+  CoordinatorWorld world(6, 1);
+  world.Start(1);
+  DataNode data_node(world);
+  model::Item item;
+  item.Set("id", model::AttributeValue::String("ada"));
+  data::v1::Request put;
+  put.set_id(9);
+  put.set_table_name("users");
+  put.mutable_put()->set_item(model::EncodeItem(item));
+  const std::string execute = "/ringleader.data.v1.Data/Execute";
+  auto answer = Ask<data::v1::Response>(world, 1, execute, put);
+  EXPECT_EQ(answer.error(), data::v1::ERROR_UNAVAILABLE);
+  EXPECT_EQ(answer.id(), 9u);
+
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
+  ScriptedNode node(world, 42);
+  node.Register(1);
+  node.Attend(1);
+  node.Live(seconds(3));
+  EXPECT_EQ(Ask<data::v1::Response>(world, 1, execute, put).error(),
+            data::v1::ERROR_TABLE_NOT_FOUND);
+  Ask<v1::TableResponse>(world, 1, absl::StrCat(kCluster, "CreateTable"), TableNamed("users"));
+  node.Live(seconds(3));
+  answer = Ask<data::v1::Response>(world, 1, execute, put);
+  EXPECT_EQ(answer.error(), data::v1::ERROR_NONE) << answer.message();
+  EXPECT_EQ(answer.id(), 9u);
+  ASSERT_EQ(data_node.received().size(), 1u);
+  EXPECT_EQ(data_node.received()[0].table_id(), 1u);
+  EXPECT_NE(data_node.received()[0].route().partition(), 0u);
+  EXPECT_NE(data_node.received()[0].session().session(), 0u);
 }
 
 TEST(Services, HandingOverLeavesNoGap) {

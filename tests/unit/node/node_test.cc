@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "node/identity.h"
@@ -69,7 +70,28 @@ TEST(DataServiceTest, ExchangeAnswersEveryRequest) {
   }
   EXPECT_EQ(answered.size(), 100u);
   EXPECT_LT(frames.size(), 60u);  // gathered, not one by one
+  MetricSink sink;
+  world.node(1).data->metrics().Collect(sink);
+  EXPECT_THAT(sink.Text(), testing::HasSubstr(
+                               "ringleader_requests_total{operation=\"put\",result=\"ok\"} 100\n"));
   EXPECT_TRUE(end.ok()) << end;
+}
+
+// Protects the names under which requests are counted: they are the protocol's.
+TEST(DataServiceTest, MetricsNamesAreTheProtocols) {
+  const std::vector<std::string> results = DataResults();
+  for (size_t error = 1; error + 1 < results.size(); ++error) {
+    const std::string name = data::v1::Error_Name(static_cast<data::v1::Error>(error));
+    EXPECT_EQ(absl::StrCat("error_", results[error]), absl::AsciiStrToLower(name));
+  }
+  EXPECT_FALSE(data::v1::Error_IsValid(static_cast<int>(results.size()) - 1));
+  const auto* const oneof = Request::descriptor()->FindOneofByName("operation");
+  const std::vector<std::string> operations = DataOperations();
+  ASSERT_EQ(operations.size(), static_cast<size_t>(oneof->field_count()) + 1);
+  for (int i = 0; i < oneof->field_count(); ++i) {
+    EXPECT_EQ(operations[DataOperation(oneof->field(i)->number())], oneof->field(i)->name());
+  }
+  EXPECT_GE(DataOperation(Request::OPERATION_NOT_SET), operations.size());
 }
 
 // Protects unary callers: generated stubs work without frames.

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -189,6 +190,38 @@ TEST_F(StoreTest, CaptureIsTheStateAtItsIndex) {
   disk_.Restart();
   auto other = Open("/copy-4");
   ExpectPrefix(*other);
+}
+
+// Protects what is shown of storage: files and bytes by level are those on the disk.
+TEST_F(StoreTest, MeasuresWhatIsOnDisk) {
+  StorageMetrics metrics;
+  const std::string directory = testing::TempDir() + "/store-measured";
+  CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
+  CHECK_OK(CreateDirectories(PosixFileSystem(), directory));
+  auto store = Store::Open({.file_system = PosixFileSystem(),
+                            .clock = SystemClock(),
+                            .compactions = *compactions_,
+                            .metrics = &metrics},
+                           directory, StoreState());
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (Index index = 1; index <= 50; ++index) ASSERT_TRUE(Write(**store, index).ok());
+  EXPECT_EQ((*store)->Measure().bytes, StorageSize().bytes);
+  EXPECT_GT((*store)->Measure().memtable_bytes, 50u * 200u);
+  ASSERT_TRUE((*store)->Flush().ok());
+  uint64_t on_disk = 0, files = 0;
+  const auto names = PosixFileSystem().List(directory);
+  for (const std::string& name : *names) {
+    if (name.find(".ldb") == std::string::npos) continue;
+    ++files;
+    on_disk += *PosixFileSystem().FileSize(JoinPath(directory, name));
+  }
+  const StorageSize size = (*store)->Measure();
+  EXPECT_GT(on_disk, 0u);
+  EXPECT_EQ(std::accumulate(size.bytes.begin(), size.bytes.end(), uint64_t{0}), on_disk);
+  EXPECT_EQ(std::accumulate(size.files.begin(), size.files.end(), uint64_t{0}), files);
+  EXPECT_EQ(metrics.table_bytes_written.value(), on_disk);
+  *store = nullptr;
+  CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
 }
 
 // Protects the same things on the machine's own file system.

@@ -1,0 +1,205 @@
+#include "client/data_server.h"
+
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/mutex.h"
+
+namespace ringleader::client {
+namespace {
+
+constexpr uint32_t kStreamRetryAfterMs = 20;
+
+}  // namespace
+
+// The answering side of one stream, shared by the handler and by the requests under way. Send may
+// be called by any thread.
+class DataServer::Stream : public std::enable_shared_from_this<Stream> {
+ public:
+  Stream(std::shared_ptr<Call> call, const DataServerOptions& options)
+      : call_(std::move(call)), options_(options) {}
+
+  // False: the stream has enough to do.
+  bool Begin(uint64_t bytes) {
+    MutexLock lock(mutex_);
+    if (requests_ >= options_.stream_requests_max ||
+        (requests_ > 0 && bytes_ + bytes > options_.stream_bytes_max)) {
+      return false;
+    }
+    ++requests_;
+    bytes_ += bytes;
+    return true;
+  }
+
+  // Answers a request that Begin has let in with `bytes`; 0 if it has not.
+  void Send(data::v1::Response response, uint64_t bytes) {
+    bool overflow = false;
+    {
+      MutexLock lock(mutex_);
+      if (bytes > 0) {
+        --requests_;
+        bytes_ -= bytes;
+      }
+      if (ended_) return;
+      answers_bytes_ += response.ByteSizeLong();
+      answers_.push_back(std::move(response));
+      overflow = answers_bytes_ > options_.answers_bytes_max;
+      if (!overflow && !sending_) SendFrame();
+      if (overflow) ended_ = true;
+      FinishIfDone();
+    }
+    if (overflow) call_->Finish(absl::ResourceExhaustedError("answers are not being read"));
+  }
+
+  void Idle() {
+    MutexLock lock(mutex_);
+    sending_ = false;
+    if (!ended_ && !answers_.empty()) SendFrame();
+    FinishIfDone();
+  }
+
+  // The peer sends no more: the call ends once everything is answered and sent.
+  void PeerFinished() {
+    MutexLock lock(mutex_);
+    peer_finished_ = true;
+    FinishIfDone();
+  }
+
+  // The call is over: what is still to come is nobody's.
+  void Close() {
+    MutexLock lock(mutex_);
+    ended_ = true;
+    answers_.clear();
+  }
+
+ private:
+  void FinishIfDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!peer_finished_ || ended_ || requests_ > 0 || !answers_.empty()) return;
+    ended_ = true;
+    call_->Finish(absl::OkStatus());
+  }
+
+  void SendFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    data::v1::ResponseFrame frame;
+    uint64_t frame_bytes = 0;
+    while (!answers_.empty() && frame_bytes < options_.frame_bytes_max) {
+      const uint64_t bytes = answers_.front().ByteSizeLong();
+      frame_bytes += bytes;
+      answers_bytes_ -= bytes;
+      *frame.add_responses() = std::move(answers_.front());
+      answers_.pop_front();
+    }
+    sending_ = true;
+    // Refused only when the call has ended: nobody waits for the answers any more.
+    if (!call_->Send(frame.SerializeAsString())) ended_ = true;
+  }
+
+  const std::shared_ptr<Call> call_;
+  const DataServerOptions options_;
+  Mutex mutex_;
+  std::deque<data::v1::Response> answers_ ABSL_GUARDED_BY(mutex_);
+  uint64_t answers_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool sending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool peer_finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class DataServer::ExchangeHandler : public CallHandler {
+ public:
+  ExchangeHandler(DataServer& server, std::shared_ptr<Call> call)
+      : server_(server),
+        call_(call),
+        stream_(std::make_shared<Stream>(std::move(call), server.options_)) {}
+
+  void OnMessage(std::string message) override {
+    data::v1::RequestFrame frame;
+    if (!frame.ParseFromString(message)) {
+      call_->Finish(absl::InvalidArgumentError("a frame can't be parsed"));
+      return;
+    }
+    const Instant now = server_.clock_.Now();
+    std::vector<DataRequest> requests;
+    for (data::v1::Request& request : *frame.mutable_requests()) {
+      const uint64_t bytes = request.ByteSizeLong() + 1;  // none is free
+      if (!stream_->Begin(bytes)) {
+        data::v1::Response full;
+        full.set_error(data::v1::ERROR_RESOURCE_EXHAUSTED);
+        full.set_message("too many unanswered requests in this stream");
+        full.set_id(request.id());
+        full.set_retry_after_ms(kStreamRetryAfterMs);
+        stream_->Send(std::move(full), 0);
+        continue;
+      }
+      requests.push_back(
+          {std::move(request), now, [stream = stream_, bytes](data::v1::Response response) {
+             stream->Send(std::move(response), bytes);
+           }});
+    }
+    server_.Hand(std::move(requests));
+  }
+
+  void OnSendIdle() override { stream_->Idle(); }
+  void OnPeerFinished() override { stream_->PeerFinished(); }
+  void OnEnd(const absl::Status&) override { stream_->Close(); }
+
+ private:
+  DataServer& server_;
+  const std::shared_ptr<Call> call_;
+  const std::shared_ptr<Stream> stream_;
+};
+
+class DataServer::ExecuteHandler : public CallHandler {
+ public:
+  ExecuteHandler(DataServer& server, std::shared_ptr<Call> call)
+      : server_(server), call_(std::move(call)) {}
+
+  void OnMessage(std::string message) override {
+    DataRequest pending;
+    if (!pending.request.ParseFromString(message)) {
+      call_->Finish(absl::InvalidArgumentError("the request can't be parsed"));
+      return;
+    }
+    pending.received = server_.clock_.Now();
+    pending.respond = [call = call_](data::v1::Response response) {
+      // Refused when the caller is gone.
+      if (call->Send(response.SerializeAsString())) call->Finish(absl::OkStatus());
+    };
+    std::vector<DataRequest> requests;
+    requests.push_back(std::move(pending));
+    server_.Hand(std::move(requests));
+  }
+  void OnEnd(const absl::Status&) override {}
+
+ private:
+  DataServer& server_;
+  const std::shared_ptr<Call> call_;
+};
+
+void DataServer::Hand(std::vector<DataRequest> requests) {
+  for (DataRequest& each : requests) {
+    each.respond = [this, operation = DataOperation(each.request.operation_case()),
+                    received = each.received,
+                    respond = std::move(each.respond)](data::v1::Response response) mutable {
+      metrics_.Record(operation, static_cast<size_t>(response.error()),
+                      HolderElapsed(received, clock_.Now()));
+      respond(std::move(response));
+    };
+  }
+  handle_(std::move(requests));
+}
+
+absl::StatusOr<std::unique_ptr<CallHandler>> DataServer::Accept(const IncomingCall& incoming) {
+  const absl::string_view method = incoming.method.substr(
+      incoming.method.substr(0, kDataServicePrefix.size()) == kDataServicePrefix
+          ? kDataServicePrefix.size()
+          : incoming.method.size());
+  if (method == "Exchange") return std::make_unique<ExchangeHandler>(*this, incoming.call);
+  if (method == "Execute") return std::make_unique<ExecuteHandler>(*this, incoming.call);
+  return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+}
+
+}  // namespace ringleader::client

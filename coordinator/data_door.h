@@ -1,0 +1,66 @@
+// ringleader.data.v1.Data as a coordinator serves it: every request, by routing. A router of the
+// client library carries it out at the nodes; the router's map is this coordinator's metadata, told
+// in the process. What nodes say of routes stays inside: a caller gets an outcome, or UNAVAILABLE.
+//
+// A coordinator keeps nothing of a request beyond its answer: a write carries its originator's
+// session and sequence, so when a coordinator dies, the same write through another one has the
+// outcome of the first. A write that brings no session gets one of the router's: then only what the
+// router itself repeats is exactly-once.
+//
+// Threads: the router has an executor of its own, so that metadata never waits behind data. All
+// methods from any thread.
+#ifndef RINGLEADER_COORDINATOR_DATA_DOOR_H_
+#define RINGLEADER_COORDINATOR_DATA_DOOR_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "client/data_server.h"
+#include "client/router.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/network.h"
+#include "common/random.h"
+#include "ringleader/coordinator/v1/coordinator.pb.h"
+
+namespace ringleader::coordinator {
+
+struct DataDoorOptions {
+  client::DataServerOptions server;
+  // A node that does not answer: shorter than a client's 3 s, so that the coordinator, which hears
+  // of a new leader first, tries again before its client goes elsewhere.
+  Duration attempt_timeout = std::chrono::seconds(2);
+};
+
+class DataDoor : public Service {
+ public:
+  // The seams outlive it. Destroyed after the Listener that serves it.
+  DataDoor(const DataDoorOptions& options, Network& network, Threads& threads, Clock& clock,
+           Random random);
+  ~DataDoor() override;
+
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override {
+    return server_.Accept(incoming);
+  }
+
+  // A newer map: complete, or what changed since the one before. `on_misfit` runs on the door's
+  // executor if changes do not fit the map that is there: a complete one is needed.
+  void ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit);
+
+  const RequestMetrics& metrics() const { return server_.metrics(); }
+  Executor& executor() { return *executor_; }
+
+ private:
+  void Take(std::vector<client::DataRequest> requests);
+
+  std::unique_ptr<Executor> executor_;
+  client::Router router_;
+  client::DataServer server_;
+  std::atomic<bool> has_map_{false};  // with partitions; it keeps them
+};
+
+}  // namespace ringleader::coordinator
+
+#endif  // RINGLEADER_COORDINATOR_DATA_DOOR_H_

@@ -1,0 +1,108 @@
+// What a node shows of itself: metrics, and what it lacks for serving.
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "node/node.h"
+#include "replication/runtime_metrics.h"
+
+namespace ringleader {
+namespace {
+
+// Coordinators say something every 5 s (coordinator/director.h, watch_keepalive).
+constexpr Duration kCoordinatorsSilentMax = std::chrono::seconds(15);
+
+int64_t WholeSeconds(Duration duration) { return duration / std::chrono::seconds(1); }
+
+void CollectAdmission(const Admission& admission, MetricSink& sink) {
+  sink.Gauge("ringleader_admission_waiting_requests", "Requests admitted and not yet answered.",
+             static_cast<double>(admission.requests()));
+  sink.Gauge("ringleader_admission_waiting_bytes", "Bytes of those requests.",
+             static_cast<double>(admission.bytes()));
+  for (size_t i = 0; i < std::size(Admission::kRefusalNames); ++i) {
+    sink.Counter("ringleader_admission_refused_total",
+                 "Requests refused because too much waits (partition, node) or the log's disk "
+                 "stalls or is full (disk).",
+                 admission.refused(i), {{"reason", Admission::kRefusalNames[i]}});
+  }
+}
+
+}  // namespace
+
+AdminHost Node::Admin() {
+  return {.executor = executor_.get(),
+          .collect = [this](MetricSink& sink) { Collect(sink); },
+          .missing = [this] { return Missing(); },
+          .executors =
+              [this] {
+                std::vector<std::pair<std::string, Executor*>> all = {{"node", executor_.get()}};
+                if (runtime_ == nullptr) return all;
+                for (auto& one : runtime_->Executors()) all.push_back(std::move(one));
+                return all;
+              }};
+}
+
+void Node::Collect(MetricSink& sink) const {
+  const Instant now = seams_.clock.Now();
+  sink.Gauge("ringleader_node_ready", "1 if the node serves: what /readyz answers.",
+             Missing().empty());
+  sink.Gauge("ringleader_node_registered", "1 if the node has its place in a cluster.",
+             identity_.node != 0);
+  sink.Gauge("ringleader_node_draining", "1 while the node hands its leaderships over to stop.",
+             draining_);
+  sink.Gauge("ringleader_node_coordinators_silent_seconds",
+             "Time since a coordinator was heard, or since the start.",
+             std::chrono::duration<double>(
+                 HolderElapsed(ever_heard_ ? coordinators_heard_ : started_, now))
+                 .count());
+  sink.Gauge("ringleader_node_map_version", "Version of the cluster's map that the node has.",
+             static_cast<double>(map_version_));
+  sink.Gauge("ringleader_node_disk_free_bytes", "Free space where the node keeps its data.",
+             static_cast<double>(free_bytes_));
+  sink.Gauge("ringleader_node_disk_free_min_bytes", "Writes are refused with less space free.",
+             static_cast<double>(options_.free_bytes_min));
+  sink.Gauge("ringleader_node_disk_fit",
+             "1 if the disk makes progress and has room; writes are refused otherwise.",
+             admission_.disk_fit());
+  CollectAdmission(admission_, sink);
+  storage_metrics_.Collect(sink);
+  sink.Gauge("ringleader_storage_block_cache_bytes", "Memory in use by the cache of blocks.",
+             static_cast<double>(block_cache_->TotalCharge()));
+  sink.Gauge("ringleader_storage_block_cache_limit_bytes", "Most that the cache may use.",
+             static_cast<double>(options_.block_cache_bytes));
+  if (runtime_ == nullptr) return;
+  data_->metrics().Collect(sink);
+  replication::CollectRuntime(*runtime_, now, sink);
+}
+
+std::vector<std::string> Node::Missing() const {
+  std::vector<std::string> missing;
+  const std::string coordinators = absl::StrJoin(options_.agent.coordinators, ", ");
+  if (identity_.node == 0 || runtime_ == nullptr) {
+    missing.push_back(absl::StrCat(
+        "The node is in no cluster yet: no coordinator has registered it (", coordinators, ")."));
+    return missing;
+  }
+  const Instant now = seams_.clock.Now();
+  const Duration silent = HolderElapsed(ever_heard_ ? coordinators_heard_ : started_, now);
+  if (!ever_heard_ || silent >= kCoordinatorsSilentMax) {
+    missing.push_back(absl::StrCat("No coordinator has been heard for ", WholeSeconds(silent),
+                                   " s (", coordinators,
+                                   "): the node serves what it has and learns of no change."));
+  }
+  if (disk_stalled_) {
+    missing.push_back(absl::StrCat("The log's disk has not answered for ",
+                                   WholeSeconds(runtime_->log_progress().Stalled(now)),
+                                   " s: writes are refused."));
+  }
+  if (disk_full_) {
+    missing.push_back(absl::StrCat("The disk is full: ", free_bytes_, " bytes are free in ",
+                                   options_.data, ", and writes need ", options_.free_bytes_min,
+                                   "."));
+  }
+  if (draining_) missing.push_back("The node is being stopped: it hands its leaderships over.");
+  return missing;
+}
+
+}  // namespace ringleader
