@@ -8,16 +8,12 @@
 #include "coordinator/balancer_round.h"
 
 namespace ringleader::coordinator {
-namespace {
 
-// Its disk was replaced: the same address, a younger id.
-bool IsSuperseded(const Metadata& metadata, const v1::Node& node) {
+bool Balancer::IsSuperseded(const Metadata& metadata, const v1::Node& node) {
   return std::any_of(metadata.nodes().begin(), metadata.nodes().end(), [&](const auto& other) {
     return other.first > node.id() && other.second.node().address() == node.address();
   });
 }
-
-}  // namespace
 
 void Balancer::Reset(const Instant& now) {
   since_ = changed_ = now;

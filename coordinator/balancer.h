@@ -73,6 +73,9 @@ class Balancer {
   static const v1::ReplicaReport* LeaderReport(const Metadata& metadata, const Observations& seen,
                                                uint64_t partition, uint64_t* node);
 
+  // Its disk was replaced: the same address, a younger id.
+  static bool IsSuperseded(const Metadata& metadata, const v1::Node& node);
+
  private:
   struct Round;  // one Decide
 

@@ -56,9 +56,15 @@ void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusRes
                                      " partitions have fewer replicas alive "
                                      "than wanted."));
   }
+  std::set<uint64_t> hosts;
+  for (const auto& [id, record] : metadata.partitions()) {
+    for (const v1::Replica& replica : record.wish()) hosts.insert(replica.node());
+  }
   for (const auto& [id, record] : metadata.nodes()) {
     if (record.node().state() == v1::NODE_STATE_REMOVED) continue;
-    if (!record.node().alive()) {
+    // A wiped disk's former id: once its replicas live elsewhere nobody waits for it any more.
+    const bool is_past = !hosts.contains(id) && Balancer::IsSuperseded(metadata, record.node());
+    if (!record.node().alive() && !is_past) {
       response.add_alarms(
           absl::StrCat("Node ", id, " at ", record.node().address(), " does not report."));
     }
