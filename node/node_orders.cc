@@ -66,6 +66,10 @@ void Node::ReportReplica(replication::Replica& replica,
   report->set_configuration_committed(view.configuration_index <= view.commit);
   report->set_joint(view.configuration.joint());
   if (!view.failure.ok()) report->set_failure(view.failure.ToString());
+  if (view.unfillable) {
+    report->set_needs_replacement(true);
+    report->set_failure("its group counts on it as a voter, and it has no log");
+  }
   if (!view.serving) return;
   const auto add = [report](const Member& member, bool voter) {
     coordinator::v1::Replica* out = report->add_members();
@@ -129,7 +133,10 @@ void Node::Create(const coordinator::v1::CreateReplica& order) {
     return;
   }
   const auto known = runtime_->log().Group(group.group);
-  if (known.has_value() && !known->destroyed) return;
+  // Unless a leader's message was faster than this order, and made what only the order can fill.
+  const bool stub =
+      known.has_value() && known->creation.replica == group.replica && known->is_stub();
+  if (known.has_value() && !known->destroyed && !stub) return;
   const absl::Status saved =
       factory_->SavePlan(group.group, group.replica, {order.first_token(), order.last_token()});
   if (!saved.ok()) {

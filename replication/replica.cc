@@ -145,6 +145,7 @@ void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(StagedFate
   snapshot_decided_ = std::move(decided);
   core_.Step(std::move(message));
   Turn();
+  UpdateView();  // what was refused has no effects to carry out
   const bool taken = std::any_of(installing_.begin(), installing_.end(), [&](const auto& install) {
     return install.second.generation == generation;
   });
@@ -424,6 +425,7 @@ void Replica::UpdateView() {
   view_.last = core_.last_position().index;
   view_.base = core_.base_position().index;
   view_.transferee = core_.transferee();
+  view_.unfillable = core_.unfillable();
   if (view_.configuration_index != core_.configuration_index() ||
       view_.configuration.version != core_.configuration().version) {
     view_.configuration = core_.configuration();

@@ -92,6 +92,8 @@ struct ReplicaView {
   // last tick.
   std::vector<ReplicaId> caught_up;
   bool rebuilding = false;  // waits for a snapshot to replace state that was lost
+  // Its group counts on it as a voter, and it has no log: no snapshot fills it (Core::unfillable).
+  bool unfillable = false;
   absl::Status failure;  // not OK: poisoned; it does nothing any more
 };
 
