@@ -29,9 +29,11 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
       effect.session = decoder.Fixed64();
       effect.sequence = decoder.Varint();
       effect.lowest = decoder.Varint();
-      const uint8_t flags = decoder.Byte();
-      if (flags > 1) return absl::DataLossError("malformed entry: unknown session flags");
-      effect.item_kept = flags == 1;
+      effect.flags = decoder.Byte();
+      WriteResult result;
+      if (!SetFlags(effect.flags, &result)) {
+        return absl::DataLossError("malformed entry: unknown session flags");
+      }
       effect.item = decoder.LengthPrefixed();
       return effect;
     }
@@ -63,7 +65,7 @@ void EffectsWriter::Session(uint64_t session, uint64_t sequence, uint64_t lowest
   PutFixed64(session, records_);
   PutVarint(sequence, records_);
   PutVarint(lowest, records_);
-  records_.push_back(result.item_kept ? 1 : 0);
+  records_.push_back(static_cast<char>(FlagsOf(result)));
   PutLengthPrefixed(result.item, records_);
 }
 

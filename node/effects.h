@@ -8,8 +8,8 @@
 //   records, each a tag byte and
 //   01 put          key, item               (each as varint length, bytes)
 //   02 delete       key
-//   03 session      fixed64 session, varint sequence, varint lowest outstanding, byte flags (bit 0:
-//                   item kept), item
+//   03 session      fixed64 session, varint sequence, varint lowest outstanding, byte flags
+//                   (records.h), item
 //   04 table        table record (records.h), length first
 //   05 era, 06 split, 07 change record: reserved
 //
@@ -55,7 +55,7 @@ struct Effect {
   uint64_t session = 0;
   uint64_t sequence = 0;
   uint64_t lowest = 0;
-  bool item_kept = true;
+  uint8_t flags = 1;  // of a session's result
   TableRecord table;
 };
 

@@ -130,9 +130,11 @@ void Partition::Resolve(const Entry& entry) {
     leadership_->applied_batch = batch.number;
     FinishBatch(batch, nullptr);
   }
-  auto orphan = orphans_.extract(entry.index);
-  if (orphan.empty()) return;
-  FinishBatch(orphan.mapped(), orphan.mapped().position.term == entry.term ? nullptr : &lost);
+  for (auto orphan = orphans_.extract(entry.index); !orphan.empty();
+       orphan = orphans_.extract(entry.index)) {
+    Batch& batch = orphan.mapped();
+    FinishBatch(batch, batch.position.term == entry.term ? nullptr : &lost);
+  }
 }
 
 absl::StatusOr<replication::AppliedState> Partition::Capture(absl::string_view directory) {
@@ -175,6 +177,12 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   }
   if (const absl::Status purged = PurgeStep(); !purged.ok()) {
     LogWarning("partition ", group_, ": purging: ", purged.ToString());
+  }
+  // Only entries move the replicated time. Where new sessions are about to be refused, or are,
+  // there may be no other entries: an empty one lets the next few expire that are due.
+  if (leadership_ != nullptr && sessions_.size() >= place_.options.sessions_crowded &&
+      sessions_.AnyExpired(ElapsedMicros())) {
+    Building();
   }
   // A damaged store may see no write that would tell: a flush fails, and with it the replica.
   if (!store_->failure().ok()) replica->FlushAndCompact();
