@@ -45,6 +45,19 @@ void AddReplicaAlarms(const Metadata& metadata, const Observations& seen,
                                        " on node ", node, ": ", report.failure()));
     }
   }
+  for (const Balancer::Divergence& divergence : Balancer::FindDivergences(metadata, seen)) {
+    if (!divergence.odd.empty()) {
+      response.add_alarms(absl::StrCat("Partition ", divergence.partition, ": replica ",
+                                       divergence.odd.front().replica, " on node ",
+                                       divergence.odd.front().node,
+                                       " holds other data than most; it is to be rebuilt."));
+    } else {
+      response.add_alarms(absl::StrCat(
+          "Partition ", divergence.partition,
+          ": its replicas hold different data and no majority agrees. Nothing is changed; find out "
+          "which is right, and move the others away."));
+    }
+  }
   if (failed > kReplicaAlarmsMax) {
     response.add_alarms(absl::StrCat(failed - kReplicaAlarmsMax, " more replicas are in trouble."));
   }

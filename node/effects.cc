@@ -19,6 +19,7 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
   effect.tag = static_cast<EffectTag>(tag);
   switch (effect.tag) {
     case EffectTag::kPut:
+    case EffectTag::kHash:
       effect.key = decoder.LengthPrefixed();
       effect.item = decoder.LengthPrefixed();
       return effect;
@@ -72,6 +73,12 @@ void EffectsWriter::Session(uint64_t session, uint64_t sequence, uint64_t lowest
 void EffectsWriter::Table(const TableRecord& table) {
   PutTag(EffectTag::kTable, records_);
   PutLengthPrefixed(EncodeTable(table), records_);
+}
+
+void EffectsWriter::Hash(absl::string_view start, absl::string_view limit) {
+  PutTag(EffectTag::kHash, records_);
+  PutLengthPrefixed(start, records_);
+  PutLengthPrefixed(limit, records_);
 }
 
 std::string EffectsWriter::Finish(int64_t time_us, int64_t elapsed_us) {

@@ -39,6 +39,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "client/data_server.h"
 #include "node/admission.h"
 #include "node/effects.h"
@@ -66,6 +67,12 @@ struct PartitionOptions {
   Duration orphan_max = std::chrono::seconds(1);
   // Keys removed in one step of purging a retired table.
   int purge_keys_max = 1000;
+  // How long a comparison of everything takes (partition_hash.cc); 0: none is made. The shortest
+  // time between two ranges, and how large one is by the leader's store.
+  Duration hash_pass = std::chrono::hours(24);
+  Duration hash_pause_min = std::chrono::seconds(5);
+  uint64_t hash_bytes_max = 1 << 20;
+  uint64_t hash_keys_max = 4096;
   // With as many write sessions as this, the leader lets expire what is due though nobody writes.
   size_t sessions_crowded = kSessionsMax / 8 * 7;
 };
@@ -157,8 +164,13 @@ class Partition : public replication::StateMachine {
     // Table and schema version (kRetiring for its end), and the batch that has it.
     std::map<std::pair<uint64_t, uint64_t>, uint64_t> tables_proposed;
     Instant began;
+    std::optional<int64_t> hash_due_us;  // by ElapsedMicros
     int64_t elapsed_base_us = 0;
     int64_t last_time_us = 0;
+  };
+  struct HashedRange {
+    std::string start;
+    std::string limit;  // empty: to the end
   };
   struct WaitingRead {
     PendingRequest pending;
@@ -208,7 +220,8 @@ class Partition : public replication::StateMachine {
   int64_t ElapsedMicros() const;
 
   // partition_apply.cc
-  absl::Status ApplySome(absl::Span<const replication::Entry> entries);
+  absl::Status ApplyAll(absl::Span<const replication::Entry> entries);
+  absl::Status ApplySome(absl::Span<const replication::Entry> entries, size_t* taken);
   absl::Status AddEntry(const replication::Entry& entry, StoreState& next,
                         leveldb::WriteBatch& batch, std::set<uint64_t>& sessions);
   absl::Status AddEffects(const replication::Entry& entry, StoreState& next,
@@ -216,6 +229,13 @@ class Partition : public replication::StateMachine {
   absl::Status AddTable(const TableRecord& table, leveldb::WriteBatch& batch);
   void Resolve(const replication::Entry& entry);
   absl::Status PurgeStep();
+
+  // partition_hash.cc
+  absl::Status WalkReplicated(absl::string_view start, absl::string_view limit,
+                              absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit);
+  absl::Status HashRange(const HashedRange& range);
+  int64_t HashPaceMicros() const;
+  absl::Status ProposeHash();
 
   const PartitionPlace place_;
   const replication::GroupId group_;
@@ -225,6 +245,9 @@ class Partition : public replication::StateMachine {
   SessionTable sessions_;
   std::map<uint64_t, std::shared_ptr<const TableInfo>> tables_;
   std::set<uint64_t> to_purge_;  // retired tables that may have data
+  // Of the entry that is being applied: to be hashed as soon as it is written.
+  std::optional<HashedRange> to_hash_;
+  std::string hash_cursor_;  // where the next range begins
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;

@@ -505,6 +505,20 @@ void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
   });
 }
 
+void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
+  files_->Post([this, group, replica, why] {
+    const auto known = log_->Group(group);
+    if (!known.has_value() || known->destroyed || known->creation.replica != replica) return;
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group).second) return;
+      damaged_[group] = why;
+    }
+    LogError("group ", group, " replica ", replica, " is rebuilt from its peers: ", why.ToString());
+    Detach(group, why, [this, group] { Reopen(group, /*discard_state=*/true); });
+  });
+}
+
 // Takes the group's replica, if one is open, out of every hand and closes it; `then` runs on its
 // applier behind the end of its state machine, and nothing is submitted for it any more.
 void Runtime::Detach(GroupId group, const absl::Status& why, Task then) {

@@ -114,6 +114,11 @@ class Runtime : public TransportHandler {
   // Ends a replica and removes its data; the tombstone stays. NOT_FOUND: it isn't here.
   void DestroyReplica(GroupId group, ReplicaId replica, Done done);
 
+  // The state of this replica is not what it should be: it is closed, and opened again without it,
+  // as if its disk had lost it. Its log, and with it what it has promised, stays. No effect if it
+  // is not here or on its way already.
+  void RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why);
+
   // The open replica of a group, or null.
   std::shared_ptr<Replica> Find(GroupId group) const;
   std::vector<std::shared_ptr<Replica>> Replicas() const;

@@ -103,6 +103,11 @@ TEST(FormatsTest, Effects) {
             "0301000000000000000201"
             "03026e6f");
   EXPECT_EQ(DecodeEffects(nothing)->effects[0].flags, 3);
+  writer.Hash("a", "b");
+  const std::string range = writer.Finish(1000, 10);
+  EXPECT_EQ(Hex(range), "01e8070a0801610162");
+  EXPECT_EQ(DecodeEffects(range)->effects[0].key, "a");
+  EXPECT_EQ(DecodeEffects(range)->effects[0].item, "b");
 }
 
 // Protects old replicas from guessing: reserved and unknown tags and formats stop them.
