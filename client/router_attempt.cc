@@ -110,8 +110,13 @@ bool Router::ResolveTable(Operation& operation) {
 
 // False: there is no sequence to be had now, and the operation waits.
 bool Router::PrepareWrite(Operation& operation) {
-  if (operation.request.has_session() && !operation.ticket.has_value())
-    return true;  // its caller's
+  // An attempt that was not answered may still be on its way: from then on this is not the only
+  // copy.
+  const bool may_be_alone = !operation.may_have_happened;
+  if (operation.request.has_session() && !operation.ticket.has_value()) {  // its caller's
+    if (!may_be_alone) operation.request.mutable_session()->set_sole_copy(false);
+    return true;
+  }
   if (!operation.ticket.has_value()) operation.ticket = sessions_.Begin(*operation.token);
   if (!operation.ticket.has_value()) {
     ++operation.attempts;
@@ -121,6 +126,7 @@ bool Router::PrepareWrite(Operation& operation) {
     return false;
   }
   operation.ticket->Fill(operation.request.mutable_session());
+  operation.request.mutable_session()->set_sole_copy(may_be_alone);
   return true;
 }
 

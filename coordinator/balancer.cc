@@ -46,6 +46,7 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
     }
   }
   OrderDestruction(round);
+  OrderRebuilding(round);
   PlanReplacements(round);
   PlanMoves(round);
   SettleTables(round);
@@ -159,10 +160,13 @@ void Balancer::OrderCreation(Round& round, const v1::PartitionRecord& record) co
   for (const v1::Replica& replica : record.wish()) {
     const auto found = round.seen.find(replica.node());
     if (found == round.seen.end() || !found->second.complete ||
-        !round.alive.contains(replica.node()) ||
-        found->second.replicas.contains(record.partition().id())) {
+        !round.alive.contains(replica.node())) {
       continue;
     }
+    // One that needs replacement may be what its leader's message made there before this order: it
+    // becomes the voter then. The node refuses the order for any other.
+    const v1::ReplicaReport* there = round.Replica(replica.node(), record.partition().id());
+    if (there != nullptr && !there->needs_replacement()) continue;
     v1::CreateReplica& order = *round.decision.orders[replica.node()].add_create();
     order.set_partition(record.partition().id());
     order.set_replica(replica.id());

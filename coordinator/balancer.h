@@ -69,6 +69,22 @@ class Balancer {
 
   Decision Decide(const Metadata& metadata, const Observations& seen, const Instant& now);
 
+  // Replicas of one partition that hold different data at the same index of its log (DESIGN section
+  // 11, rule 21). `odd`: those that a majority of the wished replicas, which agree, differs from;
+  // none if no majority agrees. Of each partition the first index that shows any.
+  struct Divergence {
+    uint64_t partition = 0;
+    uint64_t index = 0;
+    struct Odd {
+      uint64_t node = 0;
+      uint64_t replica = 0;
+      uint64_t hash = 0;
+    };
+    std::vector<Odd> odd;
+  };
+  static std::vector<Divergence> FindDivergences(const Metadata& metadata,
+                                                 const Observations& seen);
+
   // The report of a partition's leader, of the newest term; null: nobody that is alive says so.
   static const v1::ReplicaReport* LeaderReport(const Metadata& metadata, const Observations& seen,
                                                uint64_t partition, uint64_t* node);
@@ -87,6 +103,7 @@ class Balancer {
                     const v1::ReplicaReport& report, uint64_t node) const;
   void OrderCreation(Round& round, const v1::PartitionRecord& record) const;
   void OrderDestruction(Round& round) const;
+  void OrderRebuilding(Round& round) const;
   void Advance(Round& round, const v1::PartitionRecord& record, const v1::ReplicaReport& report,
                uint64_t leader_node);
   bool ShouldAbort(const Round& round, const v1::MoveRecord& move) const;

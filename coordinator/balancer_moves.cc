@@ -127,7 +127,8 @@ void Balancer::StartMove(Round& round, const v1::PartitionRecord& record, uint64
   round.planned.insert(record.partition().id());
 }
 
-// A replica whose log forgot what it had promised gets a successor on the same node.
+// A replica whose log forgot what it had promised, or that never got one, gets a successor on the
+// same node.
 void Balancer::PlanReplacements(Round& round) const {
   for (const auto& [id, record] : round.metadata.partitions()) {
     if (round.moves >= options_.moves_max) return;
@@ -140,7 +141,7 @@ void Balancer::PlanReplacements(Round& round) const {
           round.moves_into[replica.node()] >= options_.moves_into_node_max) {
         continue;
       }
-      StartMove(round, record, replica.node(), replica.id(), "its log lost history");
+      StartMove(round, record, replica.node(), replica.id(), "it has no log to vote by");
       break;
     }
   }

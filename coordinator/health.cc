@@ -30,6 +30,39 @@ v1::PartitionHealth HealthOf(const Metadata& metadata, const v1::PartitionRecord
   return health;
 }
 
+constexpr size_t kReplicaAlarmsMax = 20;
+
+// Replicas that stand still because of something that is wrong with them.
+void AddReplicaAlarms(const Metadata& metadata, const Observations& seen,
+                      v1::StatusResponse& response) {
+  size_t failed = 0;
+  for (const auto& [node, host] : seen) {
+    const v1::NodeRecord* record = metadata.FindNode(node);
+    if (record == nullptr || !record->node().alive()) continue;
+    for (const auto& [partition, report] : host.replicas) {
+      if (report.failure().empty() || ++failed > kReplicaAlarmsMax) continue;
+      response.add_alarms(absl::StrCat("Replica ", report.replica(), " of partition ", partition,
+                                       " on node ", node, ": ", report.failure()));
+    }
+  }
+  for (const Balancer::Divergence& divergence : Balancer::FindDivergences(metadata, seen)) {
+    if (!divergence.odd.empty()) {
+      response.add_alarms(absl::StrCat("Partition ", divergence.partition, ": replica ",
+                                       divergence.odd.front().replica, " on node ",
+                                       divergence.odd.front().node,
+                                       " holds other data than most; it is to be rebuilt."));
+    } else {
+      response.add_alarms(absl::StrCat(
+          "Partition ", divergence.partition,
+          ": its replicas hold different data and no majority agrees. Nothing is changed; find out "
+          "which is right, and move the others away."));
+    }
+  }
+  if (failed > kReplicaAlarmsMax) {
+    response.add_alarms(absl::StrCat(failed - kReplicaAlarmsMax, " more replicas are in trouble."));
+  }
+}
+
 void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusResponse& response) {
   size_t without_quorum = 0, short_of_replicas = 0, without_leader = 0;
   for (const v1::PartitionHealth& health : response.partitions()) {
@@ -73,6 +106,7 @@ void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusRes
       response.add_alarms(absl::StrCat("Node ", id, ": its disk makes no progress."));
     }
   }
+  AddReplicaAlarms(metadata, seen, response);
 }
 
 }  // namespace

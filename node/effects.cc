@@ -19,6 +19,7 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
   effect.tag = static_cast<EffectTag>(tag);
   switch (effect.tag) {
     case EffectTag::kPut:
+    case EffectTag::kHash:
       effect.key = decoder.LengthPrefixed();
       effect.item = decoder.LengthPrefixed();
       return effect;
@@ -29,9 +30,11 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
       effect.session = decoder.Fixed64();
       effect.sequence = decoder.Varint();
       effect.lowest = decoder.Varint();
-      const uint8_t flags = decoder.Byte();
-      if (flags > 1) return absl::DataLossError("malformed entry: unknown session flags");
-      effect.item_kept = flags == 1;
+      effect.flags = decoder.Byte();
+      WriteResult result;
+      if (!SetFlags(effect.flags, &result)) {
+        return absl::DataLossError("malformed entry: unknown session flags");
+      }
       effect.item = decoder.LengthPrefixed();
       return effect;
     }
@@ -63,13 +66,19 @@ void EffectsWriter::Session(uint64_t session, uint64_t sequence, uint64_t lowest
   PutFixed64(session, records_);
   PutVarint(sequence, records_);
   PutVarint(lowest, records_);
-  records_.push_back(result.item_kept ? 1 : 0);
+  records_.push_back(static_cast<char>(FlagsOf(result)));
   PutLengthPrefixed(result.item, records_);
 }
 
 void EffectsWriter::Table(const TableRecord& table) {
   PutTag(EffectTag::kTable, records_);
   PutLengthPrefixed(EncodeTable(table), records_);
+}
+
+void EffectsWriter::Hash(absl::string_view start, absl::string_view limit) {
+  PutTag(EffectTag::kHash, records_);
+  PutLengthPrefixed(start, records_);
+  PutLengthPrefixed(limit, records_);
 }
 
 std::string EffectsWriter::Finish(int64_t time_us, int64_t elapsed_us) {

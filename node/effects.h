@@ -8,10 +8,12 @@
 //   records, each a tag byte and
 //   01 put          key, item               (each as varint length, bytes)
 //   02 delete       key
-//   03 session      fixed64 session, varint sequence, varint lowest outstanding, byte flags (bit 0:
-//                   item kept), item
+//   03 session      fixed64 session, varint sequence, varint lowest outstanding, byte flags
+//                   (records.h), item
 //   04 table        table record (records.h), length first
 //   05 era, 06 split, 07 change record: reserved
+//   08 hash         first key, key after the last (empty: to the end): a range that every replica
+//                   hashes as it is after this entry (partition_hash.cc)
 //
 // Format 1 may not change. A replica that meets a tag it does not know stops: it is too old.
 #ifndef RINGLEADER_NODE_EFFECTS_H_
@@ -27,7 +29,7 @@
 
 namespace ringleader {
 
-enum class EffectTag : uint8_t { kPut = 1, kDelete = 2, kSession = 3, kTable = 4 };
+enum class EffectTag : uint8_t { kPut = 1, kDelete = 2, kSession = 3, kTable = 4, kHash = 8 };
 
 // Builds one payload; append in the order of evaluation.
 class EffectsWriter {
@@ -37,6 +39,7 @@ class EffectsWriter {
   // The result's item_version is the entry's index, which is not known yet: it is not written.
   void Session(uint64_t session, uint64_t sequence, uint64_t lowest, const WriteResult& result);
   void Table(const TableRecord& table);
+  void Hash(absl::string_view start, absl::string_view limit);
 
   size_t bytes() const { return records_.size(); }
   bool empty() const { return records_.empty(); }
@@ -55,7 +58,7 @@ struct Effect {
   uint64_t session = 0;
   uint64_t sequence = 0;
   uint64_t lowest = 0;
-  bool item_kept = true;
+  uint8_t flags = 1;  // of a session's result
   TableRecord table;
 };
 

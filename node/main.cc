@@ -44,6 +44,7 @@ struct Flags {
   int64_t free_bytes_min = 256 << 20;
   int64_t appliers = 2;
   int64_t drain_s = 10;
+  int64_t hash_pass_h = 24;
   bool insecure = false;
 };
 
@@ -86,6 +87,10 @@ void Define(OptionSet& options, Flags* flags) {
               &flags->appliers);
   options.Add({.name = "drain", .unit = "s", .help = "Time to hand leaderships over at the end"}, 0,
               600, &flags->drain_s);
+  options.Add({.name = "hash-pass",
+               .unit = "h",
+               .help = "Time in which replicas compare all that they hold; 0: never"},
+              0, 24 * 365, &flags->hash_pass_h);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
 }
@@ -104,6 +109,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.runtime.replica.core.election_ticks = static_cast<uint32_t>(flags.election_ticks);
   options.runtime.replica.clock_drift_max = flags.clock_drift;
   options.partition.quorum_reads = flags.read_mode == "quorum";
+  options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);
   options.free_bytes_min = static_cast<uint64_t>(flags.free_bytes_min);

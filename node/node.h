@@ -99,6 +99,7 @@ class Node {
   void Create(const coordinator::v1::CreateReplica& order);
   void Change(const coordinator::v1::ChangeMembers& order);
   void Destroy(const coordinator::v1::DestroyReplica& order);
+  void Rebuild(const coordinator::v1::RebuildReplica& order);
   void ApplySchema(const coordinator::v1::ApplySchema& order);
   void TakeMap(const coordinator::v1::MapUpdate& update);
 

@@ -1,6 +1,7 @@
 // What a node says to the coordinators, and what it does at their orders. Each order names what it
 // expects to find; what does not fit any more is dropped, and the next report shows the outcome.
 #include <algorithm>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -66,6 +67,16 @@ void Node::ReportReplica(replication::Replica& replica,
   report->set_configuration_committed(view.configuration_index <= view.commit);
   report->set_joint(view.configuration.joint());
   if (!view.failure.ok()) report->set_failure(view.failure.ToString());
+  if (view.rebuilding) report->set_failure("its state is being rebuilt from its peers");
+  for (const Registry::RangeHash& hash : registry_.HashesOf(replica.group())) {
+    coordinator::v1::RangeHash* out = report->add_hashes();
+    out->set_index(hash.index);
+    out->set_hash(hash.hash);
+  }
+  if (view.unfillable) {
+    report->set_needs_replacement(true);
+    report->set_failure("its group counts on it as a voter, and it has no log");
+  }
   if (!view.serving) return;
   const auto add = [report](const Member& member, bool voter) {
     coordinator::v1::Replica* out = report->add_members();
@@ -114,6 +125,7 @@ void Node::CarryOut(const coordinator::v1::NodeOrders& orders) {
     replica->Transfer(order.to_replica(), [](const absl::Status&) {});
   }
   for (const auto& order : orders.schema()) ApplySchema(order);
+  for (const auto& order : orders.rebuild()) Rebuild(order);
 }
 
 void Node::Create(const coordinator::v1::CreateReplica& order) {
@@ -129,7 +141,10 @@ void Node::Create(const coordinator::v1::CreateReplica& order) {
     return;
   }
   const auto known = runtime_->log().Group(group.group);
-  if (known.has_value() && !known->destroyed) return;
+  // Unless a leader's message was faster than this order, and made what only the order can fill.
+  const bool stub =
+      known.has_value() && known->creation.replica == group.replica && known->is_stub();
+  if (known.has_value() && !known->destroyed && !stub) return;
   const absl::Status saved =
       factory_->SavePlan(group.group, group.replica, {order.first_token(), order.last_token()});
   if (!saved.ok()) {
@@ -170,6 +185,15 @@ void Node::Destroy(const coordinator::v1::DestroyReplica& order) {
   runtime_->DestroyReplica(group, replica, [this, group, replica](const absl::Status& status) {
     if (status.ok()) factory_->RemovePlan(group, replica);
   });
+}
+
+void Node::Rebuild(const coordinator::v1::RebuildReplica& order) {
+  const Registry::RangeHash odd{order.hash().index(), order.hash().hash()};
+  const std::deque<Registry::RangeHash> hashes = registry_.HashesOf(order.partition());
+  if (std::find(hashes.begin(), hashes.end(), odd) == hashes.end()) return;
+  runtime_->RebuildReplica(
+      order.partition(), order.replica(),
+      absl::DataLossError(absl::StrCat("its state is not its peers' at index ", odd.index)));
 }
 
 void Node::ApplySchema(const coordinator::v1::ApplySchema& order) {

@@ -19,6 +19,8 @@
 //      its entry, any other proves that it never happens.
 //   4. An answer that follows from the state and changes nothing leaves only after every batch that
 //      it may have seen is applied and leadership was confirmed after it was evaluated.
+//      If copies of the request may be about, the answer is an entry instead, with the session's
+//      record and no effect: no copy is evaluated after an answer that its originator took.
 //   5. Overlay, building batch and such answers belong to one term. Batches in flight outlive it:
 //      they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
 #ifndef RINGLEADER_NODE_PARTITION_H_
@@ -37,6 +39,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "client/data_server.h"
 #include "node/admission.h"
 #include "node/effects.h"
@@ -64,6 +67,14 @@ struct PartitionOptions {
   Duration orphan_max = std::chrono::seconds(1);
   // Keys removed in one step of purging a retired table.
   int purge_keys_max = 1000;
+  // How long a comparison of everything takes (partition_hash.cc); 0: none is made. The shortest
+  // time between two ranges, and how large one is by the leader's store.
+  Duration hash_pass = std::chrono::hours(24);
+  Duration hash_pause_min = std::chrono::seconds(5);
+  uint64_t hash_bytes_max = 1 << 20;
+  uint64_t hash_keys_max = 4096;
+  // With as many write sessions as this, the leader lets expire what is due though nobody writes.
+  size_t sessions_crowded = kSessionsMax / 8 * 7;
 };
 
 // What the partitions of a node share. Outlives them.
@@ -99,6 +110,7 @@ class Partition : public replication::StateMachine {
   const std::map<uint64_t, std::shared_ptr<const TableInfo>>& tables() const { return tables_; }
   size_t tables_to_purge() const { return to_purge_.size(); }
   uint64_t waiting_requests() const { return admitted_requests_; }
+  size_t sessions() const { return sessions_.size(); }
 
   replication::AppliedState applied() const override { return store_->state().applied; }
   absl::Status Apply(absl::Span<const replication::Entry> entries) override;
@@ -111,7 +123,6 @@ class Partition : public replication::StateMachine {
  private:
   using SessionSequence = std::pair<uint64_t, uint64_t>;
   static constexpr uint64_t kRetiring = UINT64_MAX;
-  static constexpr size_t kSettledMax = 65536;
 
   // Somebody who waits for an answer, and what admission counted for it.
   struct Waiter {
@@ -124,7 +135,8 @@ class Partition : public replication::StateMachine {
     std::vector<Waiter> waiters;
     data::v1::Response response;
     SessionSequence sequence{0, 0};
-    // Of an answer that changes nothing: invariant 4.
+    bool changes = true;  // what its entry makes has a version
+    // Of an answer that changes nothing and has no entry: invariant 4.
     uint64_t seen_batch = 0;
     bool confirmed = false;
     uint64_t confirmation = 0;  // which round of confirmation it waits for
@@ -147,17 +159,18 @@ class Partition : public replication::StateMachine {
     uint64_t applied_batch = 0;
     std::list<Outcome> answers;  // that change nothing, in the order of evaluation
     uint64_t last_confirmation = 0;
-    // Where an unanswered attempt of a write is: in a batch (and at which place), or in `answers`.
+    // In which batch an unanswered attempt of a write is, and at which place.
     std::map<SessionSequence, std::pair<uint64_t, size_t>> attempts;
-    std::map<SessionSequence, std::list<Outcome>::iterator> answering;
-    // Answers that changed nothing, until their originator has moved on: a copy of the request
-    // that comes late must not be evaluated anew.
-    std::map<SessionSequence, data::v1::Response> settled;
-    // Table and schema version; kRetiring for its end.
-    std::set<std::pair<uint64_t, uint64_t>> tables_proposed;
+    // Table and schema version (kRetiring for its end), and the batch that has it.
+    std::map<std::pair<uint64_t, uint64_t>, uint64_t> tables_proposed;
     Instant began;
+    std::optional<int64_t> hash_due_us;  // by ElapsedMicros
     int64_t elapsed_base_us = 0;
     int64_t last_time_us = 0;
+  };
+  struct HashedRange {
+    std::string start;
+    std::string limit;  // empty: to the end
   };
   struct WaitingRead {
     PendingRequest pending;
@@ -189,6 +202,7 @@ class Partition : public replication::StateMachine {
   void ExecuteWrite(PendingRequest pending, uint64_t bytes);
   bool AnswerKnown(PendingRequest& pending, uint64_t bytes);
   void AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowest);
+  void RecordAnswer(Outcome outcome, data::v1::Response response, uint64_t lowest);
   Batch& Building();
   Outcome* FindAttempt(const SessionSequence& sequence);
   absl::StatusOr<std::optional<std::string>> CurrentItem(const std::string& key, uint64_t* seen);
@@ -203,10 +217,11 @@ class Partition : public replication::StateMachine {
   void DropUnproposed(const data::v1::Response& why);
   void DropAnswers(uint64_t seen_min, const data::v1::Response& why);
   void FinishBatch(Batch& batch, const data::v1::Response* failure);
-  void ForgetAnswered(uint64_t session, uint64_t lowest);
+  int64_t ElapsedMicros() const;
 
   // partition_apply.cc
-  absl::Status ApplySome(absl::Span<const replication::Entry> entries);
+  absl::Status ApplyAll(absl::Span<const replication::Entry> entries);
+  absl::Status ApplySome(absl::Span<const replication::Entry> entries, size_t* taken);
   absl::Status AddEntry(const replication::Entry& entry, StoreState& next,
                         leveldb::WriteBatch& batch, std::set<uint64_t>& sessions);
   absl::Status AddEffects(const replication::Entry& entry, StoreState& next,
@@ -214,6 +229,13 @@ class Partition : public replication::StateMachine {
   absl::Status AddTable(const TableRecord& table, leveldb::WriteBatch& batch);
   void Resolve(const replication::Entry& entry);
   absl::Status PurgeStep();
+
+  // partition_hash.cc
+  absl::Status WalkReplicated(absl::string_view start, absl::string_view limit,
+                              absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit);
+  absl::Status HashRange(const HashedRange& range);
+  int64_t HashPaceMicros() const;
+  absl::Status ProposeHash();
 
   const PartitionPlace place_;
   const replication::GroupId group_;
@@ -223,11 +245,14 @@ class Partition : public replication::StateMachine {
   SessionTable sessions_;
   std::map<uint64_t, std::shared_ptr<const TableInfo>> tables_;
   std::set<uint64_t> to_purge_;  // retired tables that may have data
+  // Of the entry that is being applied: to be hashed as soon as it is written.
+  std::optional<HashedRange> to_hash_;
+  std::string hash_cursor_;  // where the next range begins
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;
   std::map<uint64_t, Batch> proposing_;                   // by number; at most one of a term
-  std::map<replication::Index, Batch> orphans_;           // of ended terms
+  std::multimap<replication::Index, Batch> orphans_;      // of ended terms; some share an index
   std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;

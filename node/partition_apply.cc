@@ -24,7 +24,7 @@ absl::string_view PayloadOf(const Entry& entry) {
 }  // namespace
 
 absl::Status Partition::Apply(absl::Span<const Entry> entries) {
-  RETURN_IF_ERROR(ApplySome(entries));
+  RETURN_IF_ERROR(ApplyAll(entries));
   for (const Entry& entry : entries) Resolve(entry);
   ReleaseAnswers();
   ReleaseReads();
@@ -34,13 +34,28 @@ absl::Status Partition::Apply(absl::Span<const Entry> entries) {
   return absl::OkStatus();
 }
 
-// All of them in one batch: replication bounds what it hands over at once.
-absl::Status Partition::ApplySome(absl::Span<const Entry> entries) {
+// All of them in one batch (replication bounds what it hands over at once), but that the store has
+// to be at the very index at which a range is hashed.
+absl::Status Partition::ApplyAll(absl::Span<const Entry> entries) {
+  while (!entries.empty()) {
+    size_t taken = 0;
+    RETURN_IF_ERROR(ApplySome(entries, &taken));
+    entries.remove_prefix(taken);
+    if (!to_hash_.has_value()) continue;
+    RETURN_IF_ERROR(Annotate(HashRange(*to_hash_), "hashing a range"));
+    to_hash_.reset();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Partition::ApplySome(absl::Span<const Entry> entries, size_t* taken) {
   StoreState next = state();
   next.previous = next.applied.last.index;
   leveldb::WriteBatch batch;
   std::set<uint64_t> sessions;
-  for (const Entry& entry : entries) RETURN_IF_ERROR(AddEntry(entry, next, batch, sessions));
+  while (*taken < entries.size() && !to_hash_.has_value()) {
+    RETURN_IF_ERROR(AddEntry(entries[(*taken)++], next, batch, sessions));
+  }
   for (const uint64_t session : sessions) {
     const SessionRecord* record = sessions_.Record(session);
     if (record == nullptr) {
@@ -93,6 +108,9 @@ absl::Status Partition::AddEffects(const Entry& entry, StoreState& next, leveldb
       case EffectTag::kTable:
         RETURN_IF_ERROR(AddTable(effect.table, batch));
         break;
+      case EffectTag::kHash:
+        to_hash_ = HashedRange{std::string(effect.key), std::string(effect.item)};
+        break;
     }
   }
   for (const uint64_t session : sessions_.Expire(effects.elapsed_us)) sessions.insert(session);
@@ -130,9 +148,11 @@ void Partition::Resolve(const Entry& entry) {
     leadership_->applied_batch = batch.number;
     FinishBatch(batch, nullptr);
   }
-  auto orphan = orphans_.extract(entry.index);
-  if (orphan.empty()) return;
-  FinishBatch(orphan.mapped(), orphan.mapped().position.term == entry.term ? nullptr : &lost);
+  for (auto orphan = orphans_.extract(entry.index); !orphan.empty();
+       orphan = orphans_.extract(entry.index)) {
+    Batch& batch = orphan.mapped();
+    FinishBatch(batch, batch.position.term == entry.term ? nullptr : &lost);
+  }
 }
 
 absl::StatusOr<replication::AppliedState> Partition::Capture(absl::string_view directory) {
@@ -175,6 +195,15 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   }
   if (const absl::Status purged = PurgeStep(); !purged.ok()) {
     LogWarning("partition ", group_, ": purging: ", purged.ToString());
+  }
+  // Only entries move the replicated time. Where new sessions are about to be refused, or are,
+  // there may be no other entries: an empty one lets the next few expire that are due.
+  if (leadership_ != nullptr && sessions_.size() >= place_.options.sessions_crowded &&
+      sessions_.AnyExpired(ElapsedMicros())) {
+    Building();
+  }
+  if (const absl::Status named = ProposeHash(); !named.ok()) {
+    LogWarning("partition ", group_, ": choosing a range to hash: ", named.ToString());
   }
   // A damaged store may see no write that would tell: a flush fails, and with it the replica.
   if (!store_->failure().ok()) replica->FlushAndCompact();

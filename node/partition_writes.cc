@@ -17,6 +17,10 @@ data::v1::Response ResponseOf(const WriteResult& result) {
                          "an earlier attempt was carried out; what it returned is not kept");
   }
   data::v1::Response response;
+  if (result.changed_nothing) {
+    CHECK(response.ParseFromString(result.item)) << "an answer that was not one when it was kept";
+    return response;
+  }
   response.set_item(result.item);
   response.set_item_version(result.item_version);
   return response;
@@ -25,6 +29,15 @@ data::v1::Response ResponseOf(const WriteResult& result) {
 WriteResult ResultOf(const data::v1::Response& response) {
   if (response.item().size() > kResultItemBytesMax) return {.item_kept = false};
   return {.item = response.item()};
+}
+
+// Of an answer that changes nothing; who asks again does without an item that is too large to keep.
+WriteResult ResultOfNothing(const data::v1::Response& response) {
+  data::v1::Response kept;
+  kept.set_error(response.error());
+  kept.set_message(response.message());
+  if (response.item().size() <= kResultItemBytesMax) kept.set_item(response.item());
+  return {.item = kept.SerializeAsString(), .changed_nothing = true};
 }
 
 }  // namespace
@@ -55,6 +68,10 @@ void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
     case Evaluation::Kind::kRefused:
       return AnswerAll(outcome, evaluation->response);
     case Evaluation::Kind::kNothing:
+      if (session.session() != 0 && !session.sole_copy()) {
+        return RecordAnswer(std::move(outcome), std::move(evaluation->response),
+                            session.lowest_outstanding());
+      }
       return AddAnswer(std::move(outcome), std::move(evaluation->response), seen_batch);
     case Evaluation::Kind::kEffect:
       return AddToBatch(std::move(outcome), *std::move(evaluation), session.lowest_outstanding());
@@ -75,14 +92,11 @@ bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
   if (session.sequence() == 0) {
     return answer(ErrorResponse(data::v1::ERROR_VALIDATION, "write sequences begin with 1"));
   }
-  ForgetAnswered(session.session(), session.lowest_outstanding());
   if (Outcome* attempt = FindAttempt(sequence); attempt != nullptr) {
     waiter.respond = std::move(pending.respond);
     attempt->waiters.push_back(std::move(waiter));
     return true;
   }
-  const auto settled = leadership_->settled.find(sequence);
-  if (settled != leadership_->settled.end()) return answer(settled->second);
   const SessionTable::Answer known = sessions_.Find(sequence.first, sequence.second);
   switch (known.known) {
     case SessionTable::Known::kNew:
@@ -103,8 +117,6 @@ bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
 }
 
 Partition::Outcome* Partition::FindAttempt(const SessionSequence& sequence) {
-  const auto answering = leadership_->answering.find(sequence);
-  if (answering != leadership_->answering.end()) return &*answering->second;
   const auto attempt = leadership_->attempts.find(sequence);
   if (attempt == leadership_->attempts.end()) return nullptr;
   const auto [number, place] = attempt->second;
@@ -157,6 +169,22 @@ void Partition::AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowe
   batch.outcomes.push_back(std::move(outcome));
 }
 
+// An attempt of which copies may be on their way: one that was delayed would find the sequence
+// unknown, here or at a later leader, and a state in which the condition holds; the write would be
+// carried out after its originator was told that it is not (rule 22 turned around). Copies sent
+// before this one wait for nothing else than this record; of those sent later this answer is not
+// taken, as its sender has given it up.
+void Partition::RecordAnswer(Outcome outcome, data::v1::Response response, uint64_t lowest) {
+  Batch& batch = Building();
+  const auto [session, sequence] = outcome.sequence;
+  CHECK_NE(session, 0u);
+  batch.effects.Session(session, sequence, lowest, ResultOfNothing(response));
+  leadership_->attempts[outcome.sequence] = {batch.number, batch.outcomes.size()};
+  outcome.response = std::move(response);
+  outcome.changes = false;
+  batch.outcomes.push_back(std::move(outcome));
+}
+
 void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& table) {
   if (leadership_ == nullptr) return;
   const bool retires = table.phase == TablePhase::kRetired;
@@ -168,11 +196,18 @@ void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& t
   }
   const std::pair<uint64_t, uint64_t> proposal(table.id,
                                                retires ? kRetiring : table.schema_version);
-  if (!leadership_->tables_proposed.insert(proposal).second) return;
+  if (leadership_->tables_proposed.contains(proposal)) return;
   Batch& batch = Building();
+  leadership_->tables_proposed[proposal] = batch.number;
   batch.effects.Table(table);
   batch.tables.push_back(proposal);
   ProposeBuilding(replica);
+}
+
+// Of the partition's life, as leaders measured it.
+int64_t Partition::ElapsedMicros() const {
+  const Duration led = WaiterElapsed(leadership_->began, place_.store.clock.Now());
+  return leadership_->elapsed_base_us + std::max<int64_t>(0, led / std::chrono::microseconds(1));
 }
 
 void Partition::ProposeBuilding(const ReplicaPointer& replica) {
@@ -185,11 +220,8 @@ void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   leadership.replica = replica;
   Batch batch = std::exchange(leadership.building, Batch());
   leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
-  const Duration led = WaiterElapsed(leadership.began, place_.store.clock.Now());
-  const int64_t elapsed_us =
-      leadership.elapsed_base_us + std::max<int64_t>(0, led / std::chrono::microseconds(1));
   auto payload = std::make_shared<const std::string>(
-      batch.effects.Finish(leadership.last_time_us, elapsed_us));
+      batch.effects.Finish(leadership.last_time_us, ElapsedMicros()));
   const uint64_t number = batch.number;
   leadership.proposing = true;
   proposing_.emplace(number, std::move(batch));
@@ -239,12 +271,20 @@ void Partition::FinishBatch(Batch& batch, const data::v1::Response* failure) {
         leadership_->attempts.erase(attempt);
       }
     }
-    if (failure == nullptr) outcome.response.set_item_version(batch.position.index);
+    if (failure == nullptr && outcome.changes) {
+      outcome.response.set_item_version(batch.position.index);
+    }
     AnswerAll(outcome, failure != nullptr ? *failure : outcome.response);
   }
   batch.outcomes.clear();
   if (leadership_ == nullptr) return;
-  for (const auto& table : batch.tables) leadership_->tables_proposed.erase(table);
+  for (const auto& table : batch.tables) {
+    // A batch of an earlier term leaves what this one has proposed since.
+    const auto proposed = leadership_->tables_proposed.find(table);
+    if (proposed != leadership_->tables_proposed.end() && proposed->second == batch.number) {
+      leadership_->tables_proposed.erase(proposed);
+    }
+  }
 }
 
 // --- Answers that change nothing: invariant 4
@@ -254,8 +294,6 @@ void Partition::AddAnswer(Outcome outcome, data::v1::Response response, uint64_t
   outcome.response = std::move(response);
   outcome.seen_batch = seen_batch;
   leadership_->answers.push_back(std::move(outcome));
-  const auto place = std::prev(leadership_->answers.end());
-  if (place->sequence.first != 0) leadership_->answering[place->sequence] = place;
 }
 
 void Partition::ConfirmAnswers(const ReplicaPointer& replica) {
@@ -299,13 +337,6 @@ void Partition::ReleaseAnswers() {
   std::list<Outcome>& answers = leadership_->answers;
   while (!answers.empty() && answers.front().confirmed &&
          answers.front().seen_batch <= leadership_->applied_batch) {
-    const auto& [session, sequence] = answers.front().sequence;
-    if (session != 0) {
-      leadership_->settled[{session, sequence}] = answers.front().response;
-      if (leadership_->settled.size() > kSettledMax) {
-        leadership_->settled.erase(leadership_->settled.begin());
-      }
-    }
     const data::v1::Response response = std::move(answers.front().response);
     FinishAnswer(answers.begin(), response);
   }
@@ -313,7 +344,6 @@ void Partition::ReleaseAnswers() {
 
 void Partition::FinishAnswer(std::list<Outcome>::iterator answer,
                              const data::v1::Response& response) {
-  leadership_->answering.erase(answer->sequence);
   AnswerAll(*answer, response);
   leadership_->answers.erase(answer);
 }
@@ -324,11 +354,6 @@ void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
     const auto current = answer++;
     if (current->seen_batch >= seen_min) FinishAnswer(current, why);
   }
-}
-
-void Partition::ForgetAnswered(uint64_t session, uint64_t lowest) {
-  auto& settled = leadership_->settled;
-  settled.erase(settled.lower_bound({session, 0}), settled.lower_bound({session, lowest}));
 }
 
 // --- Terms

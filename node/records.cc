@@ -131,6 +131,17 @@ std::string SessionKey(uint64_t session) {
   return key;
 }
 
+uint8_t FlagsOf(const WriteResult& result) {
+  if (result.changed_nothing) return 3;
+  return result.item_kept ? 1 : 0;
+}
+
+bool SetFlags(uint8_t flags, WriteResult* result) {
+  result->item_kept = (flags & 1) != 0;
+  result->changed_nothing = (flags & 2) != 0;
+  return flags <= 3 && flags != 2;
+}
+
 std::string EncodeSession(const SessionRecord& session) {
   std::string bytes(1, static_cast<char>(kFormat));
   PutFixed64(session.session, bytes);
@@ -140,7 +151,7 @@ std::string EncodeSession(const SessionRecord& session) {
   for (const auto& [sequence, result] : session.results) {
     PutVarint(sequence, bytes);
     PutVarint(result.item_version, bytes);
-    bytes.push_back(result.item_kept ? 1 : 0);
+    bytes.push_back(static_cast<char>(FlagsOf(result)));
     PutLengthPrefixed(result.item, bytes);
   }
   return bytes;
@@ -158,10 +169,8 @@ absl::StatusOr<SessionRecord> DecodeSession(absl::string_view bytes) {
     const uint64_t sequence = decoder.Varint();
     WriteResult result;
     result.item_version = decoder.Varint();
-    const uint8_t kept = decoder.Byte();
+    if (!SetFlags(decoder.Byte(), &result)) return Malformed("write session");
     result.item = TextOf(decoder.LengthPrefixed());
-    if (kept > 1) return Malformed("write session");
-    result.item_kept = kept == 1;
     session.results.emplace_hint(session.results.end(), sequence, std::move(result));
   }
   if (!decoder.AtEnd() || session.results.size() != count) return Malformed("write session");

@@ -64,6 +64,9 @@ struct WriteResult {
   uint64_t item_version = 0;
   std::string item;       // what return_values asked for, encoded
   bool item_kept = true;  // false: it was longer than kResultItemBytesMax
+  // A failed condition or the like: `item` is the whole answer, a serialized
+  // ringleader.data.v1.Response.
+  bool changed_nothing = false;
   friend bool operator==(const WriteResult&, const WriteResult&) = default;
 };
 
@@ -77,6 +80,11 @@ struct SessionRecord {
   std::map<uint64_t, WriteResult> results;  // by sequence
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
+
+// The byte before a result's item, here and in log entries: bit 0 item_kept, bit 1 changed_nothing
+// (which is kept always).
+uint8_t FlagsOf(const WriteResult& result);
+bool SetFlags(uint8_t flags, WriteResult* result);  // false: no such flags
 
 std::string SessionKey(uint64_t session);
 std::string SessionKeyPrefix();

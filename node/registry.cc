@@ -7,7 +7,7 @@ namespace ringleader {
 void Registry::Opened(replication::GroupId group, Partition* partition,
                       const std::optional<model::TokenRange>& range) {
   MutexLock lock(mutex_);
-  open_[group] = {partition, range, {}};
+  open_[group] = {partition, range, {}, {}};
 }
 
 void Registry::Closed(replication::GroupId group, const Partition* partition) {
@@ -68,6 +68,21 @@ std::shared_ptr<const TableInfo> Registry::FindTable(absl::string_view name) con
     if (table->record.phase == TablePhase::kLive && table->schema.name == name) return table;
   }
   return nullptr;
+}
+
+void Registry::Hashed(replication::GroupId group, const RangeHash& hash) {
+  MutexLock lock(mutex_);
+  const auto found = open_.find(group);
+  if (found == open_.end()) return;
+  std::deque<RangeHash>& hashes = found->second.hashes;
+  hashes.push_back(hash);
+  if (hashes.size() > kHashesKept) hashes.pop_front();
+}
+
+std::deque<Registry::RangeHash> Registry::HashesOf(replication::GroupId group) const {
+  MutexLock lock(mutex_);
+  const auto found = open_.find(group);
+  return found == open_.end() ? std::deque<RangeHash>() : found->second.hashes;
 }
 
 void Registry::SetAddress(replication::NodeId node, absl::string_view address) {

@@ -8,6 +8,7 @@
 #define RINGLEADER_NODE_REGISTRY_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,6 +48,17 @@ class Registry {
   std::shared_ptr<const TableInfo> FindTable(uint64_t id) const;
   std::shared_ptr<const TableInfo> FindTable(absl::string_view name) const;
 
+  // What a partition here held, at an index, of the range that the entry there named.
+  struct RangeHash {
+    replication::Index index = 0;
+    uint64_t hash = 0;
+    friend bool operator==(const RangeHash&, const RangeHash&) = default;
+  };
+  static constexpr size_t kHashesKept = 4;  // so that reports of several nodes meet
+  void Hashed(replication::GroupId group, const RangeHash& hash);
+  // The last ones since it was opened, oldest first.
+  std::deque<RangeHash> HashesOf(replication::GroupId group) const;
+
   void SetAddress(replication::NodeId node, absl::string_view address);
   // Empty: unknown.
   std::string Address(replication::NodeId node) const;
@@ -56,6 +68,7 @@ class Registry {
     Partition* partition = nullptr;
     std::optional<model::TokenRange> range;
     AppliedTables tables;
+    std::deque<RangeHash> hashes;
   };
 
   mutable Mutex mutex_;

@@ -39,14 +39,17 @@ void SessionTable::Apply(const Effect& effect, uint64_t index, int64_t elapsed_u
   WriteResult& result = record.results[effect.sequence];
   result.item_version = index;
   result.item = std::string(effect.item);
-  result.item_kept = effect.item_kept;
+  CHECK(SetFlags(effect.flags, &result));
+}
+
+bool SessionTable::AnyExpired(int64_t elapsed_us) const {
+  constexpr int64_t lifetime_us = kSessionLifetime / std::chrono::microseconds(1);
+  return !by_age_.empty() && by_age_.begin()->first + lifetime_us < elapsed_us;
 }
 
 std::vector<uint64_t> SessionTable::Expire(int64_t elapsed_us) {
-  constexpr int64_t lifetime_us = kSessionLifetime / std::chrono::microseconds(1);
   std::vector<uint64_t> expired;
-  while (!by_age_.empty() && by_age_.begin()->first + lifetime_us < elapsed_us &&
-         expired.size() < kExpiredPerEntryMax) {
+  while (AnyExpired(elapsed_us) && expired.size() < kExpiredPerEntryMax) {
     expired.push_back(by_age_.begin()->second);
     records_.erase(by_age_.begin()->second);
     by_age_.erase(by_age_.begin());

@@ -54,6 +54,8 @@ class SessionTable {
   // Removes sessions whose time is over, the longest unused first, at most kExpiredPerEntryMax.
   // Deterministic. Returns them.
   std::vector<uint64_t> Expire(int64_t elapsed_us);
+  // Expire would find some.
+  bool AnyExpired(int64_t elapsed_us) const;
 
   // Null if there is none (any more).
   const SessionRecord* Record(uint64_t session) const;

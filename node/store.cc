@@ -148,6 +148,14 @@ absl::Status Store::CheckIterator(const leveldb::Iterator& iterator) {
   return Poison(iterator.status(), "scanning");
 }
 
+uint64_t Store::ApproximateBytes() const {
+  const std::string last(1, '\xff');
+  const leveldb::Range all(leveldb::Slice(), last);
+  uint64_t bytes = 0;
+  database_->GetApproximateSizes(&all, 1, &bytes);
+  return bytes;
+}
+
 absl::Status Store::Flush() {
   RETURN_IF_ERROR(failure_);
   const replication::Index target = state_.applied.last.index;

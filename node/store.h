@@ -66,6 +66,9 @@ class Store {
   std::unique_ptr<leveldb::Iterator> NewIterator(bool fill_cache);
   absl::Status CheckIterator(const leveldb::Iterator& iterator);
 
+  // How much is in the table files, roughly.
+  uint64_t ApproximateBytes() const;
+
   // What survives a crash of the machine.
   replication::Index durable() const { return std::max(opened_at_, env_.durable()); }
   // Makes durable() reach state().

@@ -171,6 +171,10 @@ class Core {
   // {0,0}: none, or settled.
   LogPosition promised() const { return promise_; }
   bool doubtful() const { return doubtful_; }
+  // Its group counts it as a voter and it has no log that would let it be one: no snapshot will
+  // fill it (rule 11). Only the order that makes it a first voter, or another replica in its place,
+  // helps.
+  bool unfillable() const { return refused_to_vote_ && Forgetful(); }
   // Leader only (empty otherwise): what is known of each member but itself.
   const std::map<ReplicaId, Progress>& progress() const { return progress_; }
 
@@ -361,6 +365,7 @@ class Core {
   // Promise and doubt.
   LogPosition promise_;
   bool doubtful_ = false;
+  bool refused_to_vote_ = false;  // a snapshot named it a voter while it was forgetful
   bool asking_ = false;
   bool asking_preliminary_ = false;
   uint32_t doubt_rest_ = 0;  // election timeouts until the next query

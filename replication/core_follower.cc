@@ -107,7 +107,10 @@ void Core::StepSnapshot(Message& message) {
   if (installing_) return;
   // A new voter was a learner first and has a log. An empty one lost its log and its votes, and
   // never returns under this id (rule 11).
-  if (Forgetful() && IsVoter(meta.configuration, self_)) return;
+  if (Forgetful() && IsVoter(meta.configuration, self_)) {
+    refused_to_vote_ = true;
+    return;
+  }
   if (meta.last.index <= commit_ || log_.Matches(meta.last)) {
     // Nothing to gain: the log has it all.
     CommitTo(meta.last.index);

@@ -99,6 +99,15 @@ struct GroupState {
   std::vector<Damage> damage;  // ascending, disjoint, all after `compacted`; one term each
 
   Index first_index() const { return compacted.index + 1; }
+
+  // It was made because a leader talked to it, and has given nobody its word since: without a
+  // configuration a replica neither votes, nor testifies, nor acknowledges entries or rounds
+  // (core.h, Forgetful), and what it might say would stand here before it was sent. A term it may
+  // have: it moves with every message and promises nothing by itself.
+  bool is_stub() const {
+    return !destroyed && !suspect && hard_state.vote == 0 && !snapshot.has_value() &&
+           applied == 0 && promised == LogPosition{} && damage.empty();
+  }
 };
 
 }  // namespace ringleader::replication

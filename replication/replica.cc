@@ -138,17 +138,18 @@ void Replica::CampaignIfAlone() {
   Turn();
 }
 
-void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(bool)> installed) {
+void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(StagedFate)> decided) {
   const bool too_old = message.snapshot.last.index < snapshot_floor_;
-  if (closed_ || too_old || snapshot_installed_ != nullptr) return installed(false);
+  if (closed_ || too_old || snapshot_decided_ != nullptr) return decided(StagedFate::kRefused);
   const uint64_t generation = message.snapshot.generation;
-  snapshot_installed_ = std::move(installed);
+  snapshot_decided_ = std::move(decided);
   core_.Step(std::move(message));
   Turn();
+  UpdateView();  // what was refused has no effects to carry out
   const bool taken = std::any_of(installing_.begin(), installing_.end(), [&](const auto& install) {
     return install.second.generation == generation;
   });
-  if (!taken) std::exchange(snapshot_installed_, nullptr)(false);  // it came too late
+  if (!taken) std::exchange(snapshot_decided_, nullptr)(StagedFate::kRefused);  // it came too late
 }
 
 void Replica::SnapshotReported(ReplicaId to, absl::StatusOr<Index> last) {
@@ -164,7 +165,10 @@ void Replica::Close(const absl::Status& why) {
     place_.applier.Post([ready = std::move(ready), why]() mutable { ready(why); });
   }
   reads_.clear();
-  if (snapshot_installed_ != nullptr) std::exchange(snapshot_installed_, nullptr)(false);
+  // Its record may be durable, or become so.
+  if (snapshot_decided_ != nullptr) {
+    std::exchange(snapshot_decided_, nullptr)(StagedFate::kUnknown);
+  }
   {
     MutexLock lock(view_mutex_);
     view_.failure = why;
@@ -184,7 +188,7 @@ void Replica::Close(const absl::Status& why) {
 void Replica::Discard() {
   closed_ = true;
   reads_.clear();
-  snapshot_installed_ = nullptr;
+  snapshot_decided_ = nullptr;
   waiting_applied_.clear();
   machine_ = nullptr;
 }
@@ -421,6 +425,7 @@ void Replica::UpdateView() {
   view_.last = core_.last_position().index;
   view_.base = core_.base_position().index;
   view_.transferee = core_.transferee();
+  view_.unfillable = core_.unfillable();
   if (view_.configuration_index != core_.configuration_index() ||
       view_.configuration.version != core_.configuration().version) {
     view_.configuration = core_.configuration();

@@ -92,7 +92,16 @@ struct ReplicaView {
   // last tick.
   std::vector<ReplicaId> caught_up;
   bool rebuilding = false;  // waits for a snapshot to replace state that was lost
-  absl::Status failure;     // not OK: poisoned; it does nothing any more
+  // Its group counts on it as a voter, and it has no log: no snapshot fills it (Core::unfillable).
+  bool unfillable = false;
+  absl::Status failure;  // not OK: poisoned; it does nothing any more
+};
+
+// What became of the directory that a snapshot was staged in.
+enum class StagedFate : uint8_t {
+  kInstalled,
+  kRefused,  // the log does not name it and never will
+  kUnknown,  // the replica was closed while the record that names it was on its way to the log
 };
 
 class Replica : public std::enable_shared_from_this<Replica> {
@@ -155,8 +164,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void Unreachable(NodeId node);
   // The only voter need not wait for a timeout.
   void CampaignIfAlone();
-  // The data of a snapshot is complete in the directory of `message.snapshot.generation`.
-  void SnapshotStaged(Message message, absl::AnyInvocable<void(bool)> installed);
+  // The data of a snapshot is complete in the directory of `message.snapshot.generation`. Only what
+  // is refused may be removed: of an unknown one the next opening decides, by what the log says.
+  void SnapshotStaged(Message message, absl::AnyInvocable<void(StagedFate)> decided);
   void SnapshotReported(ReplicaId to, absl::StatusOr<Index> last);
   // The executors are stopped: lets go of every callback, as some hold the replica itself.
   void Discard();
@@ -170,8 +180,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
   const std::string& directory() const { return directory_; }
   // The directory of one generation of state.
   std::string GenerationDirectory(uint64_t generation) const;
-  // On the files executor: a generation that no directory has.
-  uint64_t NewGeneration();
+  // On the files executor: the highest generation that has a directory.
+  absl::StatusOr<uint64_t> HighestGeneration() const;
 
  private:
   struct Opened;
@@ -236,7 +246,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::deque<std::pair<uint64_t, GroupWrite>> unsubmitted_;  // the log's queue was full
   std::map<uint64_t, SnapshotMeta> installing_;              // by persist batch
   std::map<uint64_t, ReadReady> reads_;                      // by the core's number
-  absl::AnyInvocable<void(bool)> snapshot_installed_;
+  absl::AnyInvocable<void(StagedFate)> snapshot_decided_;    // set while one is being installed
   // A replica without state takes no snapshot from before what its log has compacted: that much was
   // applied here once, so the leader is about to have it, and the log never goes back.
   Index snapshot_floor_ = 0;

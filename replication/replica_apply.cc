@@ -68,15 +68,14 @@ std::string Replica::GenerationDirectory(uint64_t generation) const {
   return JoinPath(directory_, absl::StrCat(generation));
 }
 
-uint64_t Replica::NewGeneration() {
+absl::StatusOr<uint64_t> Replica::HighestGeneration() const {
   uint64_t highest = 0;
-  const auto names = place_.file_system.List(directory_);
-  if (!names.ok()) return 1;
-  for (const std::string& name : *names) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, place_.file_system.List(directory_));
+  for (const std::string& name : names) {
     uint64_t generation = 0;
     if (absl::SimpleAtoi(name, &generation)) highest = std::max(highest, generation);
   }
-  return highest + 1;
+  return highest;
 }
 
 // The log already says that `meta` is this replica's state: from here on a restart opens the new
@@ -103,8 +102,8 @@ void Replica::Install(SnapshotMeta meta) {
   DeleteOtherGenerations(place_.file_system, directory_, meta.generation);
   place_.worker.Post([self = shared_from_this(), index = applied_] {
     if (self->closed_) return;
-    if (self->snapshot_installed_ != nullptr) {
-      std::exchange(self->snapshot_installed_, nullptr)(true);
+    if (self->snapshot_decided_ != nullptr) {
+      std::exchange(self->snapshot_decided_, nullptr)(StagedFate::kInstalled);
     }
     self->AppliedTo(index, 0);
   });

@@ -21,6 +21,14 @@ bool ComesFromLeader(MessageKind kind) {
          kind == MessageKind::kSnapshot;
 }
 
+// What every first voter of a group begins with.
+GroupWrite FirstState(const NewGroup& group) {
+  GroupWrite write{.group = group.group};
+  write.hard_state = HardState{.term = group.first.term, .vote = 0};
+  write.snapshot = SnapshotMeta{.last = group.first, .configuration = group.configuration};
+  return write;
+}
+
 }  // namespace
 
 Runtime::Runtime(const RuntimeOptions& options, const RuntimeSeams& seams,
@@ -338,33 +346,88 @@ void Runtime::Reopen(GroupId group, bool discard_state) {
   }
 }
 
+// Whether the plan may be carried out, and whether over a stub.
+absl::Status Runtime::CheckCreation(const NewGroup& group, bool* stub) const {
+  const auto known = log_->Group(group.group);
+  const bool same =
+      known.has_value() && !known->destroyed && known->creation.replica == group.replica;
+  *stub = same && known->is_stub();
+  if (same && !*stub) return absl::AlreadyExistsError("this replica is here already");
+  if (!same && known.has_value() &&
+      (!known->destroyed || known->creation.replica >= group.replica)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("group ", group.group, " has or had replica ", known->creation.replica,
+                     " on this node; replica ", group.replica, " can't be made"));
+  }
+  if (log_->report().lost_history) {
+    return absl::FailedPreconditionError(
+        "this node's log has lost history: it takes no voters of new groups any more");
+  }
+  return absl::OkStatus();
+}
+
 void Runtime::CreateGroup(NewGroup group, Done done) {
   files_->Post([this, group = std::move(group), done = std::move(done)]() mutable {
-    const auto known = log_->Group(group.group);
-    if (known.has_value() && !known->destroyed && known->creation.replica == group.replica) {
-      return done(absl::AlreadyExistsError("this replica is here already"));
-    }
-    if (known.has_value() && (!known->destroyed || known->creation.replica >= group.replica)) {
-      return done(absl::FailedPreconditionError(
-          absl::StrCat("group ", group.group, " has or had replica ", known->creation.replica,
-                       " on this node; replica ", group.replica, " can't be made")));
-    }
-    if (log_->report().lost_history) {
-      return done(absl::FailedPreconditionError(
-          "this node's log has lost history: it takes no voters of new groups any more"));
-    }
+    bool stub = false;
+    if (absl::Status status = CheckCreation(group, &stub); !status.ok()) return done(status);
     {
       MutexLock lock(mutex_);
       if (!changing_.insert(group.group).second) {
         return done(absl::UnavailableError("the group is being created or destroyed"));
       }
     }
-    GroupWrite write{.group = group.group};
+    if (stub) return PromoteStub(std::move(group), std::move(done));
+    GroupWrite write = FirstState(group);
     write.create = GroupCreation{group.replica, group.plan};
-    write.hard_state = HardState{.term = group.first.term, .vote = 0};
-    write.snapshot = SnapshotMeta{.last = group.first, .configuration = group.configuration};
-    SubmitCreation(std::move(write), std::move(done));
+    SubmitCreation(std::move(write), {.restarted = false}, std::move(done));
   });
+}
+
+// A first voter's leader may be faster than its own plan: what its message made is a learner that
+// no snapshot may fill, as the group counts it as a voter. The plan fills it, and that breaks no
+// promise (DESIGN section 11, rule 11). Whatever a group counts on a replica for - a vote, an
+// acknowledged entry, a confirmed round, a testimony - a replica without configuration refuses, and
+// says nothing else before the log holds it (rule 7). So with the replica closed, and everything it
+// submitted in the log, a stub there is worth exactly what no record at all is worth: the plan
+// carried out over either makes the same voter. Whether the plan itself is the first and only one
+// is its fence, as ever, and not for the stub to say; a log that has lost history was refused.
+void Runtime::PromoteStub(NewGroup group, Done done) {
+  const GroupId id = group.group;
+  Detach(id, absl::UnavailableError("it becomes a voter of a new group"),
+         [this, group = std::move(group), done = std::move(done)]() mutable {
+           auto shared =
+               std::make_shared<std::pair<NewGroup, Done>>(std::move(group), std::move(done));
+           // Empty, behind everything that the closed replica has submitted.
+           const absl::Status submitted =
+               writer_->Submit({GroupWrite{.group = shared->first.group}}, *files_,
+                               [this, shared](const absl::Status& status) {
+                                 if (status.ok())
+                                   return PromoteDetached(shared->first, std::move(shared->second));
+                                 CreationFailed(shared->first.group, status);
+                                 shared->second(status);
+                               });
+           if (submitted.ok()) return;
+           CreationFailed(shared->first.group, submitted);
+           files_->Post([shared, submitted] { shared->second(submitted); });
+         });
+}
+
+void Runtime::PromoteDetached(const NewGroup& group, Done done) {
+  const GroupState now = *log_->Group(group.group);
+  if (!now.is_stub()) {  // a snapshot that names it a learner came first
+    return OpenCreated(group.group, {.restarted = true}, std::move(done));
+  }
+  LogInfo("group ", group.group, ": replica ", group.replica, " becomes the voter it was meant as");
+  // A first voter begins with an empty directory, not with what a learner's machine left in it.
+  const absl::Status emptied =
+      RemoveRecursively(seams_.file_system, DirectoryOf(group.group, group.replica));
+  if (!emptied.ok()) {
+    CreationFailed(group.group, emptied);
+    return done(emptied);
+  }
+  GroupWrite write = FirstState(group);
+  write.hard_state->term = std::max(write.hard_state->term, now.hard_state.term);
+  SubmitCreation(std::move(write), {.restarted = true}, std::move(done));
 }
 
 void Runtime::ConsiderLearner(NodeId from, const Message& message) {
@@ -381,37 +444,38 @@ void Runtime::ConsiderLearner(NodeId from, const Message& message) {
             " here; it starts as a learner without state");
     GroupWrite write{.group = group};
     write.create = GroupCreation{replica, ""};
-    SubmitCreation(std::move(write), [](const absl::Status&) {});
+    SubmitCreation(std::move(write), {.restarted = false}, [](const absl::Status&) {});
   });
 }
 
-void Runtime::SubmitCreation(GroupWrite write, Done done) {
+void Runtime::SubmitCreation(GroupWrite write, Replica::OpenMode mode, Done done) {
   const GroupId group = write.group;
   auto shared_done = std::make_shared<Done>(std::move(done));
   const absl::Status submitted = writer_->Submit(
-      {std::move(write)}, *files_, [this, group, shared_done](const absl::Status& status) {
-        if (status.ok()) return OpenCreated(group, std::move(*shared_done));
-        {
-          MutexLock lock(mutex_);
-          changing_.erase(group);
-        }
+      {std::move(write)}, *files_, [this, group, mode, shared_done](const absl::Status& status) {
+        if (status.ok()) return OpenCreated(group, mode, std::move(*shared_done));
+        CreationFailed(group, status);
         (*shared_done)(status);
       });
-  if (!submitted.ok()) {
-    {
-      MutexLock lock(mutex_);
-      changing_.erase(group);
-    }
-    (*shared_done)(submitted);
-  }
+  if (submitted.ok()) return;
+  CreationFailed(group, submitted);
+  (*shared_done)(submitted);
 }
 
-void Runtime::OpenCreated(GroupId group, Done done) {
+void Runtime::CreationFailed(GroupId group, const absl::Status& why) {
+  const auto known = log_->Group(group);
+  // A stub was closed to be promoted: it opens as what it is.
+  if (known.has_value() && !known->destroyed) return ReopenLater(group, why);
+  MutexLock lock(mutex_);
+  changing_.erase(group);
+}
+
+void Runtime::OpenCreated(GroupId group, Replica::OpenMode mode, Done done) {
   const GroupState state = *log_->Group(group);
-  appliers_[group % appliers_.size()]->Post([this, state, done = std::move(done)]() mutable {
+  appliers_[group % appliers_.size()]->Post([this, state, mode, done = std::move(done)]() mutable {
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      {.restarted = false}, ForkRandom());
+                      mode, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else {
@@ -427,31 +491,53 @@ void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
     if (!known.has_value() || known->destroyed || known->creation.replica != replica) {
       return done(absl::NotFoundError("this replica is not here"));
     }
-    std::shared_ptr<Replica> open;
     {
       MutexLock lock(mutex_);
       if (!changing_.insert(group).second) {
         return done(absl::UnavailableError("the group is being created or destroyed"));
       }
-      const auto found = replicas_.find(group);
-      if (found != replicas_.end()) {
-        open = std::move(found->second);
-        replicas_.erase(found);
-      }
       damaged_.erase(group);
     }
-    const size_t worker = WorkerOf(group);
-    workers_[worker].executor->Post(
-        [this, worker, group, replica, open, done = std::move(done)]() mutable {
-          workers_[worker].replicas.erase(group);
-          if (open != nullptr) open->Close(absl::CancelledError("the replica was removed"));
-          // Behind the closing of the state machine on its applier.
-          appliers_[group % appliers_.size()]->Post(
-              [this, group, replica, done = std::move(done)]() mutable {
-                FinishDestroy(group, replica, std::move(done));
-              });
-        });
+    Detach(group, absl::CancelledError("the replica was removed"),
+           [this, group, replica, done = std::move(done)]() mutable {
+             FinishDestroy(group, replica, std::move(done));
+           });
   });
+}
+
+void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
+  files_->Post([this, group, replica, why] {
+    const auto known = log_->Group(group);
+    if (!known.has_value() || known->destroyed || known->creation.replica != replica) return;
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group).second) return;
+      damaged_[group] = why;
+    }
+    LogError("group ", group, " replica ", replica, " is rebuilt from its peers: ", why.ToString());
+    Detach(group, why, [this, group] { Reopen(group, /*discard_state=*/true); });
+  });
+}
+
+// Takes the group's replica, if one is open, out of every hand and closes it; `then` runs on its
+// applier behind the end of its state machine, and nothing is submitted for it any more.
+void Runtime::Detach(GroupId group, const absl::Status& why, Task then) {
+  std::shared_ptr<Replica> open;
+  {
+    MutexLock lock(mutex_);
+    const auto found = replicas_.find(group);
+    if (found != replicas_.end()) {
+      open = std::move(found->second);
+      replicas_.erase(found);
+    }
+  }
+  const size_t worker = WorkerOf(group);
+  workers_[worker].executor->Post(
+      [this, worker, group, why, open, then = std::move(then)]() mutable {
+        workers_[worker].replicas.erase(group);
+        if (open != nullptr) open->Close(why);
+        appliers_[group % appliers_.size()]->Post(std::move(then));
+      });
 }
 
 void Runtime::FinishDestroy(GroupId group, ReplicaId replica, Done done) {

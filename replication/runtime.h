@@ -103,7 +103,9 @@ class Runtime : public TransportHandler {
   Transport& transport() { return *transport_; }
   TransportStatistics transport_statistics() const { return transport_->statistics(); }
 
-  // Makes the replica durable, then opens it; `done` runs on the files executor.
+  // Makes the replica durable, then opens it; `done` runs on the files executor. If a leader talked
+  // to it before, so that it is here as a learner that never had anything, it becomes what the plan
+  // says (PromoteStub in the .cc says why that is safe).
   //   ALREADY_EXISTS       this very replica is here: the plan was carried out before
   //   FAILED_PRECONDITION  another replica of the group is here, or this one has a tombstone, or
   //   the
@@ -111,6 +113,11 @@ class Runtime : public TransportHandler {
   void CreateGroup(NewGroup group, Done done);
   // Ends a replica and removes its data; the tombstone stays. NOT_FOUND: it isn't here.
   void DestroyReplica(GroupId group, ReplicaId replica, Done done);
+
+  // The state of this replica is not what it should be: it is closed, and opened again without it,
+  // as if its disk had lost it. Its log, and with it what it has promised, stays. No effect if it
+  // is not here or on its way already.
+  void RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why);
 
   // The open replica of a group, or null.
   std::shared_ptr<Replica> Find(GroupId group) const;
@@ -151,8 +158,13 @@ class Runtime : public TransportHandler {
   void ReplicaFailed(GroupId group, const absl::Status& why);
   void ReopenLater(GroupId group, const absl::Status& why);
   void Reopen(GroupId group, bool discard_state);
-  void SubmitCreation(GroupWrite write, Done done);
-  void OpenCreated(GroupId group, Done done);
+  absl::Status CheckCreation(const NewGroup& group, bool* stub) const;
+  void PromoteStub(NewGroup group, Done done);
+  void PromoteDetached(const NewGroup& group, Done done);
+  void SubmitCreation(GroupWrite write, Replica::OpenMode mode, Done done);
+  void CreationFailed(GroupId group, const absl::Status& why);
+  void OpenCreated(GroupId group, Replica::OpenMode mode, Done done);
+  void Detach(GroupId group, const absl::Status& why, Task then);
   void FinishDestroy(GroupId group, ReplicaId replica, Done done);
   void Register(const std::shared_ptr<Replica>& replica);
   ReplicaPlace PlaceOf(GroupId group);

@@ -1,5 +1,6 @@
 #include "replication/snapshot_receiver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,10 +55,13 @@ absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
   if (message.kind != MessageKind::kSnapshot) return absl::InvalidArgumentError("not a snapshot");
   std::shared_ptr<Replica> replica = find_(key.first, message);
   if (replica == nullptr) return absl::NotFoundError("no such replica here");
-  // A newer attempt for the same replica takes the place of an older one.
+  // A newer attempt for the same replica takes the place of an older one, also if the replica was
+  // closed and opened again since.
   for (auto it = transfers_.begin(); it != transfers_.end();) {
-    const Key other = (it++)->first;
-    if (transfers_.at(other).replica == replica) Drop(other);
+    const auto& [other, transfer] = *it++;
+    if (transfer.replica->group() == replica->group() && transfer.replica->id() == replica->id()) {
+      Drop(Key(other));
+    }
   }
   if (transfers_.size() >= kTransfersMax) DropSilent();
   if (transfers_.size() >= kTransfersMax) {
@@ -65,7 +69,9 @@ absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
   }
   Transfer transfer;
   transfer.message = std::move(message);
-  transfer.message.snapshot.generation = replica->NewGeneration();
+  ASSIGN_OR_RETURN(const uint64_t highest, replica->HighestGeneration());
+  last_generation_ = std::max(last_generation_, highest) + 1;
+  transfer.message.snapshot.generation = last_generation_;
   transfer.directory = replica->GenerationDirectory(transfer.message.snapshot.generation);
   transfer.replica = std::move(replica);
   transfer.files = std::move(chunk.files);
@@ -121,18 +127,21 @@ absl::Status SnapshotReceiver::Complete(const Key& key, Transfer& transfer) {
   const std::shared_ptr<Replica> replica = done.replica;
   replica->PostToWorker([this, key, replica, message = std::move(done.message),
                          directory = std::move(done.directory)]() mutable {
-    replica->SnapshotStaged(std::move(message),
-                            [this, key, directory = std::move(directory)](bool installed) {
-                              files_.Post([this, key, installed, directory] {
-                                if (!installed)
-                                  RemoveRecursively(file_system_, directory).IgnoreError();
-                                // Not installed because it was not needed any more: nothing to send
-                                // again either.
-                                SendDone(key, absl::OkStatus());
-                              });
-                            });
+    replica->SnapshotStaged(
+        std::move(message), [this, key, directory = std::move(directory)](StagedFate fate) {
+          files_.Post([this, key, fate, directory] { Decided(key, fate, directory); });
+        });
   });
   return absl::OkStatus();
+}
+
+void SnapshotReceiver::Decided(const Key& key, StagedFate fate, const std::string& directory) {
+  if (fate == StagedFate::kUnknown) {
+    return SendDone(key, absl::UnavailableError("the replica was closed while it installed it"));
+  }
+  if (fate == StagedFate::kRefused) RemoveRecursively(file_system_, directory).IgnoreError();
+  // Refused because it was not needed any more: nothing to send again either.
+  SendDone(key, absl::OkStatus());
 }
 
 void SnapshotReceiver::OnUnreachable(NodeId node) {

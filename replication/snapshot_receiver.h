@@ -27,6 +27,7 @@
 namespace ringleader::replication {
 
 class Replica;
+enum class StagedFate : uint8_t;
 
 class SnapshotReceiver {
  public:
@@ -66,6 +67,7 @@ class SnapshotReceiver {
   // Opens the next file that has bytes to come; the ones before are complete and synced.
   absl::Status Advance(Transfer& transfer);
   absl::Status Complete(const Key& key, Transfer& transfer);
+  void Decided(const Key& key, StagedFate fate, const std::string& directory);
   void DropSilent();
   void Drop(const Key& key);
   void SendDone(const Key& key, const absl::Status& status);
@@ -77,6 +79,10 @@ class SnapshotReceiver {
   ReplicationCounters& counters_;
   const FindReplica find_;
   std::map<Key, Transfer> transfers_;
+  // Of all replicas. No generation is given out twice in the life of a process: what is left of an
+  // earlier transfer may still remove its directory, and must not find another's under that name.
+  // Earlier lives left nothing that could.
+  uint64_t last_generation_ = 0;
 };
 
 }  // namespace ringleader::replication

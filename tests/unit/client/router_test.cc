@@ -271,6 +271,24 @@ TEST_F(RouterTest, ACallersSessionPassesThroughUnchanged) {
   EXPECT_TRUE(cluster_->applied.contains({123, 9}));
 }
 
+TEST_F(RouterTest, OnlyTheFirstOfUnansweredAttemptsCallsItselfAlone) {
+  // Protects: a copy that is on its way is not evaluated after the answer to a later attempt.
+  Start();
+  std::vector<bool> alone;
+  cluster_->treat = [&](uint64_t, const Request& seen) {
+    alone.push_back(seen.session().sole_copy());
+    return alone.size() == 1 ? Treatment::kServeAndBreak : Treatment::kServe;
+  };
+  EXPECT_EQ(Await(UpdateOf(1)).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(alone, (std::vector<bool>{true, false}));
+  // A coordinator does not know more than the originator.
+  Request request = UpdateOf(2);
+  request.mutable_session()->set_session(123);
+  request.mutable_session()->set_sequence(9);
+  EXPECT_EQ(Await(request).error(), data::v1::ERROR_NONE);
+  EXPECT_FALSE(alone.back());
+}
+
 TEST_F(RouterTest, AnExpiredSessionIsRenewedOnlyIfNothingIsInDoubt) {
   // Protects: a new session after an ambiguous attempt would apply the write twice.
   Start();

@@ -56,6 +56,9 @@ TEST(FormatsTest, Session) {
             "0102010000000000000307020405010178"
             "06060000");
   EXPECT_EQ(*DecodeSession(EncodeSession(session)), session);
+  session.results = {{4, {.item_version = 5, .item = "x", .changed_nothing = true}}};
+  EXPECT_EQ(Hex(EncodeSession(session)), "0102010000000000000307010405030178");
+  EXPECT_EQ(*DecodeSession(EncodeSession(session)), session);
 }
 
 // Protects stored items and their versions.
@@ -93,6 +96,18 @@ TEST(FormatsTest, Effects) {
   EXPECT_EQ(effects->effects[0].item, "item");
   EXPECT_EQ(effects->effects[2].sequence, 2u);
   EXPECT_EQ(effects->effects[3].table.id, 9u);
+  writer.Session(1, 2, 1, {.item = "no", .changed_nothing = true});
+  const std::string nothing = writer.Finish(1000, 10);
+  EXPECT_EQ(Hex(nothing),
+            "01e8070a"
+            "0301000000000000000201"
+            "03026e6f");
+  EXPECT_EQ(DecodeEffects(nothing)->effects[0].flags, 3);
+  writer.Hash("a", "b");
+  const std::string range = writer.Finish(1000, 10);
+  EXPECT_EQ(Hex(range), "01e8070a0801610162");
+  EXPECT_EQ(DecodeEffects(range)->effects[0].key, "a");
+  EXPECT_EQ(DecodeEffects(range)->effects[0].item, "b");
 }
 
 // Protects old replicas from guessing: reserved and unknown tags and formats stop them.

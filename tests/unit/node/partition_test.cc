@@ -123,6 +123,94 @@ TEST(PartitionTest, LateCopyOfAFailedConditionStaysFailed) {
   EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1})");
 }
 
+// The same when the leader that answered is gone: the answer is in the log, with the item that it
+// returned, and outlives restarts. An answer whose only copy this is costs no entry.
+TEST(PartitionTest, ALateCopyOfAFailedConditionIsNotEvaluatedByTheNextLeader) {
+  PartitionWorld world(15, 3);
+  world.CreatePartition(3);
+  world.Call(PutRequest(R"({"pk":"a","sk":1,"v":1})"));
+  Request update = InSession(Increment("a"), 1);
+  update.mutable_update()->mutable_expressions()->set_condition("v = :one");
+  update.mutable_update()->mutable_expressions()->set_values(ItemBytes(R"({":zero":0,":one":2})"));
+  update.mutable_update()->set_return_item_on_condition_failure(true);
+  const Response first = world.Call(update);
+  ASSERT_EQ(first.error(), data::v1::ERROR_CONDITION_FAILED) << first.message();
+  EXPECT_EQ(PlainJson(first.item()), R"({"pk":"a","sk":1,"v":1})");
+  Request erase;
+  erase.mutable_delete_()->set_key(KeyBytes("b", 1));
+  erase = InSession(erase, 2);
+  EXPECT_EQ(world.Call(erase).error(), data::v1::ERROR_NONE);  // there was nothing to delete
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"a","sk":1,"v":2})")).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"b","sk":1})")).error(), data::v1::ERROR_NONE);
+  const uint64_t leader = world.Leader();
+  world.CutPower(leader);
+  const Response again = world.Call(update);
+  EXPECT_EQ(again.error(), first.error());
+  EXPECT_EQ(again.message(), first.message());
+  EXPECT_EQ(again.item(), first.item());
+  EXPECT_EQ(world.Call(erase).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1,"v":2})");
+  EXPECT_TRUE(world.Call(GetRequest("b", 1)).found());
+
+  const uint64_t now = world.Leader();
+  const auto applied = world.PartitionOf(now)->state().applied.last;
+  Request alone = InSession(update, 3);
+  alone.mutable_update()->mutable_expressions()->set_condition("v = :zero");
+  alone.mutable_session()->set_sole_copy(true);
+  EXPECT_EQ(world.Call(now, alone).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(world.PartitionOf(now)->state().applied.last, applied);
+}
+
+// A copy takes no answer over that has no record, from an attempt that its sender had given up: the
+// copy's own answer would be delivered, and the sender's others still be about.
+TEST(PartitionTest, ACopyOfAnAttemptThatWasAloneGetsARecord) {
+  PartitionWorld world(16, 3);
+  world.CreatePartition(3);
+  Request update = InSession(Increment("a"), 1);
+  update.mutable_update()->mutable_expressions()->set_condition("attribute_exists(pk)");
+  Request first = update;
+  first.mutable_session()->set_sole_copy(true);
+  EXPECT_EQ(world.Call(first).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(world.Call(update).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"a","sk":1})")).error(), data::v1::ERROR_NONE);
+  world.CutPower(world.Leader());
+  EXPECT_EQ(world.Call(first).error(), data::v1::ERROR_CONDITION_FAILED);
+  EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1})");
+}
+
+// Protects new clients of a partition that nobody writes to: a full table of sessions empties
+// itself as time goes by, and as long as it is not full nothing is written for it.
+TEST(PartitionTest, ACrowdedSessionTableAgesWithoutWrites) {
+  PartitionWorld world(17, 1);
+  world.partition_options().sessions_crowded = 20;
+  world.Kill(1);
+  world.Start(1);
+  world.CreatePartition(1);
+  for (uint64_t session = 1; session <= 19; ++session) {
+    world.Call(InSession(Increment("a"), 1, 1, session));
+  }
+  const auto idle = [&world] {
+    for (int minute = 0; minute < 17; ++minute) {
+      world.RunFor(std::chrono::minutes(1));
+      world.Maintain(1);
+      world.Maintain(1);
+    }
+    world.RunFor(std::chrono::seconds(1));
+    return world.PartitionOf(1)->state().applied.last.index;
+  };
+  const auto before = world.PartitionOf(1)->state().applied.last.index;
+  EXPECT_EQ(idle(), before);
+  world.Call(InSession(Increment("a"), 1, 1, 20));  // takes the entry's share of the old ones along
+  for (uint64_t session = 21; session <= 40; ++session) {
+    world.Call(InSession(Increment("a"), 1, 1, session));
+  }
+  ASSERT_GE(world.PartitionOf(1)->sessions(), 20u);
+  const auto crowded = world.PartitionOf(1)->state().applied.last.index;
+  const auto after = idle();
+  EXPECT_LT(world.PartitionOf(1)->sessions(), 20u);
+  EXPECT_LE(after, crowded + 2);  // as many entries as it takes, and no more
+}
+
 // Protects queries: order, ranges, pages both ways, filter and projection, count.
 TEST(PartitionTest, Queries) {
   PartitionWorld world(6, 1);
@@ -293,6 +381,89 @@ TEST(PartitionTest, LostLeadershipIsReported) {
   }
   EXPECT_NE(world.PartitionOf(leader), nullptr);
   EXPECT_EQ(world.PartitionOf(leader)->waiting_requests(), 0u);
+}
+
+// A leader that is cut off with entries at i, i + 1 and i + 2 that only it has, loses its term, and
+// leads again: the other's first entry is at i, its own at i + 1, and what it proposes next, cut
+// off again, is at i + 2 for the second time.
+class LostTermsTest : public ::testing::Test {
+ protected:
+  LostTermsTest() {
+    world_.CreatePartition(3);
+    node_ = world_.Leader();
+  }
+
+  void Isolate() {
+    for (uint64_t other = 1; other <= 3; ++other) {
+      if (other == node_) continue;
+      world_.network().Block(node_, other);
+      world_.network().Block(other, node_);
+    }
+  }
+
+  void Write() {
+    ++sent_;
+    world_.Send(node_, Increment("a"), [this](const Response&) { ++answered_; });
+    world_.RunFor(std::chrono::milliseconds(20));
+  }
+
+  void EndTable() {
+    const auto replica = world_.ReplicaOf(node_);
+    const TableRecord end{
+        .id = PartitionWorld::kTable, .schema_version = 1, .phase = TablePhase::kRetired};
+    replica->applier().Post(
+        [this, replica, end] { world_.PartitionOf(node_)->ProposeTable(replica, end); });
+    world_.RunFor(std::chrono::milliseconds(20));
+  }
+
+  void LoseTermAndLeadAgain() {
+    world_.RunFor(std::chrono::seconds(5));
+    world_.network().UnblockAll();
+    world_.RunFor(std::chrono::seconds(5));
+    const uint64_t other = world_.WaitForLeader();
+    ASSERT_NE(other, node_);
+    const auto first = world_.PartitionOf(node_)->state().applied.last.index;
+    world_.ReplicaOf(other)->Transfer(world_.ReplicaOf(node_)->id(), [](const absl::Status&) {});
+    world_.RunFor(std::chrono::seconds(2));
+    ASSERT_EQ(world_.Leader(), node_);
+    ASSERT_EQ(world_.PartitionOf(node_)->state().applied.last.index, first + 1);
+    Isolate();
+  }
+
+  void Maintain() {
+    world_.Maintain(node_);
+    world_.RunFor(std::chrono::milliseconds(50));
+  }
+
+  PartitionWorld world_{18, 3};
+  uint64_t node_ = 0;
+  int sent_ = 0, answered_ = 0;
+};
+
+// Protects callers of the first term: their batch is answered though another has its index.
+TEST_F(LostTermsTest, BatchesOfTwoTermsAtOneIndexAreBothAnswered) {
+  Isolate();
+  for (int i = 0; i < 3; ++i) Write();
+  LoseTermAndLeadAgain();
+  EXPECT_EQ(answered_, 2);
+  Write();
+  world_.RunFor(std::chrono::seconds(5));
+  Maintain();
+  EXPECT_EQ(answered_, sent_);
+  EXPECT_EQ(world_.PartitionOf(node_)->waiting_requests(), 0u);
+}
+
+// Protects deleted tables: when the older batch is given up, the end of the table that is proposed
+// anew still stands, and no write gets behind it.
+TEST_F(LostTermsTest, ABatchOfALostTermTakesNoMarkOfTheNextOne) {
+  Isolate();
+  Write();
+  Write();
+  EndTable();
+  LoseTermAndLeadAgain();
+  EndTable();
+  Maintain();
+  EXPECT_EQ(world_.Call(node_, Increment("b")).error(), data::v1::ERROR_TABLE_NOT_FOUND);
 }
 
 }  // namespace

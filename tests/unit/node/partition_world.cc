@@ -43,7 +43,7 @@ void PartitionWorld::Start(uint64_t number) {
                               .write_buffer_bytes = 64 << 10},
                              *node.registry,
                              *node.admission,
-                             {}};
+                             partition_options_};
   node.factory = std::make_unique<PartitionFactory>(
       place, std::vector<Executor*>{node.compactions.get()}, "/data/plans");
   node.data = std::make_unique<DataService>(
@@ -173,6 +173,14 @@ data::v1::Response PartitionWorld::Call(uint64_t number, data::v1::Request reque
   const Duration end = simulation_.now() + std::chrono::seconds(10);
   while (!answer->has_value() && simulation_.now() < end) CHECK(simulation_.Step());
   return answer->has_value() ? **answer : ErrorResponse(data::v1::ERROR_DEADLINE, "no answer");
+}
+
+void PartitionWorld::Maintain(uint64_t node) {
+  const auto replica = ReplicaOf(node);
+  if (replica == nullptr) return;
+  replica->applier().Post([this, node, replica] {
+    if (Partition* partition = PartitionOf(node)) partition->Maintain(replica);
+  });
 }
 
 std::string PartitionWorld::Dump(uint64_t number) {

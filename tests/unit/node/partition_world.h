@@ -74,12 +74,17 @@ class PartitionWorld {
   simulation::SimulatedNetwork& network() { return network_; }
   PartitionNode& node(uint64_t number) { return nodes_.at(number); }
   static std::string Address(uint64_t node);
+  // For nodes that start afterwards.
+  PartitionOptions& partition_options() { return partition_options_; }
+  // Runs Partition::Maintain, as a node does every 100 ms.
+  void Maintain(uint64_t node);
 
  private:
   void CreateTable();
 
   simulation::Simulation simulation_;
   simulation::SimulatedNetwork network_;
+  PartitionOptions partition_options_;
   std::map<uint64_t, PartitionNode> nodes_;
 };
 

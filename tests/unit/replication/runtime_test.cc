@@ -6,7 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "tests/simulation/raft_world.h"
 #include "tests/simulation/simulation.h"
 
@@ -25,7 +29,7 @@ WorldOptions SmallSnapshots() {
   WorldOptions options;
   options.runtime.replica.retain_bytes = 0;
   options.runtime.replica.compaction_ticks = 1;
-  options.runtime.snapshots.chunk_bytes = 64;
+  options.runtime.snapshots.chunk_bytes = options.runtime.snapshots.window_bytes = 64;
   return options;
 }
 
@@ -105,6 +109,47 @@ class SnapshotTest : public RuntimeTest {
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(AddOne());
     FlushAll();
     return behind;
+  }
+
+  // Registers enough for a snapshot of many chunks.
+  void WriteMany() {
+    const auto replica = LeaderReplica();
+    std::vector<Payload> payloads;
+    for (uint64_t key = 1; key <= 60; ++key) {
+      const RegisterCommand command{
+          .id = ++last_id_, .key = key, .operation = RegisterOperation::kAdd, .input = 1};
+      payloads.push_back(std::make_shared<const std::string>(simulation::EncodeCommand(command)));
+    }
+    replica->Propose(replica->view().term, std::move(payloads),
+                     [](const absl::StatusOr<LogPosition>&) {});
+    Run(seconds(1));
+  }
+
+  std::string GroupDirectory(NodeId node) {
+    const auto state = world_.machine(node).runtime->log().Group(1);
+    return absl::StrCat("/data/groups/1.", state->creation.replica);
+  }
+  uint64_t Generation(NodeId node) {
+    return world_.machine(node).runtime->log().Group(1)->snapshot->generation;
+  }
+
+  // Whether a snapshot's file is being written that the log of this node does not name.
+  bool IsStaging(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    const auto generations = disk.List(GroupDirectory(node));
+    if (!generations.ok()) return false;
+    for (const std::string& name : *generations) {
+      if (name == absl::StrCat(Generation(node))) continue;
+      const auto size = disk.FileSize(JoinPath(JoinPath(GroupDirectory(node), name), "registers"));
+      if (size.ok() && *size > 0) return true;
+    }
+    return false;
+  }
+
+  // Whether the state that the log names is there.
+  bool StateIsThere(NodeId node) {
+    const std::string generation = JoinPath(GroupDirectory(node), absl::StrCat(Generation(node)));
+    return world_.machine(node).disk->Exists(JoinPath(generation, "registers")).value_or(false);
   }
 };
 
@@ -195,6 +240,149 @@ TEST_F(SnapshotTest, APowerCutAtAnyMomentOfAnInstallationLeavesOldOrNew) {
   EXPECT_EQ(world_.violation(), "");
 }
 
+// Rule 12: a replica that is closed while the record of its snapshot is on its way keeps what the
+// record names. It would be without state otherwise, with a log that begins behind it.
+TEST_F(SnapshotTest, AReplicaThatClosesDuringAnInstallationKeepsWhatItsLogNames) {
+  const NodeId behind = LeaveOneBehind();
+  int named = 0;
+  for (int steps = 0; steps <= 30; steps += 3) {
+    world_.Start(behind);
+    while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+    for (int i = 0; i < steps; ++i) ASSERT_TRUE(simulation_.Step());
+    const auto replica = world_.machine(behind).runtime->Find(1);
+    replica->PostToWorker([replica] { replica->Close(absl::UnavailableError("a test")); });
+    Run(milliseconds(300));
+    const bool counts = Generation(behind) != 0;
+    named += counts;
+    ASSERT_TRUE(!counts || StateIsThere(behind)) << "after " << steps << " steps";
+    world_.Kill(behind);
+    AddOne();
+    FlushAll();
+  }
+  EXPECT_GT(named, 0) << "no moment was after the commit point";
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// What is left of a transfer whose leader is gone and whose replica was opened again meanwhile
+// takes nothing with it when it ends: not what the next leader's transfer has installed.
+TEST_F(SnapshotTest, AStaleTransferLeavesTheLiveGenerationAlone) {
+  const NodeId behind = LeaveOneBehind();
+  WriteMany();
+  FlushAll();
+  const NodeId first = world_.LeaderOf(1);
+  world_.Start(behind);
+  while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+  world_.Pause(first);
+  Run(milliseconds(100));
+  ASSERT_TRUE(IsStaging(behind)) << "the transfer was over too early";
+  // Its replica fails, and is opened again.
+  world_.machine(behind).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/0/", 0, 1,
+                                           absl::InternalError("a test"));
+  world_.machine(behind).runtime->Find(1)->FlushAndCompact();
+  Run(seconds(15));
+  ASSERT_NE(world_.LeaderOf(1), first);
+  ASSERT_TRUE(StateIsThere(behind));
+  ASSERT_GT(Generation(behind), 0u);
+  world_.Resume(first);
+  Run(seconds(30));
+  EXPECT_TRUE(StateIsThere(behind));
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// A replica that lost part of its log or its state.
+class LossTest : public RuntimeTest {
+ protected:
+  GroupState LogOf(NodeId node) { return *world_.machine(node).runtime->log().Group(1); }
+
+  void RemoveState(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    for (const std::string& path : disk.Files()) {
+      if (!absl::StrContains(path, "groups/1.")) continue;
+      EXPECT_TRUE(disk.RemoveFile(path).ok());
+    }
+  }
+
+  // Proposes an entry whose payload has blocks of its own in the log.
+  void ProposeLarge() {
+    const auto replica = LeaderReplica();
+    const RegisterCommand command{.id = ++last_id_, .padding = std::string(20'000, 'x')};
+    replica->Propose(replica->view().term,
+                     {std::make_shared<const std::string>(simulation::EncodeCommand(command))},
+                     [](const absl::StatusOr<LogPosition>&) {});
+  }
+
+  // Makes that payload unreadable wherever it stands.
+  void DamageLarge(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    for (const std::string& path : disk.Files()) {
+      const size_t at = disk.Content(path).find(std::string(8192, 'x'));
+      if (!absl::StrContains(path, "/log/") || at == std::string::npos) continue;
+      disk.DamageBlock(path, at / SimulatedFileSystem::kBlockBytes + 1,
+                       SimulatedFileSystem::BadBlock::kNoise);
+    }
+  }
+};
+
+// An empty directory is the state of a new group only. A log that started over behind what was
+// applied looks new otherwise, and the empty state would be served as if it were at that index.
+TEST_F(LossTest, StateLostBehindALogThatStartedOverIsLostAndNotEmpty) {
+  ASSERT_TRUE(AddOne());
+  ProposeLarge();
+  Run(seconds(1));
+  ASSERT_TRUE(AddOne());
+  const NodeId node = Follower();
+  Run(seconds(2));
+  ASSERT_TRUE(world_.machine(node).machines.at(1)->Flush().ok());
+  const Index flushed = world_.machine(node).machines.at(1)->applied().last.index;
+  world_.Kill(node);
+  DamageLarge(node);
+  world_.Start(node);
+  ASSERT_EQ(LogOf(node).compacted.index, flushed) << "the log did not start over";
+  ASSERT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  world_.Kill(node);
+  RemoveState(node);
+  world_.Start(node);
+  EXPECT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  Run(seconds(10));
+  EXPECT_EQ(ValueOn(node), 2);
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// Rule 11: a replica that lost its state is filled by a snapshot, perhaps from before what it has
+// acknowledged. How far it acknowledged stays on its disk, or a crash then makes it forget.
+TEST_F(LossTest, ASnapshotFromBeforeThePromiseKeepsThePromise) {
+  ASSERT_TRUE(AddOne());
+  const NodeId leader = world_.LeaderOf(1);
+  const NodeId node = Follower();
+  FlushAll();  // or the log would bring the state back by itself
+  const Index committed = LeaderReplica()->view().commit;
+  // The leader's entry reaches this follower's disk, and nobody hears of it.
+  for (const auto& [other, machine] : world_.machines()) {
+    if (other != leader && other != node) world_.Kill(other);
+  }
+  world_.network().Block(node, leader);
+  ProposeLarge();
+  while (LogOf(node).promised.index <= committed) ASSERT_TRUE(simulation_.Step());
+  const LogPosition promised = LogOf(node).promised;
+  world_.Kill(node);
+  RemoveState(node);
+  world_.Start(node);
+  ASSERT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  world_.network().UnblockAll();
+  while (!LogOf(node).snapshot.has_value() || LogOf(node).snapshot->generation == 0) {
+    ASSERT_TRUE(simulation_.Step());
+    ASSERT_GE(LogOf(node).promised, promised);
+  }
+  ASSERT_LT(LogOf(node).snapshot->last, promised) << "the snapshot has it all";
+  ASSERT_GE(LogOf(node).promised, promised);
+  world_.CutPower(node);
+  world_.Start(node);
+  EXPECT_GE(LogOf(node).promised, promised);
+  Run(seconds(10));
+  EXPECT_TRUE(AddOne());
+  EXPECT_EQ(world_.violation(), "");
+}
+
 // Rule 15: a destroyed replica leaves a tombstone; neither its leader nor a late plan brings it
 // back.
 TEST_F(RuntimeTest, ADestroyedReplicaDoesNotReturnUnderItsId) {
@@ -227,6 +415,72 @@ TEST_F(RuntimeTest, AReplicasPlanIsCarriedOutOnce) {
   Run(seconds(1));
   EXPECT_TRUE(absl::IsAlreadyExists(*same)) << *same;
   EXPECT_TRUE(absl::IsFailedPrecondition(*other)) << *other;
+}
+
+// A group of three whose third voter's plan is late: its leader's message is there first.
+class LatePlanTest : public RuntimeTest {
+ protected:
+  LatePlanTest() {
+    for (const NodeId node : {1, 2, 3}) {
+      group_.configuration.voters.push_back({world_.NewReplicaId(), node});
+    }
+    EXPECT_TRUE(Create(1).ok());
+    EXPECT_TRUE(Create(2).ok());
+    Run(seconds(5));
+  }
+
+  absl::Status Create(NodeId node) {
+    NewGroup group = group_;
+    group.replica = group.configuration.voters[node - 1].replica;
+    std::optional<absl::Status> created;
+    world_.machine(node).runtime->CreateGroup(group, [&](const absl::Status& s) { created = s; });
+    for (int i = 0; i < 100 && !created.has_value(); ++i) Run(milliseconds(10));
+    return created.value_or(absl::DeadlineExceededError("not created"));
+  }
+
+  NewGroup group_{.group = 2};
+};
+
+// Protects: such a replica becomes the voter that its plan made it, and says so until then. Without
+// it the group would be one failure away from standing still, for good and without an alarm.
+TEST_F(LatePlanTest, AFirstVoterWhoseLeaderWasFasterThanItsPlanVotesOnceThePlanComes) {
+  ASSERT_NE(world_.LeaderOf(2), 0u);
+  const auto stub = world_.machine(3).runtime->Find(2);
+  ASSERT_NE(stub, nullptr);
+  EXPECT_EQ(stub->view().applied, 0u);
+  EXPECT_TRUE(stub->view().unfillable);
+  ASSERT_TRUE(world_.machine(3).runtime->log().Group(2)->is_stub());
+  ASSERT_TRUE(Create(3).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(Create(3)));
+  Run(seconds(5));
+  const auto voter = world_.machine(3).runtime->Find(2);
+  ASSERT_NE(voter, nullptr);
+  EXPECT_FALSE(voter->view().unfillable);
+  EXPECT_GT(voter->view().applied, 1u);
+  world_.Kill(world_.LeaderOf(2) == 1 ? 1 : 2);  // the vote of the third counts
+  Run(seconds(10));
+  EXPECT_NE(world_.LeaderOf(2), 0u);
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// A crash anywhere in it leaves what can be completed by the plan, and never a voter without its
+// first position.
+TEST_F(LatePlanTest, APowerCutWhileAPlanFillsAStubLeavesOneThatThePlanStillFills) {
+  for (uint64_t operations = 1; operations <= 20; ++operations) {
+    ASSERT_TRUE(world_.machine(3).up());
+    const bool was_stub = world_.machine(3).runtime->log().Group(2)->is_stub();
+    world_.machine(3).disk->CrashAfter(operations);
+    const absl::Status created = Create(3);
+    EXPECT_TRUE(was_stub || absl::IsAlreadyExists(created)) << created;
+    Run(seconds(10));  // the watch of the world starts the machine again
+  }
+  if (!world_.machine(3).up()) world_.Start(3);
+  Create(3).IgnoreError();
+  Run(seconds(10));
+  const auto voter = world_.machine(3).runtime->Find(2);
+  ASSERT_NE(voter, nullptr);
+  EXPECT_GT(voter->view().applied, 1u);
+  EXPECT_EQ(world_.violation(), "");
 }
 
 // Rule 11: a wiped disk is never an empty voter; the others must not count it for an election.

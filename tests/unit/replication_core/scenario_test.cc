@@ -227,6 +227,8 @@ class Script {
         if (command == "duplicate") cluster_->Deliver(message);
         if (cluster_->up(message.to)) Print(message.to);
       }
+    } else if (command == "stray") {
+      Stray();
     } else if (command == "hold") {
       for (Message& message : network) {
         if (Selected(message)) held_.push_back(message);
@@ -255,6 +257,23 @@ class Script {
       return false;
     }
     return true;
+  }
+
+  // A message that nobody here has sent, at once.
+  void Stray() {
+    Message message;
+    message.group = kTestGroup;
+    message.from = Number("from", 0);
+    message.to = Number("to", 0);
+    message.term = Number("term", 0);
+    for (int kind = 1; kind <= static_cast<int>(MessageKind::kDoubtAnswer); ++kind) {
+      if (Named("kind") == KindName(static_cast<MessageKind>(kind))) {
+        message.kind = static_cast<MessageKind>(kind);
+      }
+    }
+    message.rejected = Has("rejected");
+    cluster_->Deliver(message);
+    Print(message.to);
   }
 
   bool RunNode(const std::string& command) {
