@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/executor.h"
 #include "common/mutex.h"
 
 namespace ringleader::client {
@@ -16,6 +17,8 @@ constexpr uint32_t kStreamRetryAfterMs = 20;
 
 // The answering side of one stream, shared by the handler and by the requests under way. Send may
 // be called by any thread.
+//
+// `flushing_`: a frame is being sent, or a flush is posted; either takes what has gathered.
 class DataServer::Stream : public std::enable_shared_from_this<Stream> {
  public:
   Stream(std::shared_ptr<Call> call, const DataServerOptions& options)
@@ -46,7 +49,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
       answers_bytes_ += response.ByteSizeLong();
       answers_.push_back(std::move(response));
       overflow = answers_bytes_ > options_.answers_bytes_max;
-      if (!overflow && !sending_) SendFrame();
+      if (!overflow && !flushing_) FlushSoon();
       if (overflow) ended_ = true;
       FinishIfDone();
     }
@@ -55,7 +58,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
 
   void Idle() {
     MutexLock lock(mutex_);
-    sending_ = false;
+    flushing_ = false;
     if (!ended_ && !answers_.empty()) SendFrame();
     FinishIfDone();
   }
@@ -75,6 +78,14 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
   }
 
  private:
+  // An executor that stops before the flush runs is one of a process that ends.
+  void FlushSoon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Executor* const executor = Executor::Current();
+    if (executor == nullptr) return SendFrame();
+    flushing_ = true;
+    executor->Post([self = shared_from_this()] { self->Idle(); });
+  }
+
   void FinishIfDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!peer_finished_ || ended_ || requests_ > 0 || !answers_.empty()) return;
     ended_ = true;
@@ -91,7 +102,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
       *frame.add_responses() = std::move(answers_.front());
       answers_.pop_front();
     }
-    sending_ = true;
+    flushing_ = true;
     // Refused only when the call has ended: nobody waits for the answers any more.
     if (!call_->Send(frame.SerializeAsString())) ended_ = true;
   }
@@ -103,7 +114,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
   uint64_t answers_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool sending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
   bool peer_finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -134,12 +145,15 @@ class DataServer::ExchangeHandler : public CallHandler {
         stream_->Send(std::move(full), 0);
         continue;
       }
-      requests.push_back(
-          {std::move(request), now, [stream = stream_, bytes](data::v1::Response response) {
-             stream->Send(std::move(response), bytes);
-           }});
+      const size_t operation = DataOperation(request.operation_case());
+      requests.push_back({std::move(request), now,
+                          [&server = server_, stream = stream_, bytes, operation,
+                           now](data::v1::Response response) {
+                            server.Record(operation, now, response);
+                            stream->Send(std::move(response), bytes);
+                          }});
     }
-    server_.Hand(std::move(requests));
+    server_.handle_(std::move(requests));
   }
 
   void OnSendIdle() override { stream_->Idle(); }
@@ -164,13 +178,16 @@ class DataServer::ExecuteHandler : public CallHandler {
       return;
     }
     pending.received = server_.clock_.Now();
-    pending.respond = [call = call_](data::v1::Response response) {
-      // Refused when the caller is gone.
-      if (call->Send(response.SerializeAsString())) call->Finish(absl::OkStatus());
-    };
+    pending.respond =
+        [&server = server_, call = call_, received = pending.received,
+         operation = DataOperation(pending.request.operation_case())](data::v1::Response response) {
+          server.Record(operation, received, response);
+          // Refused when the caller is gone.
+          if (call->Send(response.SerializeAsString())) call->Finish(absl::OkStatus());
+        };
     std::vector<DataRequest> requests;
     requests.push_back(std::move(pending));
-    server_.Hand(std::move(requests));
+    server_.handle_(std::move(requests));
   }
   void OnEnd(const absl::Status&) override {}
 
@@ -179,17 +196,10 @@ class DataServer::ExecuteHandler : public CallHandler {
   const std::shared_ptr<Call> call_;
 };
 
-void DataServer::Hand(std::vector<DataRequest> requests) {
-  for (DataRequest& each : requests) {
-    each.respond = [this, operation = DataOperation(each.request.operation_case()),
-                    received = each.received,
-                    respond = std::move(each.respond)](data::v1::Response response) mutable {
-      metrics_.Record(operation, static_cast<size_t>(response.error()),
-                      HolderElapsed(received, clock_.Now()));
-      respond(std::move(response));
-    };
-  }
-  handle_(std::move(requests));
+void DataServer::Record(size_t operation, const Instant& received,
+                        const data::v1::Response& response) {
+  metrics_.Record(operation, static_cast<size_t>(response.error()),
+                  HolderElapsed(received, clock_.Now()));
 }
 
 absl::StatusOr<std::unique_ptr<CallHandler>> DataServer::Accept(const IncomingCall& incoming) {

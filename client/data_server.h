@@ -3,10 +3,10 @@
 // they do with a request; it stands here because both import client/, whose channel is the other
 // end of the stream, and common/ knows no wire contract.
 //
-// A frame is parsed once, on the network's thread. Answers go out as they come: at once while
-// nothing is being sent, otherwise gathered until the frame before is out. A stream has a bounded
-// number of unanswered requests and bytes; what exceeds that is refused with RESOURCE_EXHAUSTED,
-// and a peer that does not read its answers loses the stream.
+// A frame is parsed once, on the network's thread. Answers that the tasks waiting on an executor
+// give go out together behind them, and what comes while a frame is being sent in the next. A
+// stream has a bounded number of unanswered requests and bytes; what exceeds that is refused with
+// RESOURCE_EXHAUSTED, and a peer that does not read its answers loses the stream.
 //
 // Thread-safe. Outlives the Listener that serves it, and the answers to what it handed out.
 #ifndef RINGLEADER_CLIENT_DATA_SERVER_H_
@@ -64,7 +64,7 @@ class DataServer : public Service {
   class ExchangeHandler;
   class ExecuteHandler;
 
-  void Hand(std::vector<DataRequest> requests);
+  void Record(size_t operation, const Instant& received, const data::v1::Response& response);
 
   Clock& clock_;
   const DataServerOptions options_;

@@ -92,6 +92,7 @@ class ThreadExecutor : public Executor {
 
  private:
   void Run() {
+    SetCurrent(this);
     std::deque<Task> batch;
     MutexLock lock(mutex_);
     for (;;) {
@@ -150,7 +151,13 @@ class MachineThreads : public Threads {
   }
 };
 
+thread_local Executor* current_executor = nullptr;
+
 }  // namespace
+
+Executor* Executor::Current() { return current_executor; }
+
+void Executor::SetCurrent(Executor* executor) { current_executor = executor; }
 
 Threads& SystemThreads() {
   static MachineThreads* const threads = new MachineThreads;

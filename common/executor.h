@@ -47,6 +47,13 @@ class Executor {
 
   // True in a task of this executor: for CHECKs of who calls.
   virtual bool IsCurrent() const = 0;
+
+  // The executor whose task runs on this thread; null if there is none, or none that says so. What
+  // is posted to it runs behind everything that waits now: for doing once what many tasks ask for.
+  static Executor* Current();
+
+ protected:
+  static void SetCurrent(Executor* executor);
 };
 
 // Makes executors: threads in production, turns of the one loop in simulation.

@@ -27,6 +27,10 @@ const std::string& KeyBytes(const data::v1::Request& request) {
   }
 }
 
+data::v1::Response NotHere() {
+  return ErrorResponse(data::v1::ERROR_WRONG_ROUTE, "the partition is not on this node");
+}
+
 }  // namespace
 
 replication::GroupId DataService::Route(const data::v1::Request& request,
@@ -62,35 +66,46 @@ replication::GroupId DataService::Route(const data::v1::Request& request,
   return group;
 }
 
-void DataService::Dispatch(std::vector<PendingRequest> requests) {
-  std::map<replication::GroupId, std::vector<PendingRequest>> by_group;
-  const auto refuse = [](PendingRequest& pending, data::v1::Response response) {
+void DataService::Refuse(std::vector<PendingRequest>& requests, const data::v1::Response& why) {
+  for (PendingRequest& pending : requests) {
+    data::v1::Response response = why;
     response.set_id(pending.request.id());
     pending.respond(std::move(response));
-  };
+  }
+}
+
+void DataService::Dispatch(std::vector<PendingRequest> requests) {
+  std::map<replication::GroupId, std::vector<PendingRequest>> by_group;
   for (PendingRequest& pending : requests) {
     data::v1::Response error;
     const replication::GroupId group = Route(pending.request, &error);
-    if (group == 0) {
-      refuse(pending, std::move(error));
-    } else {
+    if (group != 0) {
       by_group[group].push_back(std::move(pending));
+    } else {
+      error.set_id(pending.request.id());
+      pending.respond(std::move(error));
     }
   }
+  // One task for each applier, however many of its partitions the frame is for.
+  std::map<Executor*, std::vector<Share>> by_applier;
   for (auto& [group, share] : by_group) {
     auto replica = find_(group);
-    const auto not_here =
-        ErrorResponse(data::v1::ERROR_WRONG_ROUTE, "the partition is not on this node");
     if (replica == nullptr) {
-      for (PendingRequest& pending : share) refuse(pending, not_here);
-      continue;
+      Refuse(share, NotHere());
+    } else {
+      Executor* const applier = &replica->applier();
+      by_applier[applier].push_back({group, std::move(replica), std::move(share)});
     }
-    Executor& applier = replica->applier();
-    applier.Post([this, group = group, replica = std::move(replica), refuse, not_here,
-                  share = std::move(share)]() mutable {
-      Partition* partition = registry_.Open(group);
-      if (partition != nullptr) return partition->Execute(replica, std::move(share));
-      for (PendingRequest& pending : share) refuse(pending, not_here);
+  }
+  for (auto& [applier, shares] : by_applier) {
+    applier->Post([this, shares = std::move(shares)]() mutable {
+      for (Share& share : shares) {
+        if (Partition* partition = registry_.Open(share.group); partition != nullptr) {
+          partition->Execute(share.replica, std::move(share.requests));
+        } else {
+          Refuse(share.requests, NotHere());
+        }
+      }
     });
   }
 }

@@ -48,6 +48,14 @@ class DataService : public Service {
   void Dispatch(std::vector<PendingRequest> requests);
 
  private:
+  // What a frame has for one partition.
+  struct Share {
+    replication::GroupId group = 0;
+    std::shared_ptr<replication::Replica> replica;
+    std::vector<PendingRequest> requests;
+  };
+
+  static void Refuse(std::vector<PendingRequest>& requests, const data::v1::Response& why);
   // The partition that a request is for; 0, with the answer in `error`, if it can't be told or is
   // not here.
   replication::GroupId Route(const data::v1::Request& request, data::v1::Response* error) const;
