@@ -24,6 +24,13 @@ absl::StatusOr<HostPort> ParseAddress(absl::string_view address) {
   return HostPort{std::string(host), static_cast<uint16_t>(port)};
 }
 
+std::string ReachableAddress(absl::string_view listen, absl::string_view advertise) {
+  const auto parsed = ParseAddress(listen);
+  const bool everywhere = parsed.ok() && (parsed->host == "0.0.0.0" || parsed->host == "::");
+  if (!everywhere || !ParseAddress(advertise).ok()) return std::string(listen);
+  return absl::StrCat(advertise.substr(0, advertise.rfind(':')), ":", parsed->port);
+}
+
 bool IsLoopback(absl::string_view address) {
   const auto parsed = ParseAddress(address);
   if (!parsed.ok()) return false;

@@ -18,6 +18,10 @@ struct HostPort {
 // INVALID_ARGUMENT: it is not host:port; the message says so.
 absl::StatusOr<HostPort> ParseAddress(absl::string_view address);
 
+// "host:port" by which others reach what listens on `listen`: its host, or that of `advertise` if
+// it listens on all of the machine's addresses. What can't be parsed comes back as it is.
+std::string ReachableAddress(absl::string_view listen, absl::string_view advertise);
+
 // Whether only this machine reaches it: 127.0.0.0/8, [::1] or localhost.
 bool IsLoopback(absl::string_view address);
 

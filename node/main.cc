@@ -100,7 +100,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.data = flags.data;
   options.listen = flags.listen;
   options.advertise = flags.advertise.empty() ? flags.listen : flags.advertise;
-  options.admin_address = flags.admin_listen;
+  options.admin_address = ReachableAddress(flags.admin_listen, options.advertise);
   options.zone = flags.zone;
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;

@@ -8,15 +8,13 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 import unittest
 import urllib.error
 import urllib.parse
 import urllib.request
 
 sys.dont_write_bytecode = True
-from cluster import BIN, ROOT, Cluster, free_port  # noqa: E402  (beside this file)
+from cluster import BIN, ROOT, Cluster, await_true, free_port, run_tests  # noqa: E402  (beside this file)
 
 IDENTIFIER = re.compile(r"\b(?:ringleader|process)_[a-z0-9_]+\b")
 
@@ -28,18 +26,6 @@ def get(address, path):
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-
-
-def await_that(what, seconds, check):
-    """The first true answer of check()."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.3)
 
 
 class Prometheus:
@@ -145,7 +131,7 @@ class MetricsTest(unittest.TestCase):
         with Cluster(coordinators=3) as cluster, Prometheus(cluster) as prometheus:
             cluster.ringctl("table", "create", "things", "--key", "id:S")
             load(cluster, 500)
-            await_that("all targets are up", 30, lambda: prometheus.value("sum(up)") == 6)
+            await_true(30, lambda: prometheus.value("sum(up)") == 6, lambda: "all targets are up")
             self.assertEqual(prometheus.value("count(up)"), 6)
             self.lint(cluster)
             self.every_name_exists(cluster)
@@ -197,9 +183,10 @@ class MetricsTest(unittest.TestCase):
         load(cluster, 1000, first=500)
         for expression, what in moving.items():
             self.assertIsNotNone(before[expression], expression)
-            await_that(f"{what} grow", 20, lambda: (prometheus.value(expression) or 0) > before[expression])
+            await_true(20, lambda: (prometheus.value(expression) or 0) > before[expression],
+                       lambda: f"{what} grow")
         puts = 'sum(ringleader_requests_total{operation="put",result="ok"})'
-        await_that("each put is counted once", 20, lambda: (prometheus.value(puts) or 0) >= 1500)
+        await_true(20, lambda: (prometheus.value(puts) or 0) >= 1500, lambda: "each put is counted once")
 
     def the_cluster_is_well(self, prometheus):
         for expression, wanted in {
@@ -210,22 +197,23 @@ class MetricsTest(unittest.TestCase):
             "max(ringleader_cluster_partitions_without_quorum)": 0, "max(ringleader_cluster_partitions_under_replicated)": 0,
             'max(ringleader_cluster_nodes{state="up"})': 3, "max(ringleader_cluster_coordinators_alive)": 3,
         }.items():
-            await_that(f"{expression} is {wanted}", 30, lambda: prometheus.value(expression) == wanted)
+            await_true(30, lambda: prometheus.value(expression) == wanted, lambda: f"{expression} is {wanted}")
         # How full the disk of the machine is, is not the cluster's doing.
         self.assertEqual(prometheus.alerts("firing") - {"RingleaderDiskNearlyFull"}, set())
 
     def a_killed_node_shows(self, cluster, prometheus):
         cluster.kill("node-2")
-        await_that("a target is down", 20, lambda: prometheus.value('sum(up{job="ringleader-node"})') == 2)
-        await_that("partitions are under-replicated", 40,
-                   lambda: prometheus.value("max(ringleader_cluster_partitions_under_replicated)") == 16)
+        await_true(20, lambda: prometheus.value('sum(up{job="ringleader-node"})') == 2,
+                   lambda: "a target is down")
+        await_true(40, lambda: prometheus.value("max(ringleader_cluster_partitions_under_replicated)") == 16,
+                   lambda: "partitions are under-replicated")
         self.assertEqual(prometheus.value("max(ringleader_cluster_partitions_without_quorum)"), 0)
         self.assertEqual(prometheus.value('max(ringleader_cluster_nodes{state="silent"})'), 1)
         for alert in ("RingleaderPartitionUnderReplicated", "RingleaderNodeDown"):
-            await_that(f"{alert} is raised", 10, lambda: alert in prometheus.alerts(".*"))
+            await_true(10, lambda: alert in prometheus.alerts(".*"), lambda: f"{alert} is raised")
         cluster.start("node-2")
-        await_that("nothing is under-replicated", 60,
-                   lambda: prometheus.value("max(ringleader_cluster_partitions_under_replicated)") == 0)
+        await_true(60, lambda: prometheus.value("max(ringleader_cluster_partitions_under_replicated)") == 0,
+                   lambda: "nothing is under-replicated")
 
 
 class ReadinessTest(unittest.TestCase):
@@ -236,7 +224,7 @@ class ReadinessTest(unittest.TestCase):
             process = subprocess.Popen([f"{BIN}/ring-node", "--data", f"{directory}/node", "--coordinators", nowhere,
                                         "--listen", "127.0.0.1:0", "--admin-listen", admin], stderr=subprocess.DEVNULL)
             try:
-                await_that("it answers", 20, lambda: self.alive(admin))
+                await_true(20, lambda: self.alive(admin), lambda: "it answers")
                 status, body = get(admin, "/readyz")
                 self.assertEqual(status, 503)
                 self.assertIn("no coordinator has registered it", body)
@@ -270,23 +258,15 @@ class ReadinessTest(unittest.TestCase):
     def test_coordinators_without_a_majority_say_so(self):
         with Cluster(coordinators=3, nodes=1, replicas=1, partitions=4) as cluster:
             left = cluster.admin_addresses["coordinator-0"]
-            await_that("it is ready", 20, lambda: get(left, "/readyz") == (200, "ready\n"))
+            await_true(20, lambda: get(left, "/readyz") == (200, "ready\n"), lambda: "it is ready")
             cluster.kill("coordinator-1")
             cluster.kill("coordinator-2")
-            await_that("it is not ready", 30, lambda: get(left, "/readyz")[0] == 503)
+            await_true(30, lambda: get(left, "/readyz")[0] == 503, lambda: "it is not ready")
             self.assertIn("No coordinator leads", get(left, "/readyz")[1])
             self.assertEqual(get(left, "/healthz")[0], 200)
             cluster.start("coordinator-1")
-            await_that("it is ready again", 30, lambda: get(left, "/readyz")[0] == 200)
+            await_true(30, lambda: get(left, "/readyz")[0] == 200, lambda: "it is ready again")
 
 
 if __name__ == "__main__":
-    try:
-        result = unittest.main(exit=False, verbosity=2).result
-        failed = len(result.failures) + len(result.errors)
-        print(f"{result.testsRun - failed} passed, {failed} failed")
-    except Exception:
-        traceback.print_exc()
-        print("0 passed, 1 failed")
-        failed = 1
-    sys.exit(1 if failed else 0)
+    run_tests()

@@ -133,5 +133,11 @@ TEST(AddressTest, OnlyThisMachinesAddressesAreLoopback) {
   EXPECT_FALSE(ParseAddress("a:65536").ok());
 }
 
+TEST(AddressTest, WhatListensEverywhereIsReachedAsTheProcessIs) {
+  EXPECT_EQ(ReachableAddress("0.0.0.0:9100", "node-7:7100"), "node-7:9100");
+  EXPECT_EQ(ReachableAddress("[::]:9100", "[2001:db8::7]:7100"), "[2001:db8::7]:9100");
+  EXPECT_EQ(ReachableAddress("127.0.0.1:9100", "node-7:7100"), "127.0.0.1:9100");
+}
+
 }  // namespace
 }  // namespace ringleader
