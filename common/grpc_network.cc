@@ -11,7 +11,6 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
 #include <deque>
@@ -23,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/check.h"
+#include "common/grpc_network_values.h"
 #include "common/mutex.h"
 
 namespace ringleader {
@@ -34,34 +34,6 @@ class Operation {
   virtual ~Operation() = default;
   virtual void Completed(bool ok) = 0;
 };
-
-// Takes over the string's memory: a message is not copied on its way out.
-grpc::ByteBuffer ToBuffer(std::string message) {
-  auto* owned = new std::string(std::move(message));
-  grpc::Slice slice(
-      owned->data(), owned->size(), [](void* string) { delete static_cast<std::string*>(string); },
-      owned);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-std::string FromBuffer(const grpc::ByteBuffer& buffer) {
-  std::string message;
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Dump(&slices).ok()) return message;
-  message.reserve(buffer.Length());
-  for (const grpc::Slice& slice : slices) {
-    message.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return message;
-}
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 // Counts the calls of a queue's owner, so that it shuts its queues down only when no call can start
 // another operation on them (gRPC aborts the process otherwise).

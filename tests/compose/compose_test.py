@@ -4,6 +4,7 @@ look at Prometheus, down. Nothing that was acknowledged is lost. Closing line: `
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -103,7 +104,10 @@ class ComposeTest(unittest.TestCase):
                 print(subprocess.run(["docker-compose", "-f", COMPOSE_FILE, "logs", "--tail", "15", "--no-color"],
                                      env=engine.environment, capture_output=True, text=True).stdout)
                 raise
-            cluster.compose("down", "--volumes", "--timeout", "20")
+            finally:
+                shutil.rmtree(cluster.directory)
+            # Nobody is left to hand leaderships over to: waiting for it longer shows nothing more.
+            cluster.compose("down", "--volumes", "--timeout", "3")
             self.assertEqual(engine.docker("ps", "--all", "--quiet"), "")
             report("down", started)
 
