@@ -12,9 +12,10 @@
 //   1. Evaluation sees exactly the log: the store (all applied entries) under the overlay (this
 //      term's entries after them, in order). Hence only a leader that has applied its own first
 //      entry evaluates.
-//   2. One proposal at a time waits for its place in the log, and a few have one and are not applied
-//      yet; what is evaluated meanwhile goes into the building batch. If a proposal is refused, the building batch, which may rest on it, is
-//      refused with it; batches that have a place stay.
+//   2. One proposal at a time waits for its place in the log, and a few have one and are not
+//      applied yet; what is evaluated meanwhile goes into the building batch. If a proposal is
+//      refused, the building batch, which may rest on it, is refused with it; batches that have a
+//      place stay.
 //   3. A batch in flight is answered by what is applied at its index: an entry of its own term is
 //      its entry, any other proves that it never happens.
 //   4. An answer that follows from the state and changes nothing leaves only after every batch that
@@ -248,6 +249,9 @@ class Partition : public replication::StateMachine {
   // Of the entry that is being applied: to be hashed as soon as it is written.
   std::optional<HashedRange> to_hash_;
   std::string hash_cursor_;  // where the next range begins
+  // In this pass so far, and in the last one.
+  uint64_t hash_ranges_ = 0;
+  uint64_t hash_ranges_before_ = 0;
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;
