@@ -249,6 +249,9 @@ class Partition : public replication::StateMachine {
   // Of the entry that is being applied: to be hashed as soon as it is written.
   std::optional<HashedRange> to_hash_;
   std::string hash_cursor_;  // where the next range begins
+  // In this pass so far, and in the last one.
+  uint64_t hash_ranges_ = 0;
+  uint64_t hash_ranges_before_ = 0;
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;

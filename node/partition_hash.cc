@@ -68,13 +68,17 @@ absl::Status Partition::HashRange(const HashedRange& range) {
                                    return true;
                                  }));
   hash_cursor_ = range.limit;
+  ++hash_ranges_;
+  if (hash_cursor_.empty()) hash_ranges_before_ = std::exchange(hash_ranges_, 0);
   place_.registry.Hashed(group_, {state().applied.last.index, hash});
   return absl::OkStatus();
 }
 
+// By how many ranges there are. What is not in table files yet shows only when a pass meets it.
 int64_t Partition::HashPaceMicros() const {
   const PartitionOptions& options = place_.options;
-  const uint64_t ranges = store_->ApproximateBytes() / options.hash_bytes_max + 1;
+  const uint64_t ranges = std::max({store_->ApproximateBytes() / options.hash_bytes_max + 1,
+                                    hash_ranges_ + 1, hash_ranges_before_});
   const Duration pace =
       std::max(options.hash_pause_min, options.hash_pass / static_cast<int64_t>(ranges));
   return pace / std::chrono::microseconds(1);

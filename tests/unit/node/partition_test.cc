@@ -389,6 +389,11 @@ TEST(PartitionTest, LostLeadershipIsReported) {
 class LostTermsTest : public ::testing::Test {
  protected:
   LostTermsTest() {
+    world_.partition_options().entries_in_flight_max = 10;  // each write is an entry of its own
+    for (uint64_t node = 1; node <= 3; ++node) {
+      world_.Kill(node);
+      world_.Start(node);
+    }
     world_.CreatePartition(3);
     node_ = world_.Leader();
   }
