@@ -63,7 +63,7 @@ struct PartitionOptions {
   // Entries of a partition under way at once. Further writes gather in the next entry until one of
   // these is applied, unless that entry is full: under load each entry, with its messages, its
   // record and its write to the store, then serves many writes, and the pipeline stays filled.
-  size_t entries_in_flight_max = 2;
+  size_t entries_in_flight_max = 1;
   // How long a write whose leader lost its term may wait to learn its outcome.
   Duration orphan_max = std::chrono::seconds(1);
   // Keys removed in one step of purging a retired table.

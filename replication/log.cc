@@ -37,16 +37,6 @@ struct Active {
   bool fresh = false;       // nothing in it but what begins every segment
 };
 
-absl::Status CheckOptions(const LogOptions& options) {
-  const bool valid = options.cluster != 0 && options.node != 0 &&
-                     options.segment_bytes >= 64 << 10 && options.segment_bytes <= 1 << 30 &&
-                     options.batch_bytes_max >= 64 << 10 && options.batch_bytes_max <= 256 << 20 &&
-                     options.reserve_bytes <= options.segment_bytes / 4 &&
-                     options.log_bytes_target >= 4 * options.segment_bytes;
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError("log options out of their bounds (replication/log.h)");
-}
-
 class LogImplementation : public Log {
  public:
   LogImplementation(FileSystem& file_system, absl::string_view directory, const LogOptions& options)
@@ -120,7 +110,7 @@ class LogImplementation : public Log {
 };
 
 absl::Status LogImplementation::OpenDirectory() {
-  RETURN_IF_ERROR(CheckOptions(options_));
+  RETURN_IF_ERROR(CheckLogOptions(options_));
   RETURN_IF_ERROR(CreateDirectories(file_system_, directory_));
   ASSIGN_OR_RETURN(lock_, file_system_.Lock(JoinPath(directory_, kLockName)));
   ASSIGN_OR_RETURN(RecoveredLog recovered, RecoverLog(file_system_, directory_, options_));
@@ -387,7 +377,10 @@ absl::Status LogImplementation::WriteBatch(const Batch& batch) {
   active_.end_bytes += header.bytes();
   active_.fresh = false;
   ApplyBatch(batch, header);
-  RemoveObsolete(header.oldest_segment);
+  // A segment that an opening began counts with its second batch, which proves the first: after a
+  // crash before that it is thrown away, and the older ones are all there is.
+  const bool counts = !active_.header.opening() || header.sequence > active_.header.first_sequence;
+  if (counts) RemoveObsolete(header.oldest_segment);
   return absl::OkStatus();
 }
 

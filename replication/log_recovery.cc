@@ -245,6 +245,16 @@ void Recovery::Summarize() {
 
 }  // namespace
 
+absl::Status CheckLogOptions(const LogOptions& options) {
+  const bool valid = options.cluster != 0 && options.node != 0 &&
+                     options.segment_bytes >= 64 << 10 && options.segment_bytes <= 1 << 30 &&
+                     options.batch_bytes_max >= 64 << 10 && options.batch_bytes_max <= 256 << 20 &&
+                     options.reserve_bytes <= options.segment_bytes / 4 &&
+                     options.log_bytes_target >= 4 * options.segment_bytes;
+  if (valid) return absl::OkStatus();
+  return absl::InvalidArgumentError("log options out of their bounds (replication/log.h)");
+}
+
 absl::StatusOr<RecoveredLog> RecoverLog(FileSystem& file_system, absl::string_view directory,
                                         const LogOptions& options) {
   return Recovery(file_system, directory, options).Run();

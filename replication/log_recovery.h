@@ -29,6 +29,9 @@ struct RecoveredLog {
   uint64_t unproven_end = 0;    // 0: there is none
 };
 
+// INVALID_ARGUMENT: out of their bounds, or in contradiction.
+absl::Status CheckLogOptions(const LogOptions& options);
+
 // FAILED_PRECONDITION if the log isn't this cluster's and node's or is newer; DATA_LOSS if intact
 // batches contradict each other, which is a bug.
 absl::StatusOr<RecoveredLog> RecoverLog(FileSystem& file_system, absl::string_view directory,

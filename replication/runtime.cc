@@ -303,6 +303,7 @@ void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
 
 // Opens the replica again, as a restart of the process would.
 void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
+  LogWarning("group ", group, ": its replica here is not open: ", why.ToString());
   const Instant now = seams_.clock.Now();
   bool discard_state = false;
   {

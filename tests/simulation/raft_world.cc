@@ -203,13 +203,24 @@ bool World::Converged(std::string* why_not) {
       for (const auto& member : *list) {
         const Machine& machine = machines_.at(member.node);
         const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
+        // A voter that the damaged log has forgotten is never filled again: a coordinator puts
+        // another in its place (rule 11), and here there is none.
+        if (replica != nullptr && replica->id() == member.replica && replica->view().unfillable &&
+            machine.runtime->log().report().lost_history) {
+          continue;
+        }
         if (replica == nullptr || replica->id() != member.replica ||
             replica->view().applied < view.commit) {
           *why_not = absl::StrCat(
               "group ", group, ": replica ", member.replica, " on node ", member.node, " is ",
               replica == nullptr
                   ? "not there"
-                  : absl::StrCat("at ", replica->view().applied, ", the leader at ", view.commit));
+                  : absl::StrCat("at ", replica->view().applied, ", the leader at ", view.commit,
+                                 replica->view().unfillable ? ", unfillable" : "",
+                                 replica->view().rebuilding ? ", rebuilding" : "",
+                                 machine.runtime->log().report().lost_history
+                                     ? ", its log lost history"
+                                     : ""));
           return false;
         }
       }
