@@ -1,5 +1,6 @@
 #include "node/leveldb_env.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "absl/types/span.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "node/leveldb_manifest.h"
 
 namespace ringleader {
 namespace {
@@ -21,19 +23,25 @@ constexpr absl::string_view kNoSpace = "no space: ";
 
 leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
 
+absl::string_view NameOf(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == absl::string_view::npos ? path : path.substr(slash + 1);
+}
+
 // The number in ".../000012.log"; false for every other name.
 bool LogNumber(absl::string_view path, uint64_t* number) {
-  const size_t slash = path.rfind('/');
-  absl::string_view name = slash == absl::string_view::npos ? path : path.substr(slash + 1);
+  const absl::string_view name = NameOf(path);
   return absl::EndsWith(name, ".log") && absl::SimpleAtoi(name.substr(0, name.size() - 4), number);
 }
 
 class EnvSequentialFile : public leveldb::SequentialFile {
  public:
-  explicit EnvSequentialFile(std::unique_ptr<ringleader::RandomAccessFile> file)
-      : file_(std::move(file)) {}
+  // The file ends for its reader after `bytes_max`.
+  EnvSequentialFile(std::unique_ptr<ringleader::RandomAccessFile> file, uint64_t bytes_max)
+      : file_(std::move(file)), bytes_max_(bytes_max) {}
 
   leveldb::Status Read(size_t size, leveldb::Slice* result, char* scratch) override {
+    size = std::min<uint64_t>(size, bytes_max_ - std::min(offset_, bytes_max_));
     const auto read = file_->Read(offset_, absl::MakeSpan(scratch, size));
     if (!read.ok()) return ToLevelDb(read.status());
     offset_ += *read;
@@ -47,6 +55,7 @@ class EnvSequentialFile : public leveldb::SequentialFile {
 
  private:
   const std::unique_ptr<ringleader::RandomAccessFile> file_;
+  const uint64_t bytes_max_;
   uint64_t offset_ = 0;
 };
 
@@ -214,9 +223,20 @@ void LevelDbEnv::ReleaseRemovals() {
 
 leveldb::Status LevelDbEnv::NewSequentialFile(const std::string& path,
                                               leveldb::SequentialFile** result) {
+  *result = nullptr;
+  uint64_t bytes_max = UINT64_MAX;
+  if (absl::StartsWith(NameOf(path), "MANIFEST-")) {
+    const auto content = ReadFile(file_system_, path, kManifestBytesMax);
+    if (!content.ok()) return ToLevelDb(content.status());
+    bytes_max = IntactManifestBytes(*content);
+    if (bytes_max < content->size()) {
+      LogWarning(path, ": its last record, at byte ", bytes_max, ", was torn by a crash");
+    }
+  }
   auto file = file_system_.OpenForRead(path);
-  *result = file.ok() ? new EnvSequentialFile(*std::move(file)) : nullptr;
-  return ToLevelDb(file.status());
+  if (!file.ok()) return ToLevelDb(file.status());
+  *result = new EnvSequentialFile(*std::move(file), bytes_max);
+  return leveldb::Status::OK();
 }
 
 leveldb::Status LevelDbEnv::NewRandomAccessFile(const std::string& path,

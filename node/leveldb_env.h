@@ -37,6 +37,9 @@
 
 namespace ringleader {
 
+// A larger MANIFEST is not read: LevelDB begins a new one at every opening.
+inline constexpr uint64_t kManifestBytesMax = 256 << 20;
+
 leveldb::Status ToLevelDb(const absl::Status& status);
 // Corruption becomes DATA_LOSS; what ToLevelDb made keeps its code.
 absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view context);

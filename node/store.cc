@@ -15,7 +15,6 @@ namespace ringleader {
 namespace {
 
 constexpr uint64_t kCurrentBytesMax = 64;
-constexpr uint64_t kManifestBytesMax = 256 << 20;
 constexpr size_t kBlockBytes = 4096;
 constexpr int kOpenFilesMax = 500;
 
