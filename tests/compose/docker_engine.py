@@ -13,7 +13,6 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BASE_IMAGE = "debian:bookworm"
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
 def output(*words, **options):
@@ -21,10 +20,10 @@ def output(*words, **options):
 
 
 def mirror():
-    """Where this machine's apt takes Debian's packages from."""
+    """Where this machine's apt takes Debian's packages from, as debootstrap's last word; none: its own default."""
     listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm",
                              "Created-By: Packages", "Component: main"], capture_output=True, text=True).stdout
-    return (listed.split() or [DEFAULT_MIRROR])[0].rstrip("/")
+    return [address.rstrip("/") for address in listed.split()[:1]]
 
 
 def apt_proxy():
@@ -113,7 +112,7 @@ class Engine:
             return
         tree = os.path.join(self.folder, "base")
         shutil.rmtree(tree, ignore_errors=True)
-        output("debootstrap", "--variant=minbase", "bookworm", tree, mirror())
+        output("debootstrap", "--variant=minbase", "bookworm", tree, *mirror())
         # A build reaches Debian's packages the way that this machine does.
         with open(f"{tree}/etc/apt/apt.conf.d/90proxy", "w") as file:
             file.write(apt_proxy())
