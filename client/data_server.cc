@@ -21,14 +21,22 @@ constexpr uint32_t kStreamRetryAfterMs = 20;
 // `flushing_`: a frame is being sent, or a flush is posted; either takes what has gathered.
 class DataServer::Stream : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(std::shared_ptr<Call> call, const DataServerOptions& options)
-      : call_(std::move(call)), options_(options) {}
+  Stream(std::shared_ptr<Call> call, const DataServerOptions& options,
+         std::shared_ptr<std::atomic<uint64_t>> all_bytes)
+      : call_(std::move(call)), options_(options), all_bytes_(std::move(all_bytes)) {}
+  // Requests that were destroyed without an answer hold their place until now.
+  ~Stream() { *all_bytes_ -= bytes_; }
 
-  // False: the stream has enough to do.
+  // False: the stream, or the server, has enough to do.
   bool Begin(uint64_t bytes) {
     MutexLock lock(mutex_);
     if (requests_ >= options_.stream_requests_max ||
         (requests_ > 0 && bytes_ + bytes > options_.stream_bytes_max)) {
+      return false;
+    }
+    const uint64_t all_before = all_bytes_->fetch_add(bytes);
+    if (all_before > 0 && all_before + bytes > options_.all_bytes_max) {
+      *all_bytes_ -= bytes;
       return false;
     }
     ++requests_;
@@ -44,6 +52,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
       if (bytes > 0) {
         --requests_;
         bytes_ -= bytes;
+        *all_bytes_ -= bytes;
       }
       if (ended_) return;
       answers_bytes_ += response.ByteSizeLong();
@@ -109,6 +118,7 @@ class DataServer::Stream : public std::enable_shared_from_this<Stream> {
 
   const std::shared_ptr<Call> call_;
   const DataServerOptions options_;
+  const std::shared_ptr<std::atomic<uint64_t>> all_bytes_;
   Mutex mutex_;
   std::deque<data::v1::Response> answers_ ABSL_GUARDED_BY(mutex_);
   uint64_t answers_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -124,7 +134,7 @@ class DataServer::ExchangeHandler : public CallHandler {
   ExchangeHandler(DataServer& server, std::shared_ptr<Call> call)
       : server_(server),
         call_(call),
-        stream_(std::make_shared<Stream>(std::move(call), server.options_)) {}
+        stream_(std::make_shared<Stream>(std::move(call), server.options_, server.all_bytes_)) {}
 
   void OnMessage(std::string message) override {
     data::v1::RequestFrame frame;
@@ -139,7 +149,7 @@ class DataServer::ExchangeHandler : public CallHandler {
       if (!stream_->Begin(bytes)) {
         data::v1::Response full;
         full.set_error(data::v1::ERROR_RESOURCE_EXHAUSTED);
-        full.set_message("too many unanswered requests in this stream");
+        full.set_message("too many requests or bytes wait for their answers");
         full.set_id(request.id());
         full.set_retry_after_ms(kStreamRetryAfterMs);
         stream_->Send(std::move(full), 0);

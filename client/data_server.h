@@ -5,13 +5,15 @@
 //
 // A frame is parsed once, on the network's thread. Answers that the tasks waiting on an executor
 // give go out together behind them, and what comes while a frame is being sent in the next. A
-// stream has a bounded number of unanswered requests and bytes; what exceeds that is refused with
-// RESOURCE_EXHAUSTED, and a peer that does not read its answers loses the stream.
+// stream has a bounded number of unanswered requests and bytes, and all streams together have bounded
+// bytes; what exceeds that is refused with RESOURCE_EXHAUSTED, and a peer that does not read its
+// answers loses the stream.
 //
 // Thread-safe. Outlives the Listener that serves it, and the answers to what it handed out.
 #ifndef RINGLEADER_CLIENT_DATA_SERVER_H_
 #define RINGLEADER_CLIENT_DATA_SERVER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,6 +35,7 @@ struct DataServerOptions {
   uint64_t stream_requests_max = 10000;
   uint64_t stream_bytes_max = 64 << 20;
   uint64_t answers_bytes_max = 64 << 20;  // gathered and not yet sent
+  uint64_t all_bytes_max = 512 << 20;     // unanswered, over all streams
   uint64_t frame_bytes_max = 1 << 20;     // one answer alone may exceed it
 };
 
@@ -69,6 +72,9 @@ class DataServer : public Service {
   Clock& clock_;
   const DataServerOptions options_;
   const Handle handle_;
+  // Bytes of unanswered requests of all streams, which may outlive this.
+  const std::shared_ptr<std::atomic<uint64_t>> all_bytes_ =
+      std::make_shared<std::atomic<uint64_t>>(0);
   RequestMetrics metrics_{DataOperations(), DataResults()};
 };
 

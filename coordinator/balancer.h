@@ -50,7 +50,9 @@ struct NodeSeen {
   Instant heard;
   bool complete = false;  // has sent a complete report in this attendance
   bool draining = false;
-  bool disk_stalled = false;
+  bool disk_stalled = false;  // its disk takes no writes
+  bool disk_full = false;     // and this is why
+  uint64_t free_bytes = 0;
   std::map<uint64_t, v1::ReplicaReport> replicas;  // by partition
 };
 using Observations = std::map<uint64_t, NodeSeen>;  // by node

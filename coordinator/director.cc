@@ -140,6 +140,8 @@ void Director::Reported(uint64_t number, const std::shared_ptr<Call>& call, v1::
   seen.heard = clock_.Now();
   seen.draining = report.draining();
   seen.disk_stalled = report.disk_stalled();
+  seen.disk_full = report.disk_full();
+  seen.free_bytes = report.free_bytes();
   if (report.complete()) {
     seen.complete = true;
     seen.replicas.clear();

@@ -63,6 +63,18 @@ void AddReplicaAlarms(const Metadata& metadata, const Observations& seen,
   }
 }
 
+void AddDiskAlarm(const v1::Node& node, const NodeSeen& seen, v1::StatusResponse& response) {
+  if (seen.disk_full) {
+    response.add_alarms(absl::StrCat("Node ", node.id(), " at ", node.address(),
+                                     ": its disk is full, ", seen.free_bytes,
+                                     " bytes are free: it takes no writes. Make room; it goes on "
+                                     "by itself."));
+  } else if (seen.disk_stalled) {
+    response.add_alarms(absl::StrCat("Node ", node.id(), " at ", node.address(),
+                                     ": its disk makes no progress."));
+  }
+}
+
 void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusResponse& response) {
   size_t without_quorum = 0, short_of_replicas = 0, without_leader = 0;
   for (const v1::PartitionHealth& health : response.partitions()) {
@@ -102,9 +114,7 @@ void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusRes
           absl::StrCat("Node ", id, " at ", record.node().address(), " does not report."));
     }
     const auto found = seen.find(id);
-    if (found != seen.end() && found->second.disk_stalled) {
-      response.add_alarms(absl::StrCat("Node ", id, ": its disk makes no progress."));
-    }
+    if (found != seen.end()) AddDiskAlarm(record.node(), found->second, response);
   }
   AddReplicaAlarms(metadata, seen, response);
 }

@@ -17,6 +17,7 @@
 #include "common/grpc_network.h"
 #include "common/logging.h"
 #include "common/mutex.h"
+#include "common/open_files.h"
 #include "common/options.h"
 #include "common/random.h"
 #include "coordinator/coordinator.h"
@@ -72,9 +73,11 @@ void Define(OptionSet& options, Settings& settings) {
               &settings.insecure);
 }
 
+constexpr int kExitUsage = 2;
+
 int Refuse(absl::string_view why) {
   std::fprintf(stderr, "ring-coordinator: %s\n", std::string(why).c_str());
-  return 1;
+  return kExitUsage;
 }
 
 CoordinatorOptions OptionsOf(const Settings& settings) {
@@ -131,6 +134,7 @@ int Serve(const Settings& settings, const OptionSet& set, const std::string& lis
 
 int Main(int argc, char** argv) {
   KeepFreedMemory();
+  RaiseOpenFilesLimit();
   // Before any thread exists, so that all leave the signals to sigwait.
   sigset_t signals;
   sigemptyset(&signals);

@@ -96,7 +96,11 @@ void Agent::TakeRegistration(const std::string& message) {
   if (!response.ParseFromString(message)) return BeginAgain("an answer that can't be read");
   const coordinator::v1::Outcome& outcome = response.outcome();
   if (outcome.error() != coordinator::v1::ERROR_NONE) {
-    BeginAgain(absl::StrCat("coordinator ", address_, ": ", outcome.message()));
+    if (outcome.error() == coordinator::v1::ERROR_CONFLICT && refused_ != outcome.message()) {
+      refused_ = outcome.message();
+      LogError("coordinator ", address_, " refuses this node: ", refused_);
+    }
+    BeginAgain(outcome.message());
     address_ = outcome.leader_address();  // empty: the next of the list
     return;
   }
@@ -104,6 +108,7 @@ void Agent::TakeRegistration(const std::string& message) {
     stopped_ = true;
     return;
   }
+  refused_.clear();
   formation_ = response.formation();
   Attend();
   Watch();
@@ -195,7 +200,8 @@ void Agent::SendReport(bool complete) {
     const bool gone = now.replicas_size() < reported_.replicas_size();
     if (gone) return SendReport(true);
     if (out.replicas_size() == 0 && now.draining() == reported_.draining() &&
-        now.disk_stalled() == reported_.disk_stalled()) {
+        now.disk_stalled() == reported_.disk_stalled() &&
+        now.disk_full() == reported_.disk_full()) {
       return;
     }
   }

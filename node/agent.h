@@ -57,6 +57,9 @@ class Agent {
   // Sends a complete report at once, if a coordinator listens.
   void ReportNow();
 
+  // Why the coordinators don't take this node; empty: they do, or none has answered. On the executor.
+  const std::string& refused() const { return refused_; }
+
  private:
   class Handler;
 
@@ -86,6 +89,7 @@ class Agent {
   size_t next_coordinator_ = 0;
   std::string address_;  // of the coordinator that is talked to
   bool stopped_ = false;
+  std::string refused_;
   Duration retry_;
   std::shared_ptr<Call> registration_;
   std::shared_ptr<Call> attendance_;

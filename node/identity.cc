@@ -22,6 +22,14 @@ bool TakeHex(absl::string_view line, absl::string_view name, uint64_t* value) {
   return absl::StartsWith(line, name) && absl::SimpleHexAtoi(line.substr(name.size()), value);
 }
 
+// As a file system of its own is that is mounted for the log or the databases.
+bool IsEmptyDirectory(FileSystem& file_system, const std::string& path) {
+  const auto is_directory = file_system.IsDirectory(path);
+  if (!is_directory.ok() || !*is_directory) return false;
+  const auto names = file_system.List(path);
+  return names.ok() && (names->empty() || *names == std::vector<std::string>{"lost+found"});
+}
+
 }  // namespace
 
 std::string EncodeIdentity(const NodeIdentity& identity) {
@@ -65,7 +73,9 @@ absl::StatusOr<NodeIdentity> LoadIdentity(FileSystem& file_system, absl::string_
   if (!absl::IsNotFound(text.status())) return text.status();
   ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system.List(directory));
   for (const std::string& name : names) {
-    if (name == "lock" || absl::StartsWith(name, kFile)) continue;
+    // The last is of every new ext4: the directory may be a disk's own.
+    if (name == "lock" || absl::StartsWith(name, kFile) || name == "lost+found") continue;
+    if (IsEmptyDirectory(file_system, JoinPath(directory, name))) continue;
     return absl::FailedPreconditionError(
         absl::StrCat(directory, " holds '", name,
                      "' and no identity: it is not a node's, or has lost what it was"));

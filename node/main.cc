@@ -1,6 +1,6 @@
 // ring-node: a storage node of a Ringleader cluster.
 //
-// Exit codes: 0 after SIGTERM or SIGINT; 1 for options and for a start that can't succeed as it is;
+// Exit codes: 0 after SIGTERM or SIGINT; 2 for options and for a start that can't succeed as it is;
 // 70 when the log's disk has failed: what it holds is unknown to the process, and a start reads it
 // anew.
 #include <signal.h>
@@ -18,6 +18,7 @@
 #include "common/build_info.h"
 #include "common/grpc_network.h"
 #include "common/logging.h"
+#include "common/open_files.h"
 #include "common/options.h"
 #include "node/node.h"
 
@@ -175,6 +176,7 @@ int Serve(const Flags& flags, const OptionSet& set) {
 
 int Main(int argc, char** argv) {
   KeepFreedMemory();
+  RaiseOpenFilesLimit();
   Flags flags;
   OptionSet options("ring-node", "A storage node of a Ringleader cluster.");
   Define(options, &flags);

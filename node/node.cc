@@ -169,12 +169,17 @@ AgentHost Node::MakeHost() {
 
 void Node::Maintain() {
   const replication::LogProgress progress = runtime_->log_progress();
-  const auto free = seams_.file_system.FreeBytes(options_.data);
-  if (free.ok()) free_bytes_ = *free;
+  const bool measured = MeasureFree();
   const bool stalled =
       progress.Stalled(seams_.clock.Now()) >= options_.runtime.replica.disk_stall_max;
-  const bool room = !progress.out_of_space && (!free.ok() || *free >= options_.free_bytes_min);
-  disk_stalled_ = stalled;
+  const bool room = !progress.out_of_space &&
+                    (!measured || free_bytes_ >= options_.free_bytes_min);
+  if (disk_full_ != !room) {
+    LogWarning(room ? "there is room on the disk again: " : "the disk is full: ", free_bytes_,
+               " bytes are free in ", free_least_, ", writes need ", options_.free_bytes_min,
+               room ? "" : "; they are refused until there is room");
+  }
+  disk_stalled_ = stalled && room;
   disk_full_ = !room;
   admission_.SetDiskFit(!stalled && room);
   for (const auto& replica : runtime_->Replicas()) {
@@ -183,6 +188,20 @@ void Node::Maintain() {
     });
   }
   executor_->PostAfter(options_.maintain_period, [this] { Maintain(); });
+}
+
+// The log and the databases may be on file systems of their own: what counts is the fullest.
+bool Node::MeasureFree() {
+  uint64_t least = UINT64_MAX;
+  for (const absl::string_view part : {"", "log", "groups"}) {
+    const std::string path = part.empty() ? options_.data : JoinPath(options_.data, part);
+    const auto free = seams_.file_system.FreeBytes(path);
+    if (!free.ok() || *free >= least) continue;  // not made yet: on the same disk as its parent
+    least = *free;
+    free_least_ = path;
+  }
+  if (least != UINT64_MAX) free_bytes_ = least;
+  return least != UINT64_MAX;
 }
 
 void Node::Drain(Duration timeout, std::function<void(size_t)> done) {

@@ -84,6 +84,8 @@ class Node {
   absl::Status OpenRuntime();
   AgentHost MakeHost();
   void Maintain();
+  // False: no file system says.
+  bool MeasureFree();
   void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
 
   // node_metrics.cc: tasks of `executor_`
@@ -121,7 +123,8 @@ class Node {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Agent> agent_;
   bool draining_ = false;
-  uint64_t free_bytes_ = 0;
+  uint64_t free_bytes_ = 0;  // where the least is
+  std::string free_least_;   // there
   bool disk_stalled_ = false;
   bool disk_full_ = false;
   Instant started_;

@@ -79,6 +79,10 @@ void Node::Collect(MetricSink& sink) const {
 std::vector<std::string> Node::Missing() const {
   std::vector<std::string> missing;
   const std::string coordinators = absl::StrJoin(options_.agent.coordinators, ", ");
+  if (agent_ != nullptr && !agent_->refused().empty()) {
+    missing.push_back(
+        absl::StrCat("The coordinators (", coordinators, ") refuse it: ", agent_->refused(), "."));
+  }
   if (identity_.node == 0 || runtime_ == nullptr) {
     missing.push_back(absl::StrCat(
         "The node is in no cluster yet: no coordinator has registered it (", coordinators, ")."));
@@ -98,8 +102,8 @@ std::vector<std::string> Node::Missing() const {
   }
   if (disk_full_) {
     missing.push_back(absl::StrCat("The disk is full: ", free_bytes_, " bytes are free in ",
-                                   options_.data, ", and writes need ", options_.free_bytes_min,
-                                   "."));
+                                   free_least_, ", and writes need ", options_.free_bytes_min,
+                                   ". They are refused until there is room."));
   }
   if (draining_) missing.push_back("The node is being stopped: it hands its leaderships over.");
   return missing;

@@ -97,6 +97,7 @@ coordinator::v1::NodeReport Node::Report() {
   report.set_node(identity_.node);
   report.set_draining(draining_);
   report.set_disk_stalled(!admission_.disk_fit());
+  report.set_disk_full(disk_full_);
   report.set_free_bytes(free_bytes_);
   report.set_used_bytes(runtime_->log().statistics().bytes);
   for (const auto& replica : runtime_->Replicas()) {

@@ -205,11 +205,13 @@ void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingReques
     }
     uint64_t bytes = 0;
     if (!Admit(pending, true, &bytes)) {
+      const bool fit = place_.admission.disk_fit();
       data::v1::Response full =
-          ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED, "too many writes are waiting");
+          ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
+                        fit ? "too many writes are waiting"
+                            : "the node's disk is full or does not answer: it takes no writes");
       const AdmissionOptions& options = place_.admission.options();
-      full.set_retry_after_ms(place_.admission.disk_fit() ? options.retry_after_ms
-                                                          : options.disk_retry_after_ms);
+      full.set_retry_after_ms(fit ? options.retry_after_ms : options.disk_retry_after_ms);
       Refuse(pending, std::move(full));
       continue;
     }

@@ -34,7 +34,8 @@ absl::Status CheckFormat(Decoder& decoder, absl::string_view what) {
   if (!decoder.ok() || format == 0) return Malformed(what);
   if (format != kFormat) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "a ", what, " has format ", format, "; this build knows ", kFormat, ": it is too old"));
+        "a ", what, " has format ", format, "; this build knows ", kFormat,
+        ": a newer program wrote it"));
   }
   return absl::OkStatus();
 }

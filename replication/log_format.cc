@@ -49,7 +49,8 @@ absl::StatusOr<SegmentHeader> DecodeSegmentHeader(absl::string_view block) {
   const uint32_t version = decoder.Fixed32();
   if (version != kLogVersion) {
     return absl::FailedPreconditionError(
-        absl::StrCat("log format version ", version, ", this program reads ", kLogVersion));
+        absl::StrCat("log format version ", version, ", this program reads ", kLogVersion,
+                     version > kLogVersion ? ": a newer program wrote it" : ""));
   }
   SegmentHeader header;
   header.cluster = decoder.Fixed64();

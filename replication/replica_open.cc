@@ -73,6 +73,13 @@ absl::Status ReadTail(Log& log, const CoreOptions& options, const GroupState& st
   return absl::OkStatus();
 }
 
+// Errors that say nothing against the state: the disk is full, or this program is older than what
+// it finds. Filling such a replica anew from its peers would throw good state away, and with the
+// same done on every node there would be none left.
+bool IsStateIntact(const absl::Status& error) {
+  return absl::IsResourceExhausted(error) || absl::IsFailedPrecondition(error);
+}
+
 // What is left of a replica that has lost its state: what it has promised.
 RecoveredState PromisesOf(const GroupState& state, bool restarted) {
   RecoveredState recovered;
@@ -120,6 +127,7 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   Opened opened{.recovered = PromisesOf(state, mode.restarted)};
   auto machine = place.factory.Open(state.group, state.creation.replica, current,
                                     is_new ? InitialState(state) : AppliedState{});
+  if (IsStateIntact(machine.status())) return machine.status();
   if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
     machine = absl::DataLossError(
         absl::StrCat("its state ends at index ", (*machine)->applied().last.index,

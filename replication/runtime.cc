@@ -93,6 +93,8 @@ absl::Status Runtime::OpenAll() {
                       {.restarted = true}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
+    } else if (absl::IsFailedPrecondition(replica.status())) {
+      return Annotate(replica.status(), DirectoryOf(state.group, state.creation.replica));
     } else {
       LogError("group ", state.group, ": ", replica.status().ToString());
       ReopenLater(state.group, replica.status());
@@ -315,7 +317,8 @@ void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
       return;
     }
     changing_.insert(group);
-    if (!absl::IsResourceExhausted(why)) {
+    // Neither a full disk nor a format of a newer program speaks against the state.
+    if (!absl::IsResourceExhausted(why) && !absl::IsFailedPrecondition(why)) {
       const auto [last, fresh] = distrusted_since_.try_emplace(group, now);
       discard_state = !fresh && WaiterElapsed(last->second, now) < options_.distrust_within;
       last->second = now;

@@ -40,9 +40,9 @@ SUITES = [
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
     # An application outside this repository builds against the installed client library.
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
-    # Real processes on loopback under faults, growth, real data; wrong options; the coordinators' door.
+    # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.
     Suite("cluster", "release", commands=[["python3", f"tests/cluster/{name}_test.py"]
-                                          for name in ("processes", "faults", "moves", "data", "doors")]),
+                                          for name in ("processes", "faults", "moves", "data", "doors", "limits")]),
     # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
     Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
     # What people run: systemd's units, and containers in a Docker engine of the test's own.

@@ -67,4 +67,10 @@ absl::StatusOr<Names> ParseNames(const std::vector<std::string>& texts) {
   return names;
 }
 
+absl::Status NamingTable(const absl::Status& status, absl::string_view table) {
+  if (status.ok() || KindOf(status) != ErrorKind::kTableNotFound) return status;
+  return MakeError(ErrorKind::kTableNotFound,
+                   absl::StrCat(status.message(), ": Table: ", table, " not found"));
+}
+
 }  // namespace ringleader::ctl

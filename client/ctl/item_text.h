@@ -30,6 +30,9 @@ absl::StatusOr<model::KeyAttribute> ParseKeyAttribute(absl::string_view text);
 // "#n=name", each.
 absl::StatusOr<Names> ParseNames(const std::vector<std::string>& texts);
 
+// The status, and if it says that there is no such table, which one was meant.
+absl::Status NamingTable(const absl::Status& status, absl::string_view table);
+
 }  // namespace ringleader::ctl
 
 #endif  // RINGLEADER_CLIENT_CTL_ITEM_TEXT_H_

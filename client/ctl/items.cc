@@ -95,7 +95,9 @@ absl::Status RunWrite(const Context& context, const Arguments& arguments, Write 
   if (write == Write::kUpdate) {
     result = connection->Update(arguments.table, item, arguments.update, options);
   }
-  if (!result.ok()) return WriteStatus(result.status(), arguments);
+  if (!result.ok()) {
+    return NamingTable(WriteStatus(result.status(), arguments), arguments.table);
+  }
   if (write == Write::kUpdate) PrintItem(result->item, arguments);
   return absl::OkStatus();
 }
@@ -106,9 +108,10 @@ absl::Status RunGet(const Context& context, const Arguments& arguments) {
   if (arguments.is_eventual) options.consistency = Consistency::kEventual;
   ASSIGN_OR_RETURN(options.names, ParseNames(arguments.names));
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
-  ASSIGN_OR_RETURN(const ReadResult result, connection->Get(arguments.table, key, options));
-  if (!result.found) return MakeError(ErrorKind::kNotFound, "there is no such item");
-  PrintItem(result.item, arguments);
+  const auto result = connection->Get(arguments.table, key, options);
+  if (!result.ok()) return NamingTable(result.status(), arguments.table);
+  if (!result->found) return MakeError(ErrorKind::kNotFound, "there is no such item");
+  PrintItem(result->item, arguments);
   return absl::OkStatus();
 }
 
@@ -120,7 +123,7 @@ absl::Status RunQuery(const Context& context, const Arguments& arguments, bool i
   while (true) {
     const auto page = is_scan ? connection->Scan(arguments.table, options)
                               : connection->Query(arguments.table, options);
-    if (!page.ok()) return page.status();
+    if (!page.ok()) return NamingTable(page.status(), arguments.table);
     for (const model::Item& item : page->items) {
       PrintItem(item, arguments);
       if (++printed == arguments.limit) return absl::OkStatus();

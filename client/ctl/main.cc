@@ -45,6 +45,13 @@ int Run(int argc, char** argv) {
   AddCompletionCommand(app, context);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // Of a command that does not exist the parser only says that one is missing.
+    const std::vector<std::string> unknown = app.remaining();
+    if (app.get_subcommands().empty() && !unknown.empty()) {
+      std::cerr << "there is no command " << unknown.front() << "\n";
+    }
+    return app.exit(error) == 0 ? 0 : 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -71,7 +71,12 @@ absl::Status RunImport(const Context& context, const Arguments& arguments) {
   const ImportCounts counts = ImportLines(
       is_stdin ? std::cin : file, options,
       [&](const model::Item& item, Callback<WriteResult> done) {
-        connection->PutAsync(arguments.table, item, {}, std::move(done));
+        connection->PutAsync(
+            arguments.table, item, {},
+            [&arguments, done = std::move(done)](absl::StatusOr<WriteResult> result) mutable {
+              if (!result.ok()) result = NamingTable(result.status(), arguments.table);
+              done(std::move(result));
+            });
       },
       [](absl::string_view message) { std::cerr << message << "\n"; },
       [&bar](const ImportCounts& so_far) { bar.Show(so_far); });
@@ -95,29 +100,42 @@ absl::Status RunImport(const Context& context, const Arguments& arguments) {
 
 absl::Status RunExport(const Context& context, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
+  QueryOptions options;
+  absl::StatusOr<QueryPage> page = connection->Scan(arguments.table, options);
+  // Before the file is touched: it may be the only copy of an earlier export.
+  if (!page.ok()) return NamingTable(page.status(), arguments.table);
   std::ofstream file;
   const bool is_stdout = arguments.file == "-";
   if (!is_stdout) file.open(arguments.file, std::ios::trunc);
   std::ostream& out = is_stdout ? std::cout : file;
+  if (!out.good()) {
+    return MakeError(ErrorKind::kNotFound, absl::StrCat("can't write ", arguments.file));
+  }
+  const absl::string_view incomplete = "; what is there is incomplete";
   ProgressBar bar(0);
   ImportCounts counts;
-  QueryOptions options;
   while (out.good()) {
-    ASSIGN_OR_RETURN(const QueryPage page, connection->Scan(arguments.table, options));
-    for (const model::Item& item : page.items) {
+    for (const model::Item& item : page->items) {
       const std::string line = ItemText(item, arguments.is_dynamodb_json) + "\n";
       out << line;
       ++counts.written;
       counts.bytes += line.size();
     }
     if (!is_stdout) bar.Show(counts);
-    if (page.last_key.empty()) break;
-    options.start_key = page.last_key;
+    if (page->last_key.empty()) break;
+    options.start_key = page->last_key;
+    page = connection->Scan(arguments.table, options);
+    if (!page.ok()) {
+      return MakeError(KindOf(page.status()),
+                       absl::StrCat(page.status().message(), "; ", arguments.file,
+                                    ": writing ended after ", counts.written, " items",
+                                    incomplete));
+    }
   }
   out.flush();
   if (!out.good()) {
-    return MakeError(ErrorKind::kInternal, absl::StrCat("writing ", arguments.file,
-                                                        " failed; what is there is incomplete"));
+    return MakeError(ErrorKind::kInternal,
+                     absl::StrCat("writing ", arguments.file, " failed", incomplete));
   }
   bar.End();
   std::cerr << counts.written << " items exported\n";

@@ -3,6 +3,7 @@
 Every process is started here and ended here, by its pid; nothing else on the machine is touched.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ import tempfile
 import time
 import traceback
 import unittest
+import urllib.error
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, "build", "bin")
@@ -54,6 +57,7 @@ class Cluster:
         self.directory = tempfile.mkdtemp(prefix="ringleader-test-")
         self.coordinator_addresses = [f"127.0.0.1:{free_port()}" for _ in range(coordinators)]
         self.coordinators = ",".join(self.coordinator_addresses)
+        self.beneath = contextlib.ExitStack()  # what the processes stand on: ends after them
         self.processes = {}
         self.commands = {}
         self.admin_addresses = {}
@@ -77,9 +81,13 @@ class Cluster:
         self.start(name)
 
     def __enter__(self):
-        for name in self.commands:
-            self.start(name)
-        self.await_health(60)
+        try:
+            for name in self.commands:
+                self.start(name)
+            self.await_health(60)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, *exception):
@@ -91,6 +99,7 @@ class Cluster:
         if exception[0] is not None:
             for name in self.commands:
                 print(f"--- {name}: the end of its log\n{self.log(name)}")
+        self.beneath.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def admin_address(self, name):
@@ -117,7 +126,22 @@ class Cluster:
     def resume(self, name):
         self.processes[name].send_signal(signal.SIGCONT)
 
+    def page(self, name, path):
+        """(HTTP status, text) of a page of the process's admin server."""
+        try:
+            with urllib.request.urlopen(f"http://{self.admin_addresses[name]}{path}", timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name, metric):
+        """The sum of a metric of the process over those of its labels that stand in `metric`."""
+        lines = self.page(name, "/metrics")[1].splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(metric))
+
     def log(self, name, lines=15):
+        if not os.path.exists(f"{self.directory}/{name}.log"):
+            return ""
         with open(f"{self.directory}/{name}.log") as file:
             return "".join(file.readlines()[-lines:])
 
