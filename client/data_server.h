@@ -5,9 +5,9 @@
 //
 // A frame is parsed once, on the network's thread. Answers that the tasks waiting on an executor
 // give go out together behind them, and what comes while a frame is being sent in the next. A
-// stream has a bounded number of unanswered requests and bytes, and all streams together have bounded
-// bytes; what exceeds that is refused with RESOURCE_EXHAUSTED, and a peer that does not read its
-// answers loses the stream.
+// stream has a bounded number of unanswered requests and bytes, and all streams together have
+// bounded bytes; what exceeds that is refused with RESOURCE_EXHAUSTED, and a peer that does not
+// read its answers loses the stream.
 //
 // Thread-safe. Outlives the Listener that serves it, and the answers to what it handed out.
 #ifndef RINGLEADER_CLIENT_DATA_SERVER_H_

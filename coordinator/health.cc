@@ -70,8 +70,8 @@ void AddDiskAlarm(const v1::Node& node, const NodeSeen& seen, v1::StatusResponse
                                      " bytes are free: it takes no writes. Make room; it goes on "
                                      "by itself."));
   } else if (seen.disk_stalled) {
-    response.add_alarms(absl::StrCat("Node ", node.id(), " at ", node.address(),
-                                     ": its disk makes no progress."));
+    response.add_alarms(
+        absl::StrCat("Node ", node.id(), " at ", node.address(), ": its disk makes no progress."));
   }
 }
 

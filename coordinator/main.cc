@@ -25,6 +25,8 @@
 namespace ringleader::coordinator {
 namespace {
 
+constexpr int kExitFatal = 1;
+constexpr int kExitUsage = 2;         // also: a start that can't succeed as it is
 constexpr int64_t kAdminPort = 9000;  // of coordinator 0
 
 struct Settings {
@@ -73,8 +75,6 @@ void Define(OptionSet& options, Settings& settings) {
               &settings.insecure);
 }
 
-constexpr int kExitUsage = 2;
-
 int Refuse(absl::string_view why) {
   std::fprintf(stderr, "ring-coordinator: %s\n", std::string(why).c_str());
   return kExitUsage;
@@ -91,7 +91,9 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
   options.replicas = static_cast<uint32_t>(settings.replicas);
   options.balancer.dead_after = std::chrono::seconds(settings.dead_after_s);
   // What is on disk is unknown: only a start from it can tell.
-  options.on_fatal = [](const absl::Status&) { std::quick_exit(1); };
+  options.on_fatal = [](const absl::Status& why) {
+    std::quick_exit(absl::IsFailedPrecondition(why) ? kExitUsage : kExitFatal);
+  };
   return options;
 }
 

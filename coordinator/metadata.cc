@@ -155,8 +155,7 @@ CommandOutcome Metadata::RegisterNode(const v1::RegisterRequest& command) {
   if (command.formation() != 0 && command.formation() != plan_.formation()) {
     return Refuse(v1::ERROR_CONFLICT,
                   absl::StrCat("this node belongs to another cluster: its data is of cluster ",
-                               command.formation(), ", and this is cluster ",
-                               plan_.formation()));
+                               command.formation(), ", and this is cluster ", plan_.formation()));
   }
   v1::NodeRecord* record = nullptr;
   for (auto& [id, known] : nodes_) {

@@ -57,7 +57,8 @@ class Agent {
   // Sends a complete report at once, if a coordinator listens.
   void ReportNow();
 
-  // Why the coordinators don't take this node; empty: they do, or none has answered. On the executor.
+  // Why the coordinators don't take this node; empty: they do, or none has answered. On the
+  // executor.
   const std::string& refused() const { return refused_; }
 
  private:

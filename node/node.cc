@@ -172,8 +172,7 @@ void Node::Maintain() {
   const bool measured = MeasureFree();
   const bool stalled =
       progress.Stalled(seams_.clock.Now()) >= options_.runtime.replica.disk_stall_max;
-  const bool room = !progress.out_of_space &&
-                    (!measured || free_bytes_ >= options_.free_bytes_min);
+  const bool room = !progress.out_of_space && (!measured || free_bytes_ >= options_.free_bytes_min);
   if (disk_full_ != !room) {
     LogWarning(room ? "there is room on the disk again: " : "the disk is full: ", free_bytes_,
                " bytes are free in ", free_least_, ", writes need ", options_.free_bytes_min,

@@ -69,9 +69,9 @@ absl::StatusOr<model::TokenRange> DecodePlan(absl::string_view bytes) {
   Decoder decoder(bytes);
   const uint8_t format = decoder.Byte();
   if (decoder.ok() && format != kFormat) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a plan has format ", format, "; this build knows ", kFormat,
-                     ": a newer program wrote it"));
+    return absl::FailedPreconditionError(absl::StrCat("a plan has format ", format,
+                                                      "; this build knows ", kFormat,
+                                                      ": a newer program wrote it"));
   }
   model::TokenRange range;
   range.first = decoder.Fixed64();

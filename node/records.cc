@@ -33,9 +33,9 @@ absl::Status CheckFormat(Decoder& decoder, absl::string_view what) {
   const uint8_t format = decoder.Byte();
   if (!decoder.ok() || format == 0) return Malformed(what);
   if (format != kFormat) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "a ", what, " has format ", format, "; this build knows ", kFormat,
-        ": a newer program wrote it"));
+    return absl::FailedPreconditionError(absl::StrCat("a ", what, " has format ", format,
+                                                      "; this build knows ", kFormat,
+                                                      ": a newer program wrote it"));
   }
   return absl::OkStatus();
 }

@@ -126,10 +126,9 @@ absl::Status RunExport(const Context& context, const Arguments& arguments) {
     options.start_key = page->last_key;
     page = connection->Scan(arguments.table, options);
     if (!page.ok()) {
-      return MakeError(KindOf(page.status()),
-                       absl::StrCat(page.status().message(), "; ", arguments.file,
-                                    ": writing ended after ", counts.written, " items",
-                                    incomplete));
+      return MakeError(KindOf(page.status()), absl::StrCat(page.status().message(), "; ",
+                                                           arguments.file, ": writing ended after ",
+                                                           counts.written, " items", incomplete));
     }
   }
   out.flush();

@@ -28,13 +28,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def await_true(seconds, is_so, explain):
+def await_true(seconds, is_so, explain, every=0.3):
     """Until is_so() holds; explain() says what is there instead when the time is over."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {explain()}")
-        time.sleep(0.3)
+        time.sleep(every)
 
 
 def run_tests():

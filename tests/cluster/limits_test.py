@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 from cluster import BIN, Cluster, await_true, free_port, run_tests  # noqa: E402  (beside this file)
 from history import History  # noqa: E402
 from newer_format import raise_coordinator_identity, raise_node_identity, raise_plan, raise_segment, raise_state  # noqa: E402
-from rude_client import connect, open_exchange, send_gets_and_read_nothing  # noqa: E402
+from rude_client import ask, connect, open_exchange, put_request, send_gets_and_read_nothing  # noqa: E402
 from small_disk import SmallDisk  # noqa: E402
 
 MIB = 1 << 20
@@ -372,7 +372,8 @@ class FullDiskTest(unittest.TestCase):
                 cluster.start("node-0")
                 await_true(60, lambda: "its disk is full" in cluster.ringctl("health", check=False).stdout,
                            lambda: cluster.log("node-0"))
-                self.assertNotIn("without its state", cluster.log("node-0", 1000))
+                for told in ("without its state", "waits for a snapshot"):  # its state is good
+                    self.assertNotIn(told, cluster.log("node-0", 1000))
                 disk.empty()
                 self.await_recovery(cluster, "node-0")
                 self.go_without(cluster, history, "node-0")
@@ -414,6 +415,8 @@ class MemoryTest(unittest.TestCase):
     KEPT = 64 * MIB           # freed memory that the allocator keeps
     OPTIONS = ("--memtables-bytes", str(16 * MIB), "--cache-bytes", str(16 * MIB))
     STORES = (16 + 16) * MIB
+    # Of ringleader.data.v1.Response.
+    ERROR, RETRY_AFTER_MS, RESOURCE_EXHAUSTED = 2, 4, 4
 
     def resident(self, cluster, name):
         with open(f"/proc/{cluster.processes[name].pid}/status") as file:
@@ -433,6 +436,14 @@ class MemoryTest(unittest.TestCase):
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             try:
                 await_true(60, lambda: cluster.metric(leader, "ringleader_admission_waiting_bytes") > 0, lambda: cluster.log(leader))
+                answer = {}
+
+                def is_refused():
+                    row = {"id": "rude", "v": "x" * 50000}
+                    answer.update(ask(cluster.node_addresses[leader], put_request(1, "bench", row)))
+                    return answer.get(self.ERROR) == self.RESOURCE_EXHAUSTED
+                await_true(60, is_refused, lambda: str(answer), every=0)
+                self.assertGreater(answer.get(self.RETRY_AFTER_MS, 0), 0, answer)
                 for name in followers:
                     cluster.pause(name)
                 highest, end = 0, time.monotonic() + 4

@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
@@ -281,6 +282,31 @@ TEST_F(DataDoorTest, AStreamIsBounded) {
     ++refused;
   }
   EXPECT_EQ(refused, 5);
+}
+
+TEST_F(DataDoorTest, AllStreamsTogetherAreBounded) {
+  // Protects: a process's memory, however many connections a flood comes by.
+  options_.server.all_bytes_max = 10 * PutOf(1).ByteSizeLong();
+  Start();
+  cluster_.treat = [](uint64_t, const Request&) { return Treatment::kIgnore; };
+  const auto first = std::exchange(
+      channel_,
+      std::make_shared<Channel>(*endpoint_, *executor_, Address(0), client::ChannelOptions()));
+  std::vector<size_t> begun;
+  for (int i = 0; i < 10; ++i) begun.push_back(BeginBare(PutOf(i)));
+  simulation_.RunFor(milliseconds(100));
+  const auto second = std::exchange(channel_, first);
+  for (int i = 10; i < 20; ++i) begun.push_back(BeginBare(PutOf(i)));
+  simulation_.RunFor(milliseconds(100));
+  int refused = 0;
+  for (const size_t index : begun) {
+    if (!answers_[index].has_value()) continue;
+    EXPECT_EQ(answers_[index]->error(), data::v1::ERROR_RESOURCE_EXHAUSTED);
+    EXPECT_GT(answers_[index]->retry_after_ms(), 0u);
+    ++refused;
+  }
+  EXPECT_GE(refused, 10);
+  EXPECT_LT(refused, 15) << "a request's number and time make it a little larger";
 }
 
 TEST_F(DataDoorTest, AScanGoesOverEveryPartition) {

@@ -196,8 +196,15 @@ TEST(IdentityTest, FormatAndRules) {
   // A log without an identity is not a fresh directory.
   CHECK_OK(disk.CreateDirectory("/other"));
   CHECK_OK(disk.CreateDirectory("/other/log"));
+  CHECK_OK(ReplaceFile(disk, "/other/log/1.segment", "entries"));
   EXPECT_EQ(LoadIdentity(disk, "/other", random).status().code(),
             absl::StatusCode::kFailedPrecondition);
+  // A disk that was just made, mounted as the directory or as one of its parts, is.
+  for (const char* path :
+       {"/disk", "/disk/lost+found", "/disk/groups", "/disk/groups/lost+found"}) {
+    CHECK_OK(disk.CreateDirectory(path));
+  }
+  EXPECT_TRUE(LoadIdentity(disk, "/disk", random).ok());
 }
 
 }  // namespace
