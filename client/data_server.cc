@@ -7,11 +7,25 @@
 #include "absl/strings/str_cat.h"
 #include "common/executor.h"
 #include "common/mutex.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 
 namespace ringleader::client {
 namespace {
 
 constexpr uint32_t kStreamRetryAfterMs = 20;
+
+// Before it is parsed, as a parsed request takes a hundred times the two bytes of an empty one.
+bool FitsFrame(const std::string& message, const DataServerOptions& options) {
+  if (message.size() > options.request_bytes_max) return false;
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(message.data()),
+                                               static_cast<int>(message.size()));
+  for (uint64_t fields = 0; uint32_t tag = input.ReadTag(); ++fields) {
+    if (fields >= options.frame_requests_max) return false;
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&input, tag)) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -137,6 +151,10 @@ class DataServer::ExchangeHandler : public CallHandler {
         stream_(std::make_shared<Stream>(std::move(call), server.options_, server.all_bytes_)) {}
 
   void OnMessage(std::string message) override {
+    if (!FitsFrame(message, server_.options_)) {
+      call_->Finish(absl::InvalidArgumentError("a frame of too many requests or bytes"));
+      return;
+    }
     data::v1::RequestFrame frame;
     if (!frame.ParseFromString(message)) {
       call_->Finish(absl::InvalidArgumentError("a frame can't be parsed"));
@@ -183,6 +201,10 @@ class DataServer::ExecuteHandler : public CallHandler {
 
   void OnMessage(std::string message) override {
     DataRequest pending;
+    if (std::exchange(asked_, true) || message.size() > server_.options_.request_bytes_max) {
+      call_->Finish(absl::InvalidArgumentError("one request a call, of bounded size"));
+      return;
+    }
     if (!pending.request.ParseFromString(message)) {
       call_->Finish(absl::InvalidArgumentError("the request can't be parsed"));
       return;
@@ -204,6 +226,7 @@ class DataServer::ExecuteHandler : public CallHandler {
  private:
   DataServer& server_;
   const std::shared_ptr<Call> call_;
+  bool asked_ = false;
 };
 
 void DataServer::Record(size_t operation, const Instant& received,

@@ -36,7 +36,9 @@ struct DataServerOptions {
   uint64_t stream_bytes_max = 64 << 20;
   uint64_t answers_bytes_max = 64 << 20;  // gathered and not yet sent
   uint64_t all_bytes_max = 512 << 20;     // unanswered, over all streams
-  uint64_t frame_bytes_max = 1 << 20;     // one answer alone may exceed it
+  uint64_t frame_bytes_max = 1 << 20;     // of answers; one alone may exceed it
+  uint64_t frame_requests_max = 4096;     // more in one frame end the call
+  uint64_t request_bytes_max = 16 << 20;  // of a message that arrives; the same
 };
 
 // A request that arrived. `respond` is called once, by any thread, with the request's id in the

@@ -7,13 +7,23 @@
 namespace ringleader::coordinator {
 namespace {
 
-v1::PartitionHealth HealthOf(const Metadata& metadata, const v1::PartitionRecord& record) {
+// Whether the node says that its replica has stopped, or waits to be filled.
+bool HasFailed(const Observations& seen, uint64_t node, uint64_t partition) {
+  const auto host = seen.find(node);
+  if (host == seen.end()) return false;
+  const auto report = host->second.replicas.find(partition);
+  return report != host->second.replicas.end() && !report->second.failure().empty();
+}
+
+v1::PartitionHealth HealthOf(const Metadata& metadata, const Observations& seen,
+                             const v1::PartitionRecord& record) {
   v1::PartitionHealth health;
   health.set_partition(record.partition().id());
   uint32_t voters = 0, voters_alive = 0;
   for (const v1::Replica& replica : record.partition().replicas()) {
     const v1::NodeRecord* node = metadata.FindNode(replica.node());
-    const bool alive = node != nullptr && node->node().alive();
+    const bool alive = node != nullptr && node->node().alive() &&
+                       !HasFailed(seen, replica.node(), record.partition().id());
     if (!replica.voter()) continue;
     ++voters;
     voters_alive += alive;
@@ -143,7 +153,7 @@ v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& 
   }
   for (const auto& [id, record] : metadata.nodes()) *response.add_nodes() = record.node();
   for (const auto& [id, record] : metadata.partitions()) {
-    *response.add_partitions() = HealthOf(metadata, record);
+    *response.add_partitions() = HealthOf(metadata, seen, record);
   }
   AddAlarms(metadata, seen, response);
   return response;

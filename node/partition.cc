@@ -83,8 +83,7 @@ Partition::~Partition() {
   for (auto& [number, batch] : proposing_) FinishBatch(batch, &unknown);
   for (auto& [index, batch] : orphans_) FinishBatch(batch, &unknown);
   for (auto& [index, read] : reads_) {
-    Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
-    Answer(waiter, gone);
+    AnswerWaiting(read, gone);
   }
 }
 
@@ -116,6 +115,15 @@ void Partition::Answer(Waiter& waiter, data::v1::Response response) {
   place_.admission.Leave(waiter.bytes);
   response.set_id(waiter.id);
   waiter.respond(std::move(response));
+}
+
+void Partition::AnswerWaiting(WaitingRequest& waiting, data::v1::Response response) {
+  Waiter waiter{waiting.pending.request.id(), waiting.bytes, std::move(waiting.pending.respond)};
+  Answer(waiter, std::move(response));
+}
+
+bool Partition::IsPastItsTime(const PendingRequest& pending) const {
+  return HolderElapsed(pending.received, place_.store.clock.Now()) >= TimeoutOf(pending.request);
 }
 
 void Partition::AnswerAll(Outcome& outcome, const data::v1::Response& response) {
@@ -176,7 +184,7 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
 // Answers what needs no look at any state. True: go on.
 bool Partition::CheckRequest(const ReplicaPointer& replica, PendingRequest& pending) {
   const data::v1::Request& request = pending.request;
-  if (HolderElapsed(pending.received, place_.store.clock.Now()) >= TimeoutOf(request)) {
+  if (IsPastItsTime(pending)) {
     Refuse(pending, ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
     return false;
   }
@@ -215,11 +223,12 @@ void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingReques
       Refuse(pending, std::move(full));
       continue;
     }
-    ExecuteWrite(std::move(pending), bytes);
-    if (leadership_ != nullptr &&
-        leadership_->building.effects.bytes() >= place_.options.entry_bytes_max) {
-      ProposeBuilding(replica);
+    if (BuildingIsFull()) {
+      leadership_->deferred.push_back({std::move(pending), bytes});
+      continue;
     }
+    ExecuteWrite(std::move(pending), bytes);
+    if (BuildingIsFull()) ProposeBuilding(replica);
   }
   if (!reads.empty()) ExecuteReads(replica, std::move(reads));
   ConfirmAnswers(replica);

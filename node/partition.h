@@ -13,9 +13,9 @@
 //      term's entries after them, in order). Hence only a leader that has applied its own first
 //      entry evaluates.
 //   2. One proposal at a time waits for its place in the log, and a few have one and are not yet
-//      applied; what is evaluated meanwhile goes into the building batch. If a proposal is refused,
-//      the building batch, which may rest on it, is refused with it; batches that have a place
-//      stay.
+//      applied; what is evaluated meanwhile goes into the building batch, until that is full: then
+//      writes wait unevaluated. If a proposal is refused, the building batch, which may rest on
+//      it, is refused with it; batches that have a place stay.
 //   3. A batch in flight is answered by what is applied at its index: an entry of its own term is
 //      its entry, any other proves that it never happens.
 //   4. An answer that follows from the state and changes nothing leaves only after every batch that
@@ -61,8 +61,8 @@ struct PartitionOptions {
   // Of one entry: what is evaluated beyond it waits for the next.
   uint64_t entry_bytes_max = 1 << 20;
   // Entries of a partition under way at once. Further writes gather in the next entry until one of
-  // these is applied, unless that entry is full: under load each entry, with its messages, its
-  // record and its write to the store, then serves many writes, and the pipeline stays filled.
+  // these is applied: under load each entry, with its messages, its record and its write to the
+  // store, then serves many writes.
   size_t entries_in_flight_max = 1;
   // How long a write whose leader lost its term may wait to learn its outcome.
   Duration orphan_max = std::chrono::seconds(1);
@@ -150,10 +150,16 @@ class Partition : public replication::StateMachine {
     replication::LogPosition position;
     Instant orphaned;
   };
+  // Let in, and not answered yet.
+  struct WaitingRequest {
+    PendingRequest pending;
+    uint64_t bytes = 0;
+  };
   struct Leadership {
     replication::Term term = 0;
     Batch building;
     bool proposing = false;
+    std::deque<WaitingRequest> deferred;  // writes that found the building batch full
     std::deque<Batch> in_flight;
     std::weak_ptr<replication::Replica> replica;  // as of the last proposal
     Overlay overlay;
@@ -173,10 +179,6 @@ class Partition : public replication::StateMachine {
     std::string start;
     std::string limit;  // empty: to the end
   };
-  struct WaitingRead {
-    PendingRequest pending;
-    uint64_t bytes = 0;
-  };
 
   Partition(const PartitionPlace& place, replication::GroupId group)
       : place_(place), group_(group), self_(std::make_shared<Partition*>(this)) {}
@@ -185,6 +187,8 @@ class Partition : public replication::StateMachine {
   // partition.cc: requests come in and go out
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
+  void AnswerWaiting(WaitingRequest& waiting, data::v1::Response response);
+  bool IsPastItsTime(const PendingRequest& pending) const;
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
   void MeasureStore(const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
@@ -195,8 +199,8 @@ class Partition : public replication::StateMachine {
 
   // partition_reads.cc
   void ExecuteReads(const ReplicaPointer& replica, std::vector<PendingRequest> reads);
-  void WaitForApplied(replication::Index index, std::vector<WaitingRead> reads);
-  void AnswerRead(WaitingRead& read);
+  void WaitForApplied(replication::Index index, std::vector<WaitingRequest> reads);
+  void AnswerRead(WaitingRequest& read);
   void ReleaseReads();
 
   // partition_writes.cc
@@ -207,6 +211,8 @@ class Partition : public replication::StateMachine {
   Batch& Building();
   Outcome* FindAttempt(const SessionSequence& sequence);
   absl::StatusOr<std::optional<std::string>> CurrentItem(const std::string& key, uint64_t* seen);
+  bool BuildingIsFull() const;
+  void ExecuteDeferred(const ReplicaPointer& replica);
   void ProposeBuilding(const ReplicaPointer& replica);
   void Proposed(uint64_t number, replication::Term term, const ReplicaPointer& replica,
                 absl::StatusOr<replication::LogPosition> position);
@@ -255,9 +261,9 @@ class Partition : public replication::StateMachine {
 
   uint64_t last_batch_ = 0;
   std::unique_ptr<Leadership> leadership_;
-  std::map<uint64_t, Batch> proposing_;                   // by number; at most one of a term
-  std::multimap<replication::Index, Batch> orphans_;      // of ended terms; some share an index
-  std::multimap<replication::Index, WaitingRead> reads_;  // by the index that they wait for
+  std::map<uint64_t, Batch> proposing_;                      // by number; at most one of a term
+  std::multimap<replication::Index, Batch> orphans_;         // of ended terms; some share an index
+  std::multimap<replication::Index, WaitingRequest> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;
   Instant measured_;

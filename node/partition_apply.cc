@@ -29,7 +29,10 @@ absl::Status Partition::Apply(absl::Span<const Entry> entries) {
   ReleaseAnswers();
   ReleaseReads();
   if (leadership_ != nullptr) {
-    if (const ReplicaPointer replica = leadership_->replica.lock()) ProposeBuilding(replica);
+    if (const ReplicaPointer replica = leadership_->replica.lock()) {
+      ProposeBuilding(replica);
+      ExecuteDeferred(replica);
+    }
   }
   return absl::OkStatus();
 }

@@ -18,7 +18,7 @@ bool IsEventual(const data::v1::Request& request) {
 
 // All reads of a turn have arrived before it: one index serves them all.
 void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingRequest> requests) {
-  std::vector<WaitingRead> linearizable;
+  std::vector<WaitingRequest> linearizable;
   for (PendingRequest& pending : requests) {
     uint64_t bytes = 0;
     if (!Admit(pending, false, &bytes)) {
@@ -28,7 +28,7 @@ void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingR
       Refuse(pending, std::move(full));
       continue;
     }
-    WaitingRead read{std::move(pending), bytes};
+    WaitingRequest read{std::move(pending), bytes};
     IsEventual(read.pending.request) ? AnswerRead(read) : linearizable.push_back(std::move(read));
   }
   if (linearizable.empty()) return;
@@ -37,9 +37,8 @@ void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingR
                                   : replica->LeaseRead();
   if (index.ok()) return WaitForApplied(*index, std::move(linearizable));
   if (absl::IsFailedPrecondition(index.status()) || leadership_ == nullptr) {
-    for (WaitingRead& read : linearizable) {
-      Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
-      Answer(waiter, WrongRoute(replica));
+    for (WaitingRequest& read : linearizable) {
+      AnswerWaiting(read, WrongRoute(replica));
     }
     return;
   }
@@ -47,7 +46,7 @@ void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingR
   replica->QuorumRead(
       [self = self_, &admission = place_.admission, replica,
        reads = std::move(linearizable)](absl::StatusOr<replication::Index> confirmed) mutable {
-        for (WaitingRead& read : reads) {
+        for (WaitingRequest& read : reads) {
           if (*self != nullptr) break;
           admission.Leave(read.bytes);
           data::v1::Response gone =
@@ -58,18 +57,17 @@ void Partition::ExecuteReads(const ReplicaPointer& replica, std::vector<PendingR
         if (*self == nullptr) return;
         Partition& partition = **self;
         if (confirmed.ok()) return partition.WaitForApplied(*confirmed, std::move(reads));
-        for (WaitingRead& read : reads) {
-          Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
-          partition.Answer(waiter, absl::IsFailedPrecondition(confirmed.status())
-                                       ? partition.WrongRoute(replica)
-                                       : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
-                                                       confirmed.status().message()));
+        for (WaitingRequest& read : reads) {
+          partition.AnswerWaiting(
+              read, absl::IsFailedPrecondition(confirmed.status())
+                        ? partition.WrongRoute(replica)
+                        : ErrorResponse(data::v1::ERROR_UNAVAILABLE, confirmed.status().message()));
         }
       });
 }
 
-void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRead> reads) {
-  for (WaitingRead& read : reads) {
+void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRequest> reads) {
+  for (WaitingRequest& read : reads) {
     if (index <= state().applied.last.index) {
       AnswerRead(read);
     } else {
@@ -78,21 +76,20 @@ void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRead
   }
 }
 
-void Partition::AnswerRead(WaitingRead& read) {
-  Waiter waiter{read.pending.request.id(), read.bytes, std::move(read.pending.respond)};
+void Partition::AnswerRead(WaitingRequest& read) {
   data::v1::Response error;
   const auto table = FindTable(read.pending.request, &error);
-  if (table == nullptr) return Answer(waiter, std::move(error));
+  if (table == nullptr) return AnswerWaiting(read, std::move(error));
   auto response = Read(read.pending.request, *table, *state().range, *store_);
   if (!response.ok()) store_->MarkDamaged(response.status());
-  Answer(waiter, response.ok() ? *std::move(response)
-                               : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
-                                               "this replica's storage is damaged"));
+  AnswerWaiting(read, response.ok() ? *std::move(response)
+                                    : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                                    "this replica's storage is damaged"));
 }
 
 void Partition::ReleaseReads() {
   while (!reads_.empty() && reads_.begin()->first <= state().applied.last.index) {
-    WaitingRead read = std::move(reads_.begin()->second);
+    WaitingRequest read = std::move(reads_.begin()->second);
     reads_.erase(reads_.begin());
     AnswerRead(read);
   }

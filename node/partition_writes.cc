@@ -210,13 +210,33 @@ int64_t Partition::ElapsedMicros() const {
   return leadership_->elapsed_base_us + std::max<int64_t>(0, led / std::chrono::microseconds(1));
 }
 
+// An effect may be thousands of times its request, so requests are no measure of an entry: each of
+// a hundred additions to a counter in a large item puts the whole item. The entry's size is
+// entry_bytes_max and one effect at most, which the log always takes.
+bool Partition::BuildingIsFull() const {
+  return leadership_ != nullptr &&
+         leadership_->building.effects.bytes() >= place_.options.entry_bytes_max;
+}
+
+// What waited for room in the building batch, as far as there is.
+void Partition::ExecuteDeferred(const ReplicaPointer& replica) {
+  while (leadership_ != nullptr && !leadership_->deferred.empty() && !BuildingIsFull()) {
+    WaitingRequest waiting = std::move(leadership_->deferred.front());
+    leadership_->deferred.pop_front();
+    if (IsPastItsTime(waiting.pending)) {
+      AnswerWaiting(waiting, ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
+    } else {
+      ExecuteWrite(std::move(waiting.pending), waiting.bytes);
+    }
+  }
+  ProposeBuilding(replica);
+}
+
 void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   if (leadership_ == nullptr || leadership_->proposing || leadership_->building.number == 0) return;
   Leadership& leadership = *leadership_;
-  if (leadership.in_flight.size() >= place_.options.entries_in_flight_max &&
-      leadership.building.effects.bytes() < place_.options.entry_bytes_max) {
-    return;  // Apply proposes it
-  }
+  // Apply proposes it.
+  if (leadership.in_flight.size() >= place_.options.entries_in_flight_max) return;
   leadership.replica = replica;
   Batch batch = std::exchange(leadership.building, Batch());
   leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
@@ -244,7 +264,8 @@ void Partition::Proposed(uint64_t number, replication::Term term, const ReplicaP
     batch.position = *position;
     if (current) {
       leadership_->in_flight.push_back(std::move(batch));
-      return ProposeBuilding(replica);
+      ProposeBuilding(replica);
+      return ExecuteDeferred(replica);
     }
     batch.orphaned = place_.store.clock.Now();
     orphans_.emplace(position->index, std::move(batch));
@@ -261,6 +282,7 @@ void Partition::Proposed(uint64_t number, replication::Term term, const ReplicaP
   leadership_->building = Batch();
   leadership_->overlay.DropFrom(number);
   DropAnswers(number, refused);
+  ExecuteDeferred(replica);
 }
 
 void Partition::FinishBatch(Batch& batch, const data::v1::Response* failure) {
@@ -360,6 +382,8 @@ void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
 // ----------------------------------------------------------------------------------------
 
 void Partition::DropUnproposed(const data::v1::Response& why) {
+  for (WaitingRequest& waiting : leadership_->deferred) AnswerWaiting(waiting, why);
+  leadership_->deferred.clear();
   FinishBatch(leadership_->building, &why);
   DropAnswers(0, why);
 }

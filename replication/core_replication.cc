@@ -22,6 +22,12 @@ absl::Status Core::CheckServing() const {
 absl::StatusOr<LogPosition> Core::Propose(std::vector<Payload> payloads) {
   CHECK(!payloads.empty());
   if (absl::Status status = CheckServing(); !status.ok()) return status;
+  for (const Payload& payload : payloads) {
+    // Before anybody has it: a log that refused it later would stop the replica, and every other.
+    if (payload != nullptr && payload->size() > options_.entry_bytes_max) {
+      return absl::InvalidArgumentError("an entry larger than a log takes");
+    }
+  }
   if (transferee_ != 0) return absl::UnavailableError("leadership is being transferred");
   if (uncommitted_bytes_ >= options_.uncommitted_bytes_max) {
     return absl::ResourceExhaustedError("too many bytes wait to be committed");

@@ -38,7 +38,7 @@ namespace ringleader::replication {
 
 // Bounds of the decoder. Senders keep far below them (CoreOptions).
 constexpr uint64_t kEncodedEntriesMax = 1 << 20;
-constexpr uint64_t kEncodedPayloadBytesMax = 64 << 20;
+constexpr uint64_t kEncodedPayloadBytesMax = 32 << 20;  // what the log takes (log.h)
 
 // Appends the message's bytes to *out, which the caller may have reserved:
 // EncodedSizeMax(message) is never exceeded. Null and empty payloads are the same on the wire.

@@ -113,9 +113,15 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   struct OpenMode {
     bool restarted = true;  // it may have run before
-    bool discard_state =
-        false;  // its state can't be trusted: it starts without and waits for a snapshot
+    // Not empty: its state can't be trusted. The directory takes this name and the replica waits
+    // for a snapshot without.
+    absl::string_view set_aside;
   };
+  // Kept until a snapshot has taken its place.
+  static constexpr absl::string_view kDistrusted = "distrusted";
+  // Differs from what most others hold. Kept as long as the replica is here: that most others have
+  // something else does not prove it wrong (DESIGN section 7).
+  static constexpr absl::string_view kQuarantined = "quarantined";
 
   // `state` is what Log::Group said. Opens the state machine
   // (which may block): called on the applier, or before the executors run. An error means that this
@@ -264,10 +270,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   ReplicaView view_ ABSL_GUARDED_BY(view_mutex_);
 };
 
-// Removes every entry of a replica's directory but that of this generation; what can't be removed
-// is logged.
+// Removes every entry of a replica's directory but that of this generation and what is quarantined,
+// and unless `installed` what was distrusted; what can't be removed is logged.
 void DeleteOtherGenerations(FileSystem& file_system, const std::string& directory,
-                            uint64_t generation);
+                            uint64_t generation, bool installed);
 
 }  // namespace ringleader::replication
 

@@ -99,7 +99,7 @@ void Replica::Install(SnapshotMeta meta) {
   machine_ = *std::move(opened);
   applied_ = meta.last.index;
   LogInfo("group ", group_, " replica ", id_, ": installed a snapshot at index ", applied_);
-  DeleteOtherGenerations(place_.file_system, directory_, meta.generation);
+  DeleteOtherGenerations(place_.file_system, directory_, meta.generation, /*installed=*/true);
   place_.worker.Post([self = shared_from_this(), index = applied_] {
     if (self->closed_) return;
     if (self->snapshot_decided_ != nullptr) {
@@ -111,11 +111,12 @@ void Replica::Install(SnapshotMeta meta) {
 }
 
 void DeleteOtherGenerations(FileSystem& file_system, const std::string& directory,
-                            uint64_t generation) {
+                            uint64_t generation, bool installed) {
   const auto names = file_system.List(directory);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
-    if (name == absl::StrCat(generation)) continue;
+    if (name == absl::StrCat(generation) || name == Replica::kQuarantined) continue;
+    if (!installed && name == Replica::kDistrusted) continue;
     const absl::Status removed = RemoveRecursively(file_system, JoinPath(directory, name));
     // What is left takes space and nothing else: the next opening tries again.
     if (!removed.ok()) LogWarning("leftover state: ", removed.ToString());

@@ -80,6 +80,19 @@ bool IsStateIntact(const absl::Status& error) {
   return absl::IsResourceExhausted(error) || absl::IsFailedPrecondition(error);
 }
 
+// What stands there already was set aside first and is the whole state; what came after it is what
+// a replica without state has made since.
+absl::Status SetAside(FileSystem& file_system, const std::string& directory,
+                      const std::string& current, absl::string_view name) {
+  const std::string aside = JoinPath(directory, name);
+  ASSIGN_OR_RETURN(const bool exists, file_system.IsDirectory(current));
+  if (!exists) return absl::OkStatus();
+  const auto taken = file_system.IsDirectory(aside);
+  if (taken.ok() && *taken) return RemoveRecursively(file_system, current);
+  RETURN_IF_ERROR(file_system.Rename(current, aside));
+  return file_system.SyncDirectory(directory);
+}
+
 // What is left of a replica that has lost its state: what it has promised.
 RecoveredState PromisesOf(const GroupState& state, bool restarted) {
   RecoveredState recovered;
@@ -118,9 +131,11 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   }
   const uint64_t generation = state.snapshot.has_value() ? state.snapshot->generation : 0;
   const std::string current = JoinPath(directory, absl::StrCat(generation));
-  if (mode.discard_state) RETURN_IF_ERROR(RemoveRecursively(place.file_system, current));
+  if (!mode.set_aside.empty()) {
+    RETURN_IF_ERROR(SetAside(place.file_system, directory, current, mode.set_aside));
+  }
   RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
-  DeleteOtherGenerations(place.file_system, directory, generation);
+  DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/false);
 
   // An empty directory is the state of a new group only: later it is state that was lost.
   const bool is_new = generation == 0 && state.applied == 0;

@@ -298,7 +298,13 @@ void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
   workers_[WorkerOf(group)].replicas.erase(group);
   {
     MutexLock lock(mutex_);
-    replicas_.erase(group);
+    const auto found = replicas_.find(group);
+    if (found != replicas_.end()) {
+      const Configuration members = found->second->view().configuration;
+      only_voters_.erase(group);
+      if (members.voters.size() == 1 && !members.joint()) only_voters_.insert(group);
+      replicas_.erase(found);
+    }
   }
   ReopenLater(group, why);
 }
@@ -307,7 +313,7 @@ void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
 void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
   LogWarning("group ", group, ": its replica here is not open: ", why.ToString());
   const Instant now = seams_.clock.Now();
-  bool discard_state = false;
+  absl::string_view set_aside;
   {
     MutexLock lock(mutex_);
     damaged_[group] = why;
@@ -317,36 +323,37 @@ void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
       return;
     }
     changing_.insert(group);
-    // Neither a full disk nor a format of a newer program speaks against the state.
-    if (!absl::IsResourceExhausted(why) && !absl::IsFailedPrecondition(why)) {
+    // Only damage speaks against the state: no full disk, no format of a newer program, nothing
+    // that would stop every replica alike. And of the only voter there is no other copy.
+    if (absl::IsDataLoss(why) && !only_voters_.contains(group)) {
       const auto [last, fresh] = distrusted_since_.try_emplace(group, now);
-      discard_state = !fresh && WaiterElapsed(last->second, now) < options_.distrust_within;
+      const bool again = !fresh && WaiterElapsed(last->second, now) < options_.distrust_within;
+      if (again) set_aside = Replica::kDistrusted;
       last->second = now;
     }
   }
-  files_->PostAfter(options_.reopen_after,
-                    [this, group, discard_state] { Reopen(group, discard_state); });
+  files_->PostAfter(options_.reopen_after, [this, group, set_aside] { Reopen(group, set_aside); });
 }
 
-void Runtime::Reopen(GroupId group, bool discard_state) {
+void Runtime::Reopen(GroupId group, absl::string_view set_aside) {
   // An empty write behind everything that the stopped replica has submitted: what the log says
   // afterwards is final.
-  const absl::Status submitted =
-      writer_->Submit({GroupWrite{.group = group}}, *appliers_[group % appliers_.size()],
-                      [this, group, discard_state](const absl::Status& status) {
-                        if (!status.ok()) return;  // the log has failed for good
-                        const GroupState state = *log_->Group(group);
-                        LogInfo("group ", group, ": opening its replica again",
-                                discard_state ? ", without its state" : "");
-                        if (discard_state) counters_.replicas_rebuilt.Add();
-                        auto replica = Replica::Open(
-                            PlaceOf(group), state, DirectoryOf(group, state.creation.replica),
-                            {.restarted = true, .discard_state = discard_state}, ForkRandom());
-                        replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
-                      });
+  const absl::Status submitted = writer_->Submit(
+      {GroupWrite{.group = group}}, *appliers_[group % appliers_.size()],
+      [this, group, set_aside](const absl::Status& status) {
+        if (!status.ok()) return;  // the log has failed for good
+        const GroupState state = *log_->Group(group);
+        LogInfo("group ", group, ": opening its replica again",
+                set_aside.empty() ? "" : ", without its state, which is ", set_aside);
+        if (!set_aside.empty()) counters_.replicas_rebuilt.Add();
+        auto replica =
+            Replica::Open(PlaceOf(group), state, DirectoryOf(group, state.creation.replica),
+                          {.restarted = true, .set_aside = set_aside}, ForkRandom());
+        replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
+      });
   if (absl::IsResourceExhausted(submitted)) {
     files_->PostAfter(options_.reopen_after,
-                      [this, group, discard_state] { Reopen(group, discard_state); });
+                      [this, group, set_aside] { Reopen(group, set_aside); });
   }
 }
 
@@ -519,7 +526,7 @@ void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Statu
       damaged_[group] = why;
     }
     LogError("group ", group, " replica ", replica, " is rebuilt from its peers: ", why.ToString());
-    Detach(group, why, [this, group] { Reopen(group, /*discard_state=*/true); });
+    Detach(group, why, [this, group] { Reopen(group, Replica::kQuarantined); });
   });
 }
 

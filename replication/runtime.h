@@ -157,7 +157,7 @@ class Runtime : public TransportHandler {
   void ConsiderLearner(NodeId from, const Message& message);
   void ReplicaFailed(GroupId group, const absl::Status& why);
   void ReopenLater(GroupId group, const absl::Status& why);
-  void Reopen(GroupId group, bool discard_state);
+  void Reopen(GroupId group, absl::string_view set_aside);
   absl::Status CheckCreation(const NewGroup& group, bool* stub) const;
   void PromoteStub(NewGroup group, Done done);
   void PromoteDetached(const NewGroup& group, Done done);
@@ -193,6 +193,8 @@ class Runtime : public TransportHandler {
   std::map<GroupId, std::shared_ptr<Replica>> replicas_ ABSL_GUARDED_BY(mutex_);
   std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created or destroyed
   std::map<GroupId, absl::Status> damaged_ ABSL_GUARDED_BY(mutex_);
+  // Groups whose replica here was the only voter when it stopped last.
+  std::set<GroupId> only_voters_ ABSL_GUARDED_BY(mutex_);
   std::map<GroupId, Instant> distrusted_since_ ABSL_GUARDED_BY(mutex_);  // of the last failure
 };
 

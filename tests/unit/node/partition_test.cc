@@ -386,6 +386,47 @@ TEST(PartitionTest, LostLeadershipIsReported) {
 // A leader that is cut off with entries at i, i + 1 and i + 2 that only it has, loses its term, and
 // leads again: the other's first entry is at i, its own at i + 1, and what it proposes next, cut
 // off again, is at i + 2 for the second time.
+// Protects every replica from an entry that no log takes: requests of a hundred bytes, each of
+// which puts the whole of a large item, come in one frame. (They once made one entry of all of
+// them, which stopped all replicas.)
+TEST(PartitionTest, ManyUpdatesOfALargeItemInOneFrameStayBelowAnEntrysBound) {
+  PartitionWorld world(3, 3);
+  world.CreatePartition(3);
+  const std::string big(390000, 'x');
+  ASSERT_EQ(
+      world.Call(PutRequest(absl::StrCat(R"({"pk": "a", "sk": 1, "n": 0, "big": ")", big, R"("})")))
+          .error(),
+      data::v1::ERROR_NONE);
+  constexpr int kUpdates = 200;  // 78 MB of effects
+  int answered = 0;
+  std::vector<PendingRequest> frame;
+  const uint64_t leader = world.WaitForLeader();
+  for (int i = 0; i < kUpdates; ++i) {
+    PendingRequest pending{.request = UpdateRequest("a", 1, "ADD n :one", R"({":one": 1})")};
+    pending.request.mutable_route()->set_partition(PartitionWorld::kGroup);
+    pending.request.set_table_id(PartitionWorld::kTable);
+    pending.received = world.node(leader).clock->Now();
+    pending.respond = [&answered](data::v1::Response response) {
+      EXPECT_EQ(response.error(), data::v1::ERROR_NONE) << response.message();
+      ++answered;
+    };
+    frame.push_back(std::move(pending));
+  }
+  world.node(leader).data->Dispatch(std::move(frame));
+  for (int waited = 0; waited < 100 && answered < kUpdates; ++waited) {
+    world.RunFor(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(answered, kUpdates);
+  for (uint64_t node = 1; node <= 3; ++node) {
+    ASSERT_NE(world.ReplicaOf(node), nullptr);
+    EXPECT_TRUE(world.ReplicaOf(node)->view().failure.ok());
+  }
+  const Response got = world.Call(GetRequest("a", 1));
+  ASSERT_EQ(got.error(), data::v1::ERROR_NONE) << got.message();
+  const std::string json = PlainJson(got.item());
+  EXPECT_NE(json.find(R"("n":200)"), std::string::npos) << json.substr(big.size());
+}
+
 class LostTermsTest : public ::testing::Test {
  protected:
   LostTermsTest() {
