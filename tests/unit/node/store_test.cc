@@ -118,7 +118,10 @@ TEST_F(StoreTest, MemtablesWrittenOutByThemselvesCount) {
 TEST_F(StoreTest, AnyCrashLeavesAPrefixAtOrAboveWhatWasDurable) {
   Random random(11);
   Index last = 1;
-  for (int round = 0; round < 150; ++round) {
+  // How far a round comes depends on when LevelDB's compactions run: rounds go on until enough
+  // became durable for a lost prefix to show.
+  for (int round = 0; round < 150 || last <= 500; ++round) {
+    ASSERT_LT(round, 5000) << "no round makes progress";
     auto opened = TryOpen();
     ASSERT_TRUE(opened.ok()) << "round " << round << ": " << opened.status();
     std::unique_ptr<Store> store = *std::move(opened);
@@ -133,7 +136,6 @@ TEST_F(StoreTest, AnyCrashLeavesAPrefixAtOrAboveWhatWasDurable) {
     store = nullptr;
     disk_.Restart();
   }
-  EXPECT_GT(last, 500u);
 }
 
 // Protects the rule that a failed write poisons: the store must not go on as if it had not
