@@ -235,9 +235,10 @@ void Partition::ExecuteDeferred(const ReplicaPointer& replica) {
 void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   if (leadership_ == nullptr || leadership_->proposing || leadership_->building.number == 0) return;
   Leadership& leadership = *leadership_;
-  // Apply proposes it.
-  if (leadership.in_flight.size() >= place_.options.entries_in_flight_max) return;
   leadership.replica = replica;
+  const bool waits = leadership.in_flight.size() >= place_.options.entries_in_flight_max;
+  replica->ExpectProposal(waits);
+  if (waits) return;  // Apply proposes it
   Batch batch = std::exchange(leadership.building, Batch());
   leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
   auto payload = std::make_shared<const std::string>(

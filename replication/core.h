@@ -75,6 +75,11 @@ class Core {
   //   RESOURCE_EXHAUSTED   too much uncommitted or unapplied; retry later
   absl::StatusOr<LogPosition> Propose(std::vector<Payload> payloads);
 
+  // Whether the owner has commands that it will propose once what is under way is applied. While it
+  // has, the news of what is committed waits for their entries, at most until the next tick: that
+  // saves every second append and its answer under load.
+  void ExpectProposal(bool expected) { proposal_expected_ = expected; }
+
   // Starts the change to exactly these members and returns the position of its first entry. If the
   // set of voters changes, the change is joint, and the leader leaves the joint configuration by
   // itself as soon as it is committed; otherwise (learners only) one entry suffices, as no
@@ -249,6 +254,7 @@ class Core {
   absl::Status CheckServing() const;
   LogPosition AppendEntries(std::vector<Entry> entries);
   void BroadcastAppends();
+  void SendCommitNews();
   void SendAppends(ReplicaId to, bool even_if_empty);
   bool SendAppend(ReplicaId to, Progress& progress, bool even_if_empty);
   void EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entries);
@@ -354,6 +360,7 @@ class Core {
   bool timeout_now_sent_ = false;
   bool lease_withdrawn_ = false;  // until the term ends
   bool broadcast_ = false;        // entries or a commit index are new for the peers
+  bool proposal_expected_ = false;
   std::deque<Charge> uncommitted_;
   std::deque<Charge> unapplied_;
   uint64_t uncommitted_bytes_ = 0;

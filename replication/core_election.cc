@@ -33,6 +33,7 @@ void Core::TickLeader() {
     if (role_ != Role::kLeader) return;
   }
   if (++heartbeat_elapsed_ >= options_.heartbeat_ticks) StartRound();
+  SendCommitNews();
 }
 
 // A leader that no quorum answers steps down: its clients should look elsewhere, and its voters may

@@ -65,9 +65,17 @@ LogPosition Core::AppendEntries(std::vector<Entry> entries) {
 
 void Core::BroadcastAppends() {
   for (auto& [replica, progress] : progress_) {
-    // A follower learns a new commit index with the next entries, or by an empty append if there
-    // are none.
-    SendAppends(replica, /*even_if_empty=*/progress.sent_commit < commit_);
+    // A follower learns a new commit index with the next entries, or by an empty append if none are
+    // to come soon.
+    const bool news = progress.sent_commit < commit_ && !proposal_expected_;
+    SendAppends(replica, /*even_if_empty=*/news);
+  }
+}
+
+// What was expected may never be proposed.
+void Core::SendCommitNews() {
+  for (auto& [replica, progress] : progress_) {
+    if (progress.sent_commit < commit_) SendAppends(replica, /*even_if_empty=*/true);
   }
 }
 

@@ -205,6 +205,7 @@ void Replica::Fail(const absl::Status& why) {
 void Replica::Turn() {
   CHECK(!turning_) << "a turn inside a turn";
   turning_ = true;
+  core_.ExpectProposal(proposal_expected_);
   while (!closed_ && core_.HasEffects()) CarryOut(core_.TakeEffects());
   turning_ = false;
   if (!closed_) NoteLeadership();

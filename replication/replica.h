@@ -23,6 +23,7 @@
 #ifndef RINGLEADER_REPLICATION_REPLICA_H_
 #define RINGLEADER_REPLICATION_REPLICA_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -154,6 +155,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   // consecutive indexes; `proposed` runs on the applier with the first position, before any of them
   // is applied. Errors as Core::Propose; ABORTED: the term is over.
   void Propose(Term term, std::vector<Payload> payloads, Proposed proposed);
+  // Whether more will be proposed as soon as what is under way is applied (Core::ExpectProposal).
+  // On any thread.
+  void ExpectProposal(bool expected) { proposal_expected_ = expected; }
 
   // Change of members, and transfer; `done` runs on the worker when it has begun, not when it is
   // complete.
@@ -265,6 +269,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::deque<WaitingApplied> waiting_applied_;  // ascending
   Index applied_ = 0;
   absl::Status stopped_;  // not OK: machine_ is gone or not to be used
+
+  std::atomic<bool> proposal_expected_ = false;
 
   mutable Mutex view_mutex_;
   ReplicaView view_ ABSL_GUARDED_BY(view_mutex_);
