@@ -230,10 +230,23 @@ void Core::EndRole() {
                 [this](const FetchRequest& fetch) { return fetch.replica != self_; });
 }
 
+// core.md, "How long nobody leads".
 void Core::ResetElectionTimer() {
+  const uint32_t ticks = options_.election_ticks;
   election_elapsed_ = 0;
-  election_timeout_ =
-      options_.election_ticks + static_cast<uint32_t>(random_.Below(options_.election_ticks));
+  switch (role_) {
+    case Role::kFollower:
+    case Role::kLeader:
+      election_timeout_ = ticks + 1;
+      break;
+    case Role::kPreCandidate:
+      election_timeout_ = ticks / 3 + 1;
+      break;
+    case Role::kCandidate:
+      election_timeout_ = ticks / 2 + 1;
+      break;
+  }
+  election_timeout_ += static_cast<uint32_t>(random_.Below(std::max(ticks / 2, 2u)));
 }
 
 void Core::HearLeader(ReplicaId leader) {
