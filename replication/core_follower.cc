@@ -28,9 +28,16 @@ void Core::StepAppend(Message& message) {
   if (!AppendIsWellFormed(message)) return;
   HearLeader(message.from);
   if (message.position.index < commit_) {
-    // Late: what is committed equals every leader's log.
-    verified_ = std::max(verified_, commit_);
-    return AcknowledgeAppend(/*always=*/true);
+    // Late: what is committed equals every leader's log. What goes beyond it counts: if it did not, a
+    // leader would be told again and again of what this disk has, and send the same each time.
+    const Index committed = commit_ - message.position.index;
+    if (message.entries.size() <= committed) {
+      verified_ = std::max(verified_, commit_);
+      return AcknowledgeAppend(/*always=*/true);
+    }
+    message.entries.erase(message.entries.begin(),
+                          message.entries.begin() + static_cast<ptrdiff_t>(committed));
+    message.position = {*log_.TermAt(commit_), commit_};
   }
   if (!log_.Matches(message.position)) return RejectAppend(message);
   // The disk is far behind: the leader tries again when a heartbeat is answered.
