@@ -28,8 +28,8 @@ void Core::StepAppend(Message& message) {
   if (!AppendIsWellFormed(message)) return;
   HearLeader(message.from);
   if (message.position.index < commit_) {
-    // Late: what is committed equals every leader's log. What goes beyond it counts: if it did not, a
-    // leader would be told again and again of what this disk has, and send the same each time.
+    // Late: what is committed equals every leader's log. What goes beyond it counts: if it did not,
+    // a leader would be told again and again of what this disk has, and send the same each time.
     const Index committed = commit_ - message.position.index;
     if (message.entries.size() <= committed) {
       verified_ = std::max(verified_, commit_);

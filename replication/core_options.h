@@ -20,8 +20,8 @@ inline uint64_t CostBytes(const Entry& entry) {
 struct CoreOptions {
   // Of one proposed entry: what every log and message takes (log.h, message_codec.h).
   uint64_t entry_bytes_max = 32ull << 20;
-  // A follower that heard its leader ignores other candidates for election_ticks ticks, hence for at
-  // least election_ticks - 1 full tick periods: that is what a lease may be derived from (DESIGN
+  // A follower that heard its leader ignores other candidates for election_ticks ticks, hence for
+  // at least election_ticks - 1 full tick periods: that is what a lease may be derived from (DESIGN
   // section 11, rule 4). It stands for election itself after one tick more and up to half as many
   // again (core.md, "How long nobody leads").
   uint32_t election_ticks = 10;
