@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "node/effects.h"
 #include "node/partition_factory.h"
 #include "node/records.h"
@@ -59,6 +60,18 @@ TEST(FormatsTest, Session) {
   session.results = {{4, {.item_version = 5, .item = "x", .changed_nothing = true}}};
   EXPECT_EQ(Hex(EncodeSession(session)), "0102010000000000000307010405030178");
   EXPECT_EQ(*DecodeSession(EncodeSession(session)), session);
+}
+
+// Protects that a session record has one encoding: results stand in the order of their sequences.
+TEST(FormatsTest, ASessionOutOfOrderIsRefused) {
+  const absl::string_view header("\x01\x02\x01\x00\x00\x00\x00\x00\x00\x03\x07\x02", 12);
+  const absl::string_view four("\x04\x05\x01\x00", 4);
+  const absl::string_view six("\x06\x06\x01\x00", 4);
+  EXPECT_TRUE(DecodeSession(absl::StrCat(header, four, six)).ok());
+  for (const absl::string_view first : {six, four}) {
+    EXPECT_EQ(DecodeSession(absl::StrCat(header, first, four)).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
 }
 
 // Protects stored items and their versions.
