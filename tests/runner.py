@@ -43,12 +43,17 @@ SUITES = [
     # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.
     Suite("cluster", "release", commands=[["python3", f"tests/cluster/{name}_test.py"]
                                           for name in ("processes", "faults", "moves", "data", "doors", "limits")]),
+    # The same as `cluster`, at random and two at a time; needs root. Nothing in it depends on speed.
+    Suite("nemesis", "release", commands=[["python3", "tests/cluster/nemesis", "--minutes", "1", "--faults",
+                                           "kill,pause,partition,one-way", "--seed", "1"]]),
     # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
     Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
     # What people run: systemd's units, and containers in a Docker engine of the test's own.
     Suite("compose", "release", commands=[["python3", "tests/compose/units_test.py"], ["python3", "tests/compose/compose_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
     Suite("tsan", "tsan", target="threaded_checks", commands=["build-tsan"]),
+    # The kept corpus of every target, then new inputs for 10 s each.
+    Suite("fuzz", "fuzz", target="fuzz_targets", commands=[["python3", "tests/fuzz/run", "--seconds", "10"]]),
     # Compiling common/ and replication/ is the test: clang's thread-safety analysis is an error.
     Suite("thread-safety", "clang", target="ringleader_replication", commands=[["true"]]),
 ]
