@@ -19,11 +19,11 @@ absl::StatusOr<std::unique_ptr<replication::StateMachine>> PartitionFactory::Ope
     replication::GroupId group, replication::ReplicaId replica, absl::string_view directory,
     const replication::AppliedState& initial) {
   ASSIGN_OR_RETURN(const std::optional<model::TokenRange> range, ReadPlan(group, replica));
-  const PartitionPlace place{StorePlace{place_.store.file_system, place_.store.clock,
-                                        *compactions_[group % compactions_.size()],
-                                        place_.store.block_cache, place_.store.write_buffer_bytes,
-                                        place_.store.verify_point_reads, place_.store.metrics},
-                             place_.registry, place_.admission, place_.options};
+  const PartitionPlace place{
+      StorePlace{place_.store.file_system, place_.store.clock,
+                 *compactions_[group % compactions_.size()], place_.store.block_cache,
+                 place_.store.write_buffer_bytes, place_.store.metrics},
+      place_.registry, place_.admission, place_.options};
   ASSIGN_OR_RETURN(std::unique_ptr<Partition> partition,
                    Partition::Open(place, group, directory, initial, range));
   return std::unique_ptr<replication::StateMachine>(std::move(partition));
