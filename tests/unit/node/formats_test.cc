@@ -4,6 +4,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/coding.h"
+#include "common/crc32c.h"
 #include "node/effects.h"
 #include "node/partition_factory.h"
 #include "node/records.h"
@@ -140,6 +142,14 @@ TEST(FormatsTest, Plan) {
   std::string damaged = bytes;
   damaged[3] ^= 1;
   EXPECT_TRUE(absl::IsDataLoss(DecodePlan(damaged).status()));
+  // Damage to the format is damage; another format under its own checksum is a newer program's.
+  damaged = bytes;
+  damaged[0] = 2;
+  EXPECT_TRUE(absl::IsDataLoss(DecodePlan(damaged).status()));
+  damaged.resize(damaged.size() - 4);
+  PutFixed32(crc32c::Value(damaged), damaged);
+  EXPECT_EQ(DecodePlan(damaged).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(absl::IsDataLoss(DecodePlan("").status()));
 }
 
 }  // namespace
