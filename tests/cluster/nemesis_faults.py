@@ -179,7 +179,7 @@ class DiskError(Fault):
     """Some reads, writes or syncs of one process's files fail: alone, as a disk that fails is no majority."""
 
     long = True
-    LOG_FAILED = 70  # the exit code of a process whose log can't be relied on any more
+    LOG_FAILED = (70, 1)  # how a node and a coordinator exit whose log can't be relied on any more
 
     def begin(self):
         self.world.settle()
@@ -194,7 +194,7 @@ class DiskError(Fault):
         time.sleep(1)  # what failed last is being dealt with
         code = self.cluster.processes[name].poll()
         if code is not None:
-            if code != self.LOG_FAILED:
+            if code not in self.LOG_FAILED:
                 raise AssertionError(f"{name} ended with {code} after a disk error")
             self.cluster.start(name)
         self.world.settle()
