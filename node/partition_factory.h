@@ -32,6 +32,10 @@ class PartitionFactory : public replication::StateMachineFactory {
       replication::GroupId group, replication::ReplicaId replica, absl::string_view directory,
       const replication::AppliedState& initial) override;
 
+  absl::Status CheckCaptured(absl::string_view path) override {
+    return CheckStoreFile(place_.store, path);
+  }
+
   // Durable when it returns OK; before Runtime::CreateGroup.
   absl::Status SavePlan(replication::GroupId group, replication::ReplicaId replica,
                         const model::TokenRange& range);
