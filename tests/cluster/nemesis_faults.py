@@ -4,6 +4,7 @@ A fault takes its victims from those that no other fault holds, so that ending o
 the network and exclude each other.
 """
 
+import glob
 import os
 import shutil
 import signal
@@ -183,7 +184,7 @@ class DiskError(Fault):
 
     def begin(self):
         self.world.settle()
-        name, = self.take(self.cluster.commands)
+        name, = self.take(self.world.disks_that_fail)
         rates = self.random.choice(((8, 0, 0), (0, 8, 0), (0, 0, 8), (40, 40, 40)))
         self.cluster.break_disk(name, rates)
         return f"of {name}'s reads, writes, syncs fail {', '.join(f'{rate / 255:.0%}' for rate in rates)}"
@@ -200,6 +201,53 @@ class DiskError(Fault):
         self.world.settle()
 
 
+class Corrupt(Fault):
+    """One block of one file of a log or a database goes bad under a process that runs or is stopped."""
+
+    long = True
+    BLOCK_BYTES = 4096
+    FILES = ("log/*.segment", "groups/*/*/*.ldb", "groups/*/*/MANIFEST-*", "groups/*/*/CURRENT")
+
+    def blocks_held(self, path):
+        with open(path, "rb") as file:
+            content = file.read()
+        return [at for at in range(0, len(content), self.BLOCK_BYTES) if any(content[at:at + self.BLOCK_BYTES])]
+
+    def begin(self):
+        self.world.settle()
+        name, = self.take(self.world.disks_that_fail)
+        self.is_stopped = self.random.random() < 0.5
+        if self.is_stopped:
+            self.cluster.kill(name)
+        # As many of each sort as of the others, however many files there are.
+        for pattern in self.random.sample(self.FILES, len(self.FILES)):
+            found = sorted(glob.glob(f"{self.cluster.directory}/{name}/{pattern}"))
+            path = self.random.choice(found) if found else None
+            held = self.blocks_held(path) if path else []
+            if held:
+                break
+        else:
+            return f"nothing to corrupt on {name}"
+        at = self.random.choice(held)
+        with open(path, "r+b", buffering=0) as file:
+            length = min(self.BLOCK_BYTES, os.fstat(file.fileno()).st_size - at)
+            how = self.random.choice(("zeros", "noise", "one bit"))
+            block = bytearray(os.pread(file.fileno(), length, at))
+            if how == "one bit":
+                block[self.random.randrange(length)] ^= 1 << self.random.randrange(8)
+            else:
+                block = bytes(length) if how == "zeros" else self.random.randbytes(length)
+            os.pwrite(file.fileno(), block, at)
+        return (f"{how} in block {at // self.BLOCK_BYTES} of {os.path.relpath(path, self.cluster.directory)}, "
+                f"{'stopped' if self.is_stopped else 'running'}")
+
+    def end(self):
+        name, = self.victims
+        if self.is_stopped:
+            self.cluster.start(name)
+        self.world.settle()
+
+
 class Wipe(Fault):
     """One process loses its disk: alone, with every replica intact, as the fault model has it."""
 
@@ -207,7 +255,7 @@ class Wipe(Fault):
 
     def begin(self):
         self.world.settle()
-        name, = self.take(self.cluster.commands)
+        name, = self.take(self.world.disks_that_fail)
         self.id_before = self.cluster.node_id(name) if name in self.cluster.node_addresses else None
         self.cluster.kill(name)
         directory = f"{self.cluster.directory}/{name}"
@@ -232,4 +280,4 @@ class Wipe(Fault):
 
 FAULTS = {"kill": Kill, "outage": Outage, "stop": Stop, "pause": Pause, "partition": Partition, "one-way": OneWay,
           "ring": Ring, "loss": Loss, "slow": Slow, "full": Full, "error": DiskError,
-          "wipe": Wipe}
+          "corrupt": Corrupt, "wipe": Wipe}
