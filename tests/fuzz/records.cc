@@ -73,7 +73,11 @@ void FuzzIdentity(absl::string_view bytes) {
   if (identity.ok()) CHECK(EncodeIdentity(*identity) == text);
 }
 
-void FuzzManifest(absl::string_view bytes) { CHECK(IntactManifestBytes(bytes) <= bytes.size()); }
+void FuzzManifest(absl::string_view bytes) {
+  const size_t intact = IntactManifestBytes(bytes);
+  CHECK(intact <= bytes.size());
+  if (IsManifestIntact(bytes)) CHECK(intact == bytes.size());
+}
 
 }  // namespace
 }  // namespace ringleader
