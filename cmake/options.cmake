@@ -9,8 +9,8 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 # NDEBUG is left out on purpose: CHECK is on in release, and so are the libraries' cheap assertions.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -fno-omit-frame-pointer")
 
-set(RINGLEADER_SANITIZER "" CACHE STRING "none, address (with undefined behaviour) or thread")
-set_property(CACHE RINGLEADER_SANITIZER PROPERTY STRINGS "" address thread)
+set(RINGLEADER_SANITIZER "" CACHE STRING "none, address (with undefined behaviour), thread, or fuzzer (address, and libFuzzer's counters)")
+set_property(CACHE RINGLEADER_SANITIZER PROPERTY STRINGS "" address thread fuzzer)
 
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
                     -Wimplicit-fallthrough -Wcast-qual -Wformat=2 -Wundef
@@ -28,8 +28,11 @@ if(RINGLEADER_SANITIZER STREQUAL "address")
 elseif(RINGLEADER_SANITIZER STREQUAL "thread")
   add_compile_options(-fsanitize=thread)
   add_link_options(-fsanitize=thread)
+elseif(RINGLEADER_SANITIZER STREQUAL "fuzzer")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
 elseif(NOT RINGLEADER_SANITIZER STREQUAL "")
-  message(FATAL_ERROR "RINGLEADER_SANITIZER is '${RINGLEADER_SANITIZER}'; it can be address or thread")
+  message(FATAL_ERROR "RINGLEADER_SANITIZER is '${RINGLEADER_SANITIZER}'; it can be address, thread or fuzzer")
 endif()
 
 find_program(CCACHE ccache)

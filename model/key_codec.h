@@ -70,8 +70,8 @@ struct DecodedKey {
   std::optional<AttributeValue> sort;
 };
 
-// Reads back what EncodeItemKey wrote, and nothing else: DataLoss otherwise, as such a key can only
-// come from a damaged store.
+// Reads back what EncodeKeyAt wrote, and nothing else: DataLoss otherwise, as such a key can only
+// come from a damaged store. That the token is an item's own is not checked.
 absl::StatusOr<DecodedKey> DecodeItemKey(absl::string_view key);
 
 // The least string greater than every string that begins with `prefix`; empty if there is none.

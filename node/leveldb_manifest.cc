@@ -24,11 +24,15 @@ bool ChecksumHolds(absl::string_view content, size_t offset, size_t length) {
   return stored == ((crc >> 15) | (crc << 17)) + kMaskDelta;
 }
 
-}  // namespace
+struct Scan {
+  size_t intact = 0;             // where the last whole record ends
+  bool bad = false;              // a record is
+  bool bad_before_good = false;  // and another one begins behind it
+};
 
-size_t IntactManifestBytes(absl::string_view content) {
-  size_t intact = 0;  // where the last whole record ends
-  bool bad = false;
+Scan ScanRecords(absl::string_view content) {
+  Scan scan;
+  auto& [intact, bad, bad_before_good] = scan;
   for (size_t offset = 0; offset + kHeaderBytes <= content.size();) {
     const size_t left = kBlockBytes - offset % kBlockBytes;
     if (left < kHeaderBytes) {
@@ -45,11 +49,23 @@ size_t IntactManifestBytes(absl::string_view content) {
       offset = plausible ? end : offset + left;
       continue;
     }
-    if (bad && (type == kFull || type == kFirst)) return content.size();
+    if (bad && (type == kFull || type == kFirst)) {
+      bad_before_good = true;
+      return scan;
+    }
     if (!bad && (type == kFull || type == kLast)) intact = end;
     offset = end;
   }
-  return bad && intact > 0 ? intact : content.size();
+  return scan;
 }
+
+}  // namespace
+
+size_t IntactManifestBytes(absl::string_view content) {
+  const Scan scan = ScanRecords(content);
+  return scan.bad && !scan.bad_before_good && scan.intact > 0 ? scan.intact : content.size();
+}
+
+bool IsManifestIntact(absl::string_view content) { return !ScanRecords(content).bad; }
 
 }  // namespace ringleader

@@ -22,6 +22,9 @@ namespace ringleader {
 // How much of it to read: all but a torn last record; all if something else is wrong.
 size_t IntactManifestBytes(absl::string_view content);
 
+// Whether every record of it is intact; the last one may be cut short.
+bool IsManifestIntact(absl::string_view content);
+
 }  // namespace ringleader
 
 #endif  // RINGLEADER_NODE_LEVELDB_MANIFEST_H_

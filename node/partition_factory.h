@@ -2,8 +2,8 @@
 //
 // A replica that is made by a plan begins empty; which tokens are its own stands in a small file
 // that is durable before replication is asked to make it: plans/<group>.<replica>. Every other
-// replica gets its range with its state. File, format 1, may not change: byte 1, fixed64 first
-// token, fixed64 last token, fixed32 CRC-32C of what precedes it.
+// replica gets its range with its state, and does not look at its plan. File, format 1, may not
+// change: byte 1, fixed64 first token, fixed64 last token, fixed32 CRC-32C of what precedes it.
 //
 // Thread-safe.
 #ifndef RINGLEADER_NODE_PARTITION_FACTORY_H_
@@ -32,6 +32,10 @@ class PartitionFactory : public replication::StateMachineFactory {
       replication::GroupId group, replication::ReplicaId replica, absl::string_view directory,
       const replication::AppliedState& initial) override;
 
+  absl::Status CheckCaptured(absl::string_view path) override {
+    return CheckStoreFile(place_.store, path);
+  }
+
   // Durable when it returns OK; before Runtime::CreateGroup.
   absl::Status SavePlan(replication::GroupId group, replication::ReplicaId replica,
                         const model::TokenRange& range);
@@ -49,6 +53,7 @@ class PartitionFactory : public replication::StateMachineFactory {
 };
 
 std::string EncodePlan(const model::TokenRange& range);
+// DATA_LOSS: damaged. FAILED_PRECONDITION: of a newer format.
 absl::StatusOr<model::TokenRange> DecodePlan(absl::string_view bytes);
 
 }  // namespace ringleader

@@ -168,13 +168,15 @@ absl::StatusOr<SessionRecord> DecodeSession(absl::string_view bytes) {
   const uint64_t count = decoder.VarintUpTo(kLengthMax);
   for (uint64_t i = 0; i < count && decoder.ok(); ++i) {
     const uint64_t sequence = decoder.Varint();
+    // Ascending, as they are written: one record has one encoding on all replicas.
+    if (i > 0 && sequence <= session.results.rbegin()->first) return Malformed("write session");
     WriteResult result;
     result.item_version = decoder.Varint();
     if (!SetFlags(decoder.Byte(), &result)) return Malformed("write session");
     result.item = TextOf(decoder.LengthPrefixed());
     session.results.emplace_hint(session.results.end(), sequence, std::move(result));
   }
-  if (!decoder.AtEnd() || session.results.size() != count) return Malformed("write session");
+  if (!decoder.AtEnd()) return Malformed("write session");
   return session;
 }
 

@@ -10,6 +10,8 @@
 #include "absl/strings/strip.h"
 #include "common/check.h"
 #include "common/status.h"
+#include "leveldb/table.h"
+#include "node/leveldb_manifest.h"
 
 namespace ringleader {
 namespace {
@@ -128,7 +130,7 @@ absl::Status Store::WriteLocal(leveldb::WriteBatch& batch) {
 absl::StatusOr<std::string> Store::Get(absl::string_view key) {
   RETURN_IF_ERROR(failure_);
   leveldb::ReadOptions options;
-  options.verify_checksums = place_.verify_point_reads;
+  options.verify_checksums = true;
   std::string value;
   const leveldb::Status found = database_->Get(options, SliceOf(key), &value);
   if (found.ok()) return value;
@@ -209,7 +211,42 @@ StorageSize Store::Measure() const {
 absl::Status Store::Capture(absl::string_view directory) {
   RETURN_IF_ERROR(Flush());
   const RemovalHold hold(env_);
-  return Annotate(CopyTo(directory), absl::StrCat("capturing ", directory_));
+  const absl::Status copied = Annotate(CopyTo(directory), absl::StrCat("capturing ", directory_));
+  // CURRENT names a MANIFEST that is not there, or a block of either can't be read.
+  if (!absl::IsNotFound(copied) && !absl::IsDataLoss(copied)) return copied;
+  MarkDamaged(copied);
+  return absl::DataLossError(copied.message());
+}
+
+absl::Status CheckStoreFile(const StorePlace& place, absl::string_view path) {
+  const absl::string_view name = path.substr(path.rfind('/') + 1);
+  if (absl::StartsWith(name, "MANIFEST-")) {
+    ASSIGN_OR_RETURN(const std::string edits, ReadFile(place.file_system, path, kManifestBytesMax));
+    if (IsManifestIntact(edits)) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(path, ": a damaged record"));
+  }
+  if (!absl::EndsWith(name, ".ldb") && !absl::EndsWith(name, ".sst")) return absl::OkStatus();
+  LevelDbEnv env(place.file_system, place.clock, place.compactions);
+  leveldb::RandomAccessFile* opened = nullptr;
+  uint64_t bytes = 0;
+  leveldb::Status status = env.GetFileSize(std::string(path), &bytes);
+  if (status.ok()) status = env.NewRandomAccessFile(std::string(path), &opened);
+  const std::unique_ptr<leveldb::RandomAccessFile> file(opened);
+  // Past every cache: what counts is what is on the disk.
+  leveldb::Options options;
+  options.paranoid_checks = true;
+  leveldb::Table* made = nullptr;
+  if (status.ok()) status = leveldb::Table::Open(options, file.get(), bytes, &made);
+  const std::unique_ptr<leveldb::Table> table(made);
+  if (status.ok()) {
+    leveldb::ReadOptions reading;
+    reading.verify_checksums = true;
+    reading.fill_cache = false;
+    const std::unique_ptr<leveldb::Iterator> all(table->NewIterator(reading));
+    for (all->SeekToFirst(); all->Valid(); all->Next()) continue;
+    status = all->status();
+  }
+  return FromLevelDb(status, path);
 }
 
 // The MANIFEST first: every table that it names is there, complete and synced, and stays. Tables

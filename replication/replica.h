@@ -189,6 +189,15 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   absl::StatusOr<AppliedState> Capture(const std::string& directory);
 
+  // --- The snapshot sender, on the files executor ------------------------------------------------
+
+  // A captured file, before it is sent (StateMachineFactory::CheckCaptured).
+  absl::Status CheckCaptured(absl::string_view path) const {
+    return place_.factory.CheckCaptured(path);
+  }
+  // What was captured is damaged, and so is this replica's state: it stops as after a failed write.
+  void StateDamaged(absl::Status why);
+
   const std::string& directory() const { return directory_; }
   // The directory of one generation of state.
   std::string GenerationDirectory(uint64_t generation) const;

@@ -64,6 +64,13 @@ absl::StatusOr<AppliedState> Replica::Capture(const std::string& directory) {
   return machine_->Capture(directory);
 }
 
+void Replica::StateDamaged(absl::Status why) {
+  place_.worker.Post(
+      [self = shared_from_this(), why = Annotate(why, "reading its state for a snapshot")] {
+        self->Fail(why);
+      });
+}
+
 std::string Replica::GenerationDirectory(uint64_t generation) const {
   return JoinPath(directory_, absl::StrCat(generation));
 }

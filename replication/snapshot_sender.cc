@@ -128,8 +128,10 @@ absl::Status SnapshotSender::SendNextChunk(uint64_t number, Transfer& transfer) 
   } else {
     const SnapshotFile& file = transfer.files[transfer.file];
     if (transfer.open == nullptr) {
-      ASSIGN_OR_RETURN(transfer.open,
-                       file_system_.OpenForRead(JoinPath(transfer.directory, file.name)));
+      const std::string path = JoinPath(transfer.directory, file.name);
+      // A bad block that nobody has read must not take the place of a peer's good state.
+      RETURN_IF_ERROR(transfer.replica->CheckCaptured(path));
+      ASSIGN_OR_RETURN(transfer.open, file_system_.OpenForRead(path));
     }
     chunk.file = transfer.file;
     chunk.offset = transfer.offset;
@@ -200,6 +202,8 @@ void SnapshotSender::Finish(uint64_t number, const absl::Status& status) {
     LogInfo("group ", transfer.replica->group(), ": snapshot to node ", transfer.to,
             " failed: ", status.ToString());
   }
+  // Only what was read here says so: what the receiver reports comes as UNAVAILABLE.
+  if (absl::IsDataLoss(status)) transfer.replica->StateDamaged(status);
   transfer.open = nullptr;
   RemoveRecursively(file_system_, transfer.directory).IgnoreError();  // at the next start again
   absl::StatusOr<Index> outcome = transfer.last.index;

@@ -38,17 +38,26 @@ SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
+    # One bad block on one of three disks; 5000 and 2000 of them take some minutes by hand.
+    Suite("storage", "release", commands=[["build/bin/storage-faults", "--random", "120", "--aimed", "160"],
+                                           # A bad block was sent to a peer in a snapshot, and back, for ever.
+                                           ["build/bin/storage-faults", "--first", "101026", "--random", "1", "--aimed", "0"]]),
     # An application outside this repository builds against the installed client library.
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.
     Suite("cluster", "release", commands=[["python3", f"tests/cluster/{name}_test.py"]
                                           for name in ("processes", "faults", "moves", "data", "doors", "limits")]),
+    # The same as `cluster`, at random and two at a time; needs root. Nothing in it depends on speed.
+    Suite("nemesis", "release", commands=[["python3", "tests/cluster/nemesis", "--minutes", "1", "--faults",
+                                           "kill,pause,partition,one-way", "--seed", "1"]]),
     # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
     Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
     # What people run: systemd's units, and containers in a Docker engine of the test's own.
     Suite("compose", "release", commands=[["python3", "tests/compose/units_test.py"], ["python3", "tests/compose/compose_test.py"]]),
     Suite("asan", "asan", target="checks", commands=["build-asan", ["python3", "tests/simulation/suite.py", "build-asan/bin/ring-sim", "1", "10"]]),
     Suite("tsan", "tsan", target="threaded_checks", commands=["build-tsan"]),
+    # The kept corpus of every target, then new inputs for 10 s each.
+    Suite("fuzz", "fuzz", target="fuzz_targets", commands=[["python3", "tests/fuzz/run", "--seconds", "10"]]),
     # Compiling common/ and replication/ is the test: clang's thread-safety analysis is an error.
     Suite("thread-safety", "clang", target="ringleader_replication", commands=[["true"]]),
 ]

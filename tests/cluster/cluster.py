@@ -53,9 +53,10 @@ def run_tests():
 class Cluster:
     """with Cluster(nodes=3) as cluster: ..."""
 
-    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3, node_options=()):
+    def __init__(self, nodes=3, coordinators=1, partitions=16, replicas=3, node_options=(),
+                 coordinator_options=()):
         self.directory = tempfile.mkdtemp(prefix="ringleader-test-")
-        self.coordinator_addresses = [f"127.0.0.1:{free_port()}" for _ in range(coordinators)]
+        self.coordinator_addresses = [self.new_address(f"coordinator-{number}") for number in range(coordinators)]
         self.coordinators = ",".join(self.coordinator_addresses)
         self.beneath = contextlib.ExitStack()  # what the processes stand on: ends after them
         self.processes = {}
@@ -65,13 +66,14 @@ class Cluster:
             self.commands[f"coordinator-{number}"] = [
                 f"{BIN}/ring-coordinator", "--id", str(number), "--coordinators", self.coordinators,
                 "--data", f"{self.directory}/coordinator-{number}", "--partitions", str(partitions),
-                "--replicas", str(replicas), "--admin-listen", self.admin_address(f"coordinator-{number}")]
+                "--replicas", str(replicas), "--admin-listen", self.admin_address(f"coordinator-{number}"),
+                *coordinator_options]
         self.node_addresses = {}
         for number in range(nodes):
             self.define_node(f"node-{number}", *node_options)
 
     def define_node(self, name, *options):
-        self.node_addresses[name] = f"127.0.0.1:{free_port()}"
+        self.node_addresses[name] = self.new_address(name)
         self.commands[name] = [f"{BIN}/ring-node", "--coordinators", self.coordinators,
                                "--data", f"{self.directory}/{name}", "--listen", self.node_addresses[name],
                                "--admin-listen", self.admin_address(name), *options]
@@ -104,11 +106,21 @@ class Cluster:
 
     def admin_address(self, name):
         """Where the process of that name serves /metrics, /healthz and /readyz."""
-        return self.admin_addresses.setdefault(name, f"127.0.0.1:{free_port()}")
+        if name not in self.admin_addresses:
+            self.admin_addresses[name] = self.new_address(name)
+        return self.admin_addresses[name]
+
+    def new_address(self, name):
+        """host:port for the process of that name; its namespace says otherwise in network.py."""
+        return f"127.0.0.1:{free_port()}"
+
+    def launcher(self, name):
+        """Words before the command of the process of that name, which replace themselves by it."""
+        return []
 
     def start(self, name):
         with open(f"{self.directory}/{name}.log", "a") as log:
-            self.processes[name] = subprocess.Popen(self.commands[name], stdout=log, stderr=log,
+            self.processes[name] = subprocess.Popen([*self.launcher(name), *self.commands[name]], stdout=log, stderr=log,
                                                     stdin=subprocess.DEVNULL)
 
     def kill(self, name):

@@ -1,4 +1,4 @@
-"""A real file system of a few megabytes (tmpfs), mounted over a directory; needs root.
+"""A real file system of few megabytes mounted over a directory: tmpfs, or LoopDisk's ext4 in a sparse file; needs root.
 
     with SmallDisk(path, megabytes=64) as disk:   # what was in the directory is on it
         disk.fill()                               # not a byte is free
@@ -23,11 +23,13 @@ class SmallDisk:
         with tempfile.TemporaryDirectory() as aside:
             for name in os.listdir(self.path):
                 shutil.move(f"{self.path}/{name}", f"{aside}/{name}")
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m,mode=0750", "tmpfs", self.path],
-                           check=True)
+            self.mount()
             for name in os.listdir(aside):
                 shutil.move(f"{aside}/{name}", f"{self.path}/{name}")
         return self
+
+    def mount(self):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m,mode=0750", "tmpfs", self.path], check=True)
 
     def __exit__(self, *exception):
         # Lazily: a process that is about to end may still have files open there.
@@ -47,3 +49,28 @@ class SmallDisk:
 
     def free_bytes(self):
         return shutil.disk_usage(self.path).free
+
+
+class LoopDisk(SmallDisk):
+    """Takes the real disk's space only for what is written, so that it may be large; a sync is a sync."""
+
+    def mount(self):
+        image = f"{self.path}.image"
+        with open(image, "wb") as file:
+            file.truncate(self.megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, self.path], check=True)
+        os.rmdir(f"{self.path}/lost+found")
+        os.unlink(image)  # lives as long as it is mounted
+
+    def fill(self):
+        with open(self.filler, "ab", buffering=0) as file:
+            free = self.free_bytes()
+            while free >= STEP_BYTES:  # reserved, not written
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+                except OSError:
+                    free //= 2
+                else:
+                    free = min(free, self.free_bytes())
+        super().fill()

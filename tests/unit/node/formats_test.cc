@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/coding.h"
+#include "common/crc32c.h"
 #include "node/effects.h"
 #include "node/partition_factory.h"
 #include "node/records.h"
@@ -59,6 +62,18 @@ TEST(FormatsTest, Session) {
   session.results = {{4, {.item_version = 5, .item = "x", .changed_nothing = true}}};
   EXPECT_EQ(Hex(EncodeSession(session)), "0102010000000000000307010405030178");
   EXPECT_EQ(*DecodeSession(EncodeSession(session)), session);
+}
+
+// Protects that a session record has one encoding: results stand in the order of their sequences.
+TEST(FormatsTest, ASessionOutOfOrderIsRefused) {
+  const absl::string_view header("\x01\x02\x01\x00\x00\x00\x00\x00\x00\x03\x07\x02", 12);
+  const absl::string_view four("\x04\x05\x01\x00", 4);
+  const absl::string_view six("\x06\x06\x01\x00", 4);
+  EXPECT_TRUE(DecodeSession(absl::StrCat(header, four, six)).ok());
+  for (const absl::string_view first : {six, four}) {
+    EXPECT_EQ(DecodeSession(absl::StrCat(header, first, four)).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
 }
 
 // Protects stored items and their versions.
@@ -127,6 +142,14 @@ TEST(FormatsTest, Plan) {
   std::string damaged = bytes;
   damaged[3] ^= 1;
   EXPECT_TRUE(absl::IsDataLoss(DecodePlan(damaged).status()));
+  // Damage to the format is damage; another format under its own checksum is a newer program's.
+  damaged = bytes;
+  damaged[0] = 2;
+  EXPECT_TRUE(absl::IsDataLoss(DecodePlan(damaged).status()));
+  damaged.resize(damaged.size() - 4);
+  PutFixed32(crc32c::Value(damaged), damaged);
+  EXPECT_EQ(DecodePlan(damaged).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(absl::IsDataLoss(DecodePlan("").status()));
 }
 
 }  // namespace

@@ -66,6 +66,13 @@ TEST(LevelDbManifest, ABadRecordBeforeAnotherIsCorruption) {
       << "nothing before it to fall back on";
 }
 
+TEST(LevelDbManifest, WhatIsSentToAPeerHasNoBadRecord) {
+  EXPECT_TRUE(IsManifestIntact(kGood + kGood));
+  EXPECT_TRUE(IsManifestIntact(kGood + kGood.substr(0, 20))) << "one that is being written";
+  EXPECT_FALSE(IsManifestIntact(kGood + Damaged(kGood)));
+  EXPECT_FALSE(IsManifestIntact(kGood + Damaged(kGood) + kGood));
+}
+
 TEST(LevelDbManifest, AnyCutOrNoiseAtTheEndKeepsWhatWasWhole) {
   const std::string content = kGood + kGood;
   for (size_t cut = kGood.size(); cut < content.size(); ++cut) {

@@ -54,6 +54,11 @@ void PartitionWorld::Start(uint64_t number) {
   options.node = number;
   options.directory = "/data";
   options.replica.retain_bytes = 64 << 10;
+  // Small, so that segments end and are reclaimed: and the simulated disk holds each twice in
+  // memory.
+  options.log.segment_bytes = 256 << 10;
+  options.log.reserve_bytes = 32 << 10;
+  options.log.log_bytes_target = 1 << 20;
   options.log.entropy = simulation_.random().Next() | 1;
   auto runtime =
       replication::Runtime::Open(options, {*node.disk, *node.network, *node.threads, *node.clock},
