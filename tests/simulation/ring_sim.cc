@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/logging.h"
 #include "common/options.h"
+#include "tests/simulation/cluster_run.h"
 #include "tests/simulation/raft_run.h"
 
 namespace ringleader::simulation {
@@ -44,10 +45,13 @@ void PrintCounts(const std::map<std::string, uint64_t>& counts) {
 int Main(int argc, char** argv) {
   int64_t seed = -1;
   std::string seeds;
+  std::string world = "cluster";
   bool verbose = false;
   OptionSet options("ring-sim", "Runs Ringleader's replication in virtual time, under faults.");
   options.Add({.name = "seed", .help = "Replays this one run"}, -1, INT64_MAX, &seed);
   options.Add({.name = "seeds", .help = "Runs A-B, both included"}, &seeds);
+  options.AddChoice({.name = "world", .help = "What runs: all of it, or replication alone"},
+                    {"cluster", "raft"}, &world);
   options.Add({.name = "verbose", .help = "Shows the processes' own log lines"}, &verbose);
   ParseOrExit(options, argc, argv);
   SetLogLevel(verbose ? LogLevel::kDebug : LogLevel::kOff);
@@ -59,7 +63,7 @@ int Main(int argc, char** argv) {
   std::map<std::string, uint64_t> counts;
   uint64_t failed = 0;
   for (uint64_t each = first; each <= last; ++each) {
-    const RunResult result = RunSeed(each);
+    const RunResult result = world == "raft" ? RunSeed(each) : RunCluster(each);
     for (const auto& [what, count] : result.counts) counts[what] += count;
     if (seed >= 0 || !result.violation.empty()) PrintRun(result);
     if (!result.violation.empty()) {
