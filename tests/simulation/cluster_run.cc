@@ -158,6 +158,7 @@ RunResult RunCluster(uint64_t seed) {
   result.operations = workload.succeeded();
   result.elections = world.elections();
   result.counts = faults.counts();
+  for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
   for (const auto& [what, count] : workload.counts()) {
     result.counts[absl::StrCat("operation: ", what)] += count;
     if (what == absl::StrCat("error: ", KindName(ErrorKind::kUnknownOutcome))) {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/admin.h"
 #include "common/check.h"
+#include "common/crc32c.h"
 #include "common/status.h"
 #include "node/data_service.h"
 
@@ -47,7 +49,11 @@ ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options
       options_(options),
       random_(simulation.random().Fork()),
       network_(simulation) {
-  network_.AddLossyMethods("/ringleader.replication.");
+  // A snapshot is one ordered stream, which breaks or arrives. What Raft sends may be lost and sent
+  // again, and connections that follow each other may overtake.
+  for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
+    network_.AddLossyMethods(replication::LaneMethod(lane));
+  }
   const auto add = [this](MachineKind kind, int count) {
     for (int i = 1; i <= count; ++i) AddMachine(kind, static_cast<uint64_t>(i));
   };
@@ -177,6 +183,7 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
 
 void ClusterWorld::Kill(HostId host) {
   ClusterMachine& machine = this->machine(host);
+  Tally(machine, happened_);
   {
     const ProcessScope process(simulation_, machine.threads.get());
     machine.node = nullptr;
@@ -256,12 +263,40 @@ void ClusterWorld::Observe(const ClusterMachine& machine) {
 void ClusterWorld::ObserveEpochs() {
   for (const auto& [id, record] : Partitions()) {
     uint64_t& epoch = epochs_[id];
+    if (epoch != 0 && record.partition().epoch() > epoch)
+      ++happened_["members of a partition changed"];
     if (record.partition().epoch() < epoch) {
       Violation(absl::StrCat("partition ", id, ": its epoch fell from ", epoch, " to ",
                              record.partition().epoch()));
     }
     epoch = record.partition().epoch();
   }
+}
+
+void ClusterWorld::Tally(const ClusterMachine& machine,
+                         std::map<std::string, uint64_t>& counts) const {
+  if (machine.runtime() == nullptr) return;
+  const auto& counters = machine.runtime()->counters();
+  counts["replica stopped by an error"] += counters.replicas_failed.value();
+  counts["replica rebuilt without its state"] += counters.replicas_rebuilt.value();
+  counts["snapshot sent"] += counters.snapshots_sent.value();
+  counts["snapshot given up"] += counters.snapshots_not_sent.value();
+  counts["snapshot received"] += counters.snapshots_received.value();
+  counts["election started"] += counters.elections_started.value();
+  counts["leadership lost"] += counters.leaderships_lost.value();
+  counts["proposal refused"] += counters.proposals_refused.value();
+  const auto& report = machine.runtime()->log().report();
+  counts["log opened: lost history"] += report.lost_history ? 1 : 0;
+  counts["log opened: torn tail"] += report.torn_tail ? 1 : 0;
+  counts["log opened: corrupt entry"] += report.corrupt_entries;
+  counts["log opened: entry in doubt"] += report.entries_in_doubt;
+  counts["log opened: bad metadata block"] += report.bad_blocks;
+}
+
+std::map<std::string, uint64_t> ClusterWorld::Happened() {
+  std::map<std::string, uint64_t> counts = happened_;
+  for (const auto& [host, machine] : machines_) Tally(*machine, counts);
+  return counts;
 }
 
 std::vector<HostId> ClusterWorld::Hosts(MachineKind kind) const {
@@ -384,18 +419,23 @@ absl::StatusOr<std::string> ClusterWorld::Dump(HostId host, uint64_t partition) 
 
 bool ClusterWorld::ReplicasAgree(std::string* why_not) {
   for (const auto& [id, record] : Partitions()) {
-    std::optional<std::string> first;
+    std::set<std::string> dumps;
+    std::string found;
     for (const auto& replica : record.partition().replicas()) {
       const HostId host = HostOf(replica.node());
       const auto dump = Dump(host, id);
-      if (!dump.ok() || (first.has_value() && *first != *dump)) {
-        *why_not = absl::StrCat("partition ", id, ": replica ", replica.id(), " on host ", host,
-                                dump.ok() ? " holds other items than another of it"
-                                          : absl::StrCat(": ", dump.status().ToString()));
-        return false;
-      }
-      first = *dump;
+      const auto open = machine(host).runtime() ? machine(host).runtime()->Find(id) : nullptr;
+      absl::StrAppend(&found, " replica ", replica.id(), " on host ", host,
+                      open == nullptr ? "" : absl::StrCat(", applied ", open->view().applied), ": ",
+                      dump.ok() ? absl::StrCat(dump->size(), " bytes of items, CRC-32C ",
+                                               absl::Hex(crc32c::Value(*dump)))
+                                : dump.status().ToString(),
+                      ";");
+      dumps.insert(dump.ok() ? *dump : absl::StrCat("host ", host));
     }
+    if (dumps.size() == 1) continue;
+    *why_not = absl::StrCat("partition ", id, ":", found);
+    return false;
   }
   return true;
 }

@@ -121,6 +121,8 @@ class ClusterWorld {
   const std::string& violation() const { return violation_; }
   void Violation(const std::string& what);
   uint64_t elections() const { return elections_; }
+  // How often what is rare happened in the processes, those that have ended included.
+  std::map<std::string, uint64_t> Happened();
 
  private:
   using Replicated = std::pair<bool, replication::GroupId>;  // of coordinators; the group
@@ -131,6 +133,8 @@ class ClusterWorld {
   void StartClient(ClusterMachine& machine);
   void Watch();
   void Observe(const ClusterMachine& machine);
+  // Adds what a process counted.
+  void Tally(const ClusterMachine& machine, std::map<std::string, uint64_t>& counts) const;
   void ObserveEpochs();
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);
@@ -148,7 +152,8 @@ class ClusterWorld {
   uint64_t watch_periods_ = 0;
   uint64_t elections_ = 0;
   std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
-  std::map<uint64_t, uint64_t> epochs_;  // by partition
+  std::map<uint64_t, uint64_t> epochs_;       // by partition
+  std::map<std::string, uint64_t> happened_;  // in processes that have ended, and seen from outside
 };
 
 }  // namespace ringleader::simulation
