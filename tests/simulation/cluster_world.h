@@ -79,6 +79,7 @@ struct ClusterMachine {
 class ClusterWorld {
  public:
   ClusterWorld(Simulation& simulation, const ClusterOptions& options);
+  // Ends every process. Time passes meanwhile, so what has set events outlives this.
   ~ClusterWorld();
 
   // Starts everything but the nodes that join later. The cluster forms as time passes.
