@@ -1,6 +1,8 @@
 #include "client/channel.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/check.h"
 
@@ -207,9 +209,14 @@ void Channel::FailAll(const absl::Status& status) {
   is_frame_out_ = false;
   waiting_.clear();
   bytes_ = 0;
-  // Completions may submit again: into the new, empty tables.
+  // Completions may submit again: into the new, empty tables. They run in the order of submission,
+  // as what is tried again draws its pauses in that order: equal seeds give equal runs.
   auto failed = std::exchange(outstanding_, {});
-  for (auto& [id, outstanding] : failed) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, outstanding] : failed) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (const uint64_t id : ids) {
+    Outstanding& outstanding = failed.at(id);
     outstanding.done(
         {.fate = outstanding.is_sent ? Fate::kUnknown : Fate::kNotSent, .status = status});
   }

@@ -25,6 +25,7 @@
 #define RINGLEADER_CLIENT_ROUTER_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -193,8 +194,8 @@ class Router {
   std::set<std::pair<Duration, uint64_t>> expiries_;  // when to look at which operation
   TimerId expiry_timer_ = 0;
   Duration expiry_armed_for_{0};
-  absl::flat_hash_map<std::string, Destination> destinations_;
-  size_t coordinator_ = 0;  // which of them is in use
+  std::map<std::string, Destination> destinations_;  // ordered: that is how their calls are ended
+  size_t coordinator_ = 0;                           // which of them is in use
   bool is_shut_down_ = false;
   Counts counts_;
 };

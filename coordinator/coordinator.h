@@ -63,6 +63,8 @@ class Coordinator {
   // On the control executor, or while none of its tasks runs.
   const MetadataStore& store() const { return *store_; }
   const v1::CoordinatorIdentity& identity() const { return identity_->identity(); }
+  // Null until this coordinator has found its place among the others.
+  const replication::Runtime* runtime() const { return runtime_.get(); }
 
  private:
   Coordinator(const CoordinatorOptions& options, const replication::RuntimeSeams& seams,

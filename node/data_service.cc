@@ -1,5 +1,6 @@
 #include "node/data_service.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -86,15 +87,22 @@ void DataService::Dispatch(std::vector<PendingRequest> requests) {
       pending.respond(std::move(error));
     }
   }
-  // One task for each applier, however many of its partitions the frame is for.
-  std::map<Executor*, std::vector<Share>> by_applier;
+  // One task for each applier, however many of its partitions the frame is for; in the order of
+  // groups, as the order of addresses would differ from run to run.
+  std::vector<std::pair<Executor*, std::vector<Share>>> by_applier;
   for (auto& [group, share] : by_group) {
     auto replica = find_(group);
     if (replica == nullptr) {
       Refuse(share, NotHere());
     } else {
       Executor* const applier = &replica->applier();
-      by_applier[applier].push_back({group, std::move(replica), std::move(share)});
+      auto shares = std::find_if(by_applier.begin(), by_applier.end(),
+                                 [applier](const auto& each) { return each.first == applier; });
+      if (shares == by_applier.end()) {
+        by_applier.emplace_back(applier, std::vector<Share>());
+        shares = std::prev(by_applier.end());
+      }
+      shares->second.push_back({group, std::move(replica), std::move(share)});
     }
   }
   for (auto& [applier, shares] : by_applier) {

@@ -31,7 +31,7 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
       effect.sequence = decoder.Varint();
       effect.lowest = decoder.Varint();
       effect.flags = decoder.Byte();
-      WriteResult result;
+      StoredResult result;
       if (!SetFlags(effect.flags, &result)) {
         return absl::DataLossError("malformed entry: unknown session flags");
       }
@@ -61,7 +61,7 @@ void EffectsWriter::Delete(absl::string_view key) {
 }
 
 void EffectsWriter::Session(uint64_t session, uint64_t sequence, uint64_t lowest,
-                            const WriteResult& result) {
+                            const StoredResult& result) {
   PutTag(EffectTag::kSession, records_);
   PutFixed64(session, records_);
   PutVarint(sequence, records_);

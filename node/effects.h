@@ -37,7 +37,7 @@ class EffectsWriter {
   void Put(absl::string_view key, absl::string_view item);
   void Delete(absl::string_view key);
   // The result's item_version is the entry's index, which is not known yet: it is not written.
-  void Session(uint64_t session, uint64_t sequence, uint64_t lowest, const WriteResult& result);
+  void Session(uint64_t session, uint64_t sequence, uint64_t lowest, const StoredResult& result);
   void Table(const TableRecord& table);
   void Hash(absl::string_view start, absl::string_view limit);
 

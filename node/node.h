@@ -75,6 +75,9 @@ class Node {
   // What the admin pages show; the node outlives the server that they are attached to.
   AdminHost Admin();
 
+  // What runs here, for observers in tests; null until the node is in a cluster.
+  const replication::Runtime* runtime() const { return runtime_.get(); }
+
  private:
   // Refuses calls until the runtime is open.
   class Gate;

@@ -11,7 +11,7 @@
 namespace ringleader {
 namespace {
 
-data::v1::Response ResponseOf(const WriteResult& result) {
+data::v1::Response ResponseOf(const StoredResult& result) {
   if (!result.item_kept) {
     return ErrorResponse(data::v1::ERROR_INTERNAL,
                          "an earlier attempt was carried out; what it returned is not kept");
@@ -26,13 +26,13 @@ data::v1::Response ResponseOf(const WriteResult& result) {
   return response;
 }
 
-WriteResult ResultOf(const data::v1::Response& response) {
+StoredResult ResultOf(const data::v1::Response& response) {
   if (response.item().size() > kResultItemBytesMax) return {.item_kept = false};
   return {.item = response.item()};
 }
 
 // Of an answer that changes nothing; who asks again does without an item that is too large to keep.
-WriteResult ResultOfNothing(const data::v1::Response& response) {
+StoredResult ResultOfNothing(const data::v1::Response& response) {
   data::v1::Response kept;
   kept.set_error(response.error());
   kept.set_message(response.message());

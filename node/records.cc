@@ -132,12 +132,12 @@ std::string SessionKey(uint64_t session) {
   return key;
 }
 
-uint8_t FlagsOf(const WriteResult& result) {
+uint8_t FlagsOf(const StoredResult& result) {
   if (result.changed_nothing) return 3;
   return result.item_kept ? 1 : 0;
 }
 
-bool SetFlags(uint8_t flags, WriteResult* result) {
+bool SetFlags(uint8_t flags, StoredResult* result) {
   result->item_kept = (flags & 1) != 0;
   result->changed_nothing = (flags & 2) != 0;
   return flags <= 3 && flags != 2;
@@ -170,7 +170,7 @@ absl::StatusOr<SessionRecord> DecodeSession(absl::string_view bytes) {
     const uint64_t sequence = decoder.Varint();
     // Ascending, as they are written: one record has one encoding on all replicas.
     if (i > 0 && sequence <= session.results.rbegin()->first) return Malformed("write session");
-    WriteResult result;
+    StoredResult result;
     result.item_version = decoder.Varint();
     if (!SetFlags(decoder.Byte(), &result)) return Malformed("write session");
     result.item = TextOf(decoder.LengthPrefixed());

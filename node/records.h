@@ -60,14 +60,14 @@ std::string EncodeTable(const TableRecord& table);
 absl::StatusOr<TableRecord> DecodeTable(absl::string_view bytes);
 
 // What is remembered of one carried-out write, to answer it again.
-struct WriteResult {
+struct StoredResult {
   uint64_t item_version = 0;
   std::string item;       // what return_values asked for, encoded
   bool item_kept = true;  // false: it was longer than kResultItemBytesMax
   // A failed condition or the like: `item` is the whole answer, a serialized
   // ringleader.data.v1.Response.
   bool changed_nothing = false;
-  friend bool operator==(const WriteResult&, const WriteResult&) = default;
+  friend bool operator==(const StoredResult&, const StoredResult&) = default;
 };
 
 inline constexpr size_t kResultItemBytesMax = 4096;
@@ -75,16 +75,16 @@ inline constexpr size_t kSessionResultsMax = 1024;
 
 struct SessionRecord {
   uint64_t session = 0;
-  uint64_t lowest = 1;                      // every sequence below it was answered and is forgotten
-  int64_t elapsed_us = 0;                   // of its newest write, by the partition's own count
-  std::map<uint64_t, WriteResult> results;  // by sequence
+  uint64_t lowest = 1;     // every sequence below it was answered and is forgotten
+  int64_t elapsed_us = 0;  // of its newest write, by the partition's own count
+  std::map<uint64_t, StoredResult> results;  // by sequence
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 
 // The byte before a result's item, here and in log entries: bit 0 item_kept, bit 1 changed_nothing
 // (which is kept always).
-uint8_t FlagsOf(const WriteResult& result);
-bool SetFlags(uint8_t flags, WriteResult* result);  // false: no such flags
+uint8_t FlagsOf(const StoredResult& result);
+bool SetFlags(uint8_t flags, StoredResult* result);  // false: no such flags
 
 std::string SessionKey(uint64_t session);
 std::string SessionKeyPrefix();

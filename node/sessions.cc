@@ -36,7 +36,7 @@ void SessionTable::Apply(const Effect& effect, uint64_t index, int64_t elapsed_u
   by_age_.insert({elapsed_us, effect.session});
   record.lowest = std::max(record.lowest, effect.lowest);
   record.results.erase(record.results.begin(), record.results.lower_bound(record.lowest));
-  WriteResult& result = record.results[effect.sequence];
+  StoredResult& result = record.results[effect.sequence];
   result.item_version = index;
   result.item = std::string(effect.item);
   CHECK(SetFlags(effect.flags, &result));

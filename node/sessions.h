@@ -43,7 +43,7 @@ class SessionTable {
   };
   struct Answer {
     Known known = Known::kNew;
-    const WriteResult* result = nullptr;  // until the table changes
+    const StoredResult* result = nullptr;  // until the table changes
   };
 
   void Load(SessionRecord record);

@@ -2,20 +2,52 @@
 //
 //   ring-sim --seed 17             one run, with what happened in it
 //   ring-sim --seeds 1-200         many; a failure prints the command that replays it
+//   ring-sim --hours 2             from --from on, until the time is over
 //
-// Exit code 0 if every run kept every promise, 1 if not, 2 for wrong words.
+// Many seeds run in one process a core. Exit code 0 if every run kept every promise, 1 if not, 2
+// for wrong words.
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/clock.h"
 #include "common/logging.h"
 #include "common/options.h"
+#include "tests/simulation/cluster_run.h"
 #include "tests/simulation/raft_run.h"
+#include "tests/simulation/seed_workers.h"
 
 namespace ringleader::simulation {
 namespace {
+
+struct Words {
+  int64_t seed = -1;
+  std::string seeds;
+  double hours = 0;
+  int64_t from = 1;
+  std::string world = "cluster";
+  int64_t jobs = 0;
+  bool verbose = false;
+};
+
+void Define(OptionSet& options, Words& words) {
+  options.Add({.name = "seed", .help = "Replays this one run"}, -1, INT64_MAX, &words.seed);
+  options.Add({.name = "seeds", .help = "Runs A-B, both included"}, &words.seeds);
+  options.Add({.name = "hours", .unit = "h", .help = "Runs seeds until this time is over"}, 0.0,
+              10000.0, &words.hours);
+  options.Add({.name = "from", .help = "The first seed of --hours"}, 0, INT64_MAX, &words.from);
+  options.AddChoice({.name = "world", .help = "What runs: all of it, or replication alone"},
+                    {"cluster", "raft"}, &words.world);
+  options.Add({.name = "jobs", .help = "Processes for many seeds; 0: as many as there are cores"},
+              0, 1024, &words.jobs);
+  options.Add({.name = "verbose", .help = "Shows the processes' own log lines"}, &words.verbose);
+}
 
 bool ParseSeeds(const std::string& text, uint64_t* first, uint64_t* last) {
   const std::vector<std::string> parts = absl::StrSplit(text, '-');
@@ -23,58 +55,83 @@ bool ParseSeeds(const std::string& text, uint64_t* first, uint64_t* last) {
          absl::SimpleAtoi(parts[1], last) && *first <= *last;
 }
 
-void PrintRun(const RunResult& result) {
-  std::printf(
-      "seed %llu: %.0f virtual s, %llu events, %llu operations, %llu unknown, "
-      "%llu elections, trace %016llx\n",
-      static_cast<unsigned long long>(result.seed), result.virtual_seconds,
-      static_cast<unsigned long long>(result.events),
-      static_cast<unsigned long long>(result.operations),
-      static_cast<unsigned long long>(result.unknown),
-      static_cast<unsigned long long>(result.elections),
-      static_cast<unsigned long long>(result.trace_hash));
-}
+// What all runs were, together.
+class Summary {
+ public:
+  explicit Summary(const Words& words) : words_(words) {}
 
-void PrintCounts(const std::map<std::string, uint64_t>& counts) {
-  for (const auto& [what, count] : counts) {
-    std::printf("  %8llu %s\n", static_cast<unsigned long long>(count), what.c_str());
-  }
-}
-
-int Main(int argc, char** argv) {
-  int64_t seed = -1;
-  std::string seeds;
-  bool verbose = false;
-  OptionSet options("ring-sim", "Runs Ringleader's replication in virtual time, under faults.");
-  options.Add({.name = "seed", .help = "Replays this one run"}, -1, INT64_MAX, &seed);
-  options.Add({.name = "seeds", .help = "Runs A-B, both included"}, &seeds);
-  options.Add({.name = "verbose", .help = "Shows the processes' own log lines"}, &verbose);
-  ParseOrExit(options, argc, argv);
-  SetLogLevel(verbose ? LogLevel::kDebug : LogLevel::kOff);
-  uint64_t first = static_cast<uint64_t>(seed), last = first;
-  if (seed < 0 && !ParseSeeds(seeds, &first, &last)) {
-    std::fprintf(stderr, "ring-sim: give --seed N or --seeds A-B\n");
-    return 2;
-  }
-  std::map<std::string, uint64_t> counts;
-  uint64_t failed = 0;
-  for (uint64_t each = first; each <= last; ++each) {
-    const RunResult result = RunSeed(each);
-    for (const auto& [what, count] : result.counts) counts[what] += count;
-    if (seed >= 0 || !result.violation.empty()) PrintRun(result);
+  void Add(const RunResult& result) {
+    ++runs_;
+    virtual_seconds_ += result.virtual_seconds;
+    operations_ += result.operations;
+    for (const auto& [what, count] : result.counts) counts_[what] += count;
+    if (words_.seed >= 0 || !result.violation.empty()) PrintRun(result);
     if (!result.violation.empty()) {
-      ++failed;
-      std::printf("FAILED %s\nreplay: ring-sim --seed %llu\n", result.violation.c_str(),
-                  static_cast<unsigned long long>(each));
+      ++failed_;
+      std::printf("FAILED %s\nreplay: ring-sim --world %s --seed %llu\n", result.violation.c_str(),
+                  words_.world.c_str(), Number(result.seed));
     }
     std::fflush(stdout);
   }
-  std::printf("what was injected and what happened:\n");
-  PrintCounts(counts);
-  std::printf("%llu passed, %llu failed\n",
-              static_cast<unsigned long long>(last - first + 1 - failed),
-              static_cast<unsigned long long>(failed));
-  return failed == 0 ? 0 : 1;
+
+  int Print() const {
+    std::printf("what was injected and what happened:\n");
+    for (const auto& [what, count] : counts_) {
+      std::printf("  %8llu %s\n", Number(count), what.c_str());
+    }
+    const double seconds = static_cast<double>((SystemClock().Now().raw - started_).count()) / 1e9;
+    std::printf("%llu seeds, %.2f virtual hours in %.1f s, %llu operations\n", Number(runs_),
+                virtual_seconds_ / 3600, seconds, Number(operations_));
+    std::printf("%llu passed, %llu failed\n", Number(runs_ - failed_), Number(failed_));
+    return failed_ == 0 ? 0 : 1;
+  }
+
+ private:
+  static unsigned long long Number(uint64_t number) { return number; }
+
+  static void PrintRun(const RunResult& result) {
+    std::printf(
+        "seed %llu: %.0f virtual s, %llu events, %llu operations, %llu unknown, "
+        "%llu elections, trace %016llx\n",
+        Number(result.seed), result.virtual_seconds, Number(result.events),
+        Number(result.operations), Number(result.unknown), Number(result.elections),
+        Number(result.trace_hash));
+  }
+
+  const Words& words_;
+  const Duration started_ = SystemClock().Now().raw;
+  std::map<std::string, uint64_t> counts_;
+  uint64_t runs_ = 0;
+  uint64_t failed_ = 0;
+  uint64_t operations_ = 0;
+  double virtual_seconds_ = 0;
+};
+
+int Main(int argc, char** argv) {
+  Words words;
+  OptionSet options("ring-sim", "Runs a Ringleader cluster in virtual time, under faults.");
+  Define(options, words);
+  ParseOrExit(options, argc, argv);
+  SetLogLevel(words.verbose ? LogLevel::kDebug : LogLevel::kOff);
+  SeedRange range{.first = static_cast<uint64_t>(words.from), .last = UINT64_MAX / 2};
+  range.seconds_max = words.hours * 3600;
+  const bool many = words.seed < 0;
+  if (many && words.hours <= 0 && !ParseSeeds(words.seeds, &range.first, &range.last)) {
+    std::fprintf(stderr, "ring-sim: give --seed N, --seeds A-B or --hours H\n");
+    return 2;
+  }
+  const auto run = [&words](uint64_t seed) {
+    return words.world == "raft" ? RunSeed(seed) : RunCluster(seed);
+  };
+  Summary summary(words);
+  if (many) {
+    const int64_t cores = std::max<int64_t>(1, sysconf(_SC_NPROCESSORS_ONLN));
+    range.workers = static_cast<int>(words.jobs > 0 ? words.jobs : cores);
+    RunSeeds(range, run, [&summary](const RunResult& result) { summary.Add(result); });
+  } else {
+    summary.Add(run(static_cast<uint64_t>(words.seed)));
+  }
+  return summary.Print();
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "tests/simulation/simulation.h"
 
 #include <deque>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "common/check.h"
 
 namespace ringleader::simulation {
@@ -117,6 +119,16 @@ class SimulatedExecutor : public Executor {
 
   bool IsCurrent() const override { return running_; }
 
+  // The front task, now. False: there is none, or it runs already.
+  bool RunFront() {
+    if (stopped_ || running_ || queue_.empty()) return false;
+    threads_.simulation_.Cancel(std::exchange(task_event_, 0));
+    Run();
+    return true;
+  }
+
+  const std::string& name() const { return name_; }
+
   void Arm() {
     if (queue_.empty() || task_event_ != 0 || running_ || threads_.paused_) return;
     const auto wait = Duration(threads_.random_.Between(0, threads_.task_time_max_.count()));
@@ -127,6 +139,11 @@ class SimulatedExecutor : public Executor {
   void RunOne() {
     task_event_ = 0;
     if (threads_.paused_) return;  // Resume arms again
+    Run();
+  }
+
+  void Run() {
+    const ProcessScope process(threads_.simulation_, &threads_);
     Task task = std::move(queue_.front());
     queue_.pop_front();
     running_ = true;
@@ -149,6 +166,13 @@ class SimulatedExecutor : public Executor {
 
 std::unique_ptr<Executor> SimulatedThreads::Start(absl::string_view name) {
   return std::make_unique<SimulatedExecutor>(*this, name);
+}
+
+bool SimulatedThreads::RunWaitedFor() {
+  for (const auto& [number, executor] : executors_) {
+    if (absl::StartsWith(executor->name(), "compact") && executor->RunFront()) return true;
+  }
+  return false;
 }
 
 void SimulatedThreads::Resume() {

@@ -46,7 +46,13 @@ class Simulation {
   uint64_t trace_hash() const { return trace_hash_; }
   uint64_t events() const { return events_; }
 
+  // The process whose code runs now; null between processes.
+  class SimulatedThreads* process() const {
+    return process_;
+  }
+
  private:
+  friend class ProcessScope;
   Duration now_{0};
   Random random_;
   uint64_t last_event_ = 0;
@@ -54,6 +60,21 @@ class Simulation {
   uint64_t trace_hash_ = 14695981039346656037u;
   std::map<std::pair<Duration, uint64_t>, Task> queue_;
   std::map<uint64_t, Duration> due_;
+  class SimulatedThreads* process_ = nullptr;
+};
+
+// What runs in this scope is code of `process`.
+class ProcessScope {
+ public:
+  ProcessScope(Simulation& simulation, class SimulatedThreads* process)
+      : simulation_(simulation), before_(std::exchange(simulation.process_, process)) {}
+  ~ProcessScope() { simulation_.process_ = before_; }
+  ProcessScope(const ProcessScope&) = delete;
+  ProcessScope& operator=(const ProcessScope&) = delete;
+
+ private:
+  Simulation& simulation_;
+  class SimulatedThreads* const before_;
 };
 
 // The clocks of one simulated machine: they run at `rate` times virtual time and can be made to
@@ -91,6 +112,11 @@ class SimulatedThreads : public Threads {
   void Pause() { paused_ = true; }
   void Resume();
   bool paused() const { return paused_; }
+
+  // A task of this process waits, in a call of LevelDB, for a compaction. Runs the oldest task of
+  // one of the executors that compact (their names begin with "compact") to its end, in no time.
+  // False: there is none.
+  bool RunWaitedFor();
 
  private:
   friend class SimulatedExecutor;

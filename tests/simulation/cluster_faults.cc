@@ -1,0 +1,358 @@
+#include "tests/simulation/cluster_faults.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+
+namespace ringleader::simulation {
+namespace {
+
+namespace meta = ::ringleader::coordinator::v1;
+
+constexpr double kKindAbsent = 0.3;  // chance that a run has none of a kind
+constexpr uint64_t kWeightMax = 8;
+
+}  // namespace
+
+ClusterFaults::ClusterFaults(ClusterWorld& world, const ClusterFaultOptions& options)
+    : world_(world), options_(options), random_(world.simulation().random().Fork()) {
+  for (int kind = 0; kind < static_cast<int>(Kind::kKinds); ++kind) {
+    weights_.push_back(random_.Chance(kKindAbsent) ? 0 : 1 + random_.Below(kWeightMax));
+  }
+  weights_[static_cast<size_t>(Kind::kKill)] += 1;  // a run without any fault proves little
+}
+
+ClusterFaults::Kind ClusterFaults::DrawKind() {
+  uint64_t all = 0;
+  for (const uint64_t weight : weights_) all += weight;
+  uint64_t draw = random_.Below(all);
+  size_t kind = 0;
+  while (draw >= weights_[kind]) draw -= weights_[kind++];
+  return static_cast<Kind>(kind);
+}
+
+void ClusterFaults::RunFor(Duration span) {
+  const Duration end = world_.simulation().now() + span;
+  while (world_.simulation().now() < end && world_.violation().empty()) {
+    world_.simulation().RunFor(Some(options_.every_max));
+    Inject(DrawKind());
+  }
+}
+
+HostId ClusterFaults::Random(MachineKind kind) {
+  std::vector<HostId> up;
+  for (const HostId host : world_.Hosts(kind)) {
+    if (world_.machine(host).up()) up.push_back(host);
+  }
+  return up.empty() ? 0 : up[random_.Below(up.size())];
+}
+
+// Nodes hold the data and are many: they are hit more often.
+HostId ClusterFaults::RandomServer() {
+  return Random(random_.Chance(0.7) ? MachineKind::kNode : MachineKind::kCoordinator);
+}
+
+void ClusterFaults::Inject(Kind kind) {
+  const HostId host = RandomServer();
+  if (host == 0) return;
+  SimulatedFileSystem& disk = *world_.machine(host).disk;
+  switch (kind) {
+    case Kind::kKill:
+      return Down(host, /*power=*/false);
+    case Kind::kPower:
+      return Down(host, /*power=*/true);
+    case Kind::kPowerAll:
+      return PowerAll();
+    case Kind::kPause: {
+      Count("pause");
+      world_.Pause(host);
+      world_.simulation().At(Some(options_.lasts_max), [this, host] { world_.Resume(host); });
+      return;
+    }
+    case Kind::kPartition:
+      return Partition();
+    case Kind::kIsolateLeader:
+      return IsolateLeader();
+    case Kind::kWeather:
+      return Weather();
+    case Kind::kDiskError:
+      return DiskError(host);
+    case Kind::kDiskFull:
+      Count("full disk");
+      disk.SetCapacity(disk.UsedBytes() + random_.Below(100'000));
+      // The disk may be another one by then: one that was replaced has room.
+      world_.simulation().At(Some(options_.lasts_max),
+                             [this, host] { world_.machine(host).disk->SetCapacity(UINT64_MAX); });
+      return;
+    case Kind::kPowerInOperation:
+      Count("power cut in a disk operation");
+      return disk.CrashAfter(random_.Below(500));
+    case Kind::kDamage:
+      return Damage();
+    case Kind::kWipe:
+      return WipeOne();
+    case Kind::kClock:
+      Count("clock jump");
+      world_.machine(host).clock->JumpWall(
+          Duration(random_.Between(-3'600'000'000'000, 3'600'000'000'000)));
+      return world_.machine(host).clock->JumpBoot(Some(options_.lasts_max));
+    case Kind::kTransfer:
+      return TransferLeader();
+    case Kind::kMove:
+      return MovePartition();
+    case Kind::kDrain:
+      return Drain();
+    case Kind::kJoin:
+      return Join();
+    case Kind::kFlush:
+      return FlushOne();
+    case Kind::kKinds:
+      break;
+  }
+  CHECK(false) << "no kind of fault";
+}
+
+// --- Processes and disks ------------------------------------------------------------------------
+
+void ClusterFaults::Down(HostId host, bool power) {
+  Count(power ? "power cut" : "kill");
+  power ? world_.CutPower(host) : world_.Kill(host);
+  world_.StartLater(host, Some(options_.lasts_max));
+}
+
+void ClusterFaults::PowerAll() {
+  Count("power cut of all");
+  for (const MachineKind kind : {MachineKind::kCoordinator, MachineKind::kNode}) {
+    for (const HostId host : world_.Hosts(kind)) {
+      if (world_.machine(host).up()) Down(host, /*power=*/true);
+    }
+  }
+}
+
+// Memtables become tables and logs are cut, as they would in time: peers then need snapshots.
+void ClusterFaults::FlushOne() {
+  const HostId node = Random(MachineKind::kNode);
+  if (node == 0 || world_.machine(node).runtime() == nullptr) return;
+  Count("flush and compaction");
+  for (const auto& replica : world_.machine(node).runtime()->Replicas()) {
+    replica->FlushAndCompact();
+  }
+}
+
+void ClusterFaults::DiskError(HostId host) {
+  using Operation = SimulatedFileSystem::Operation;
+  const std::pair<Operation, const char*> kinds[] = {{Operation::kSync, "failed sync"},
+                                                     {Operation::kWrite, "failed write"},
+                                                     {Operation::kRead, "failed read"},
+                                                     {Operation::kAllocate, "failed allocation"},
+                                                     {Operation::kNames, "failed name change"}};
+  const auto& [operation, what] = kinds[random_.Below(std::size(kinds))];
+  Count(what);
+  const char* const parts[] = {"", "/log/", "/groups/", "MANIFEST", ".ldb"};
+  world_.machine(host).disk->InjectError(operation, parts[random_.Below(std::size(parts))],
+                                         random_.Below(20), 1 + random_.Below(3),
+                                         absl::InternalError(absl::StrCat("injected: ", what)));
+}
+
+bool ClusterFaults::MayDamage(HostId host) {
+  const MachineKind kind = world_.machine(host).kind;
+  if (kind == MachineKind::kCoordinator && world_.options().coordinators < 3) return false;
+  if (kind == MachineKind::kNode && world_.options().replicas < 3) return false;
+  if (damaged_.contains(host)) return true;
+  const bool another = std::any_of(damaged_.begin(), damaged_.end(),
+                                   [&](HostId each) { return world_.machine(each).kind == kind; });
+  return !another;
+}
+
+// Bits flip and blocks go bad in the files of one machine, while its process is down.
+void ClusterFaults::Damage() {
+  const HostId host = RandomServer();
+  if (host == 0 || !MayDamage(host)) return;
+  damaged_.insert(host);
+  world_.Kill(host);
+  ClusterMachine& machine = world_.machine(host);
+  machine.may_be_emptied = true;
+  const bool in_log = random_.Chance(0.5);
+  std::vector<std::string> files;
+  for (const std::string& file : machine.disk->Files()) {
+    const bool wanted =
+        in_log ? absl::StrContains(file, "/log/") : absl::StrContains(file, "/groups/");
+    if (wanted && !machine.disk->Content(file).empty()) files.push_back(file);
+  }
+  const uint64_t times = 1 + random_.Below(3);
+  for (uint64_t i = 0; i < times && !files.empty(); ++i) {
+    const std::string& file = files[random_.Below(files.size())];
+    const uint64_t bytes = machine.disk->Content(file).size();
+    Count(in_log ? "damage in the log" : "damage in a replica's files");
+    if (random_.Chance(0.5)) {
+      machine.disk->FlipBit(file, random_.Below(8 * bytes));
+    } else {
+      machine.disk->DamageBlock(file, random_.Below(bytes) / SimulatedFileSystem::kBlockBytes,
+                                static_cast<SimulatedFileSystem::BadBlock>(random_.Below(3)));
+    }
+  }
+  world_.StartLater(host, Some(options_.lasts_max));
+}
+
+void ClusterFaults::WipeOne() {
+  const HostId host = RandomServer();
+  if (host == 0 || !MayDamage(host)) return;
+  damaged_.insert(host);
+  Count(world_.machine(host).kind == MachineKind::kNode ? "wiped node" : "wiped coordinator");
+  world_.Wipe(host);
+  world_.StartLater(host, Some(options_.lasts_max));
+}
+
+// --- Network ------------------------------------------------------------------------------------
+
+void ClusterFaults::Block(const std::vector<std::pair<HostId, HostId>>& links) {
+  for (const auto& [from, to] : links) world_.network().Block(from, to);
+  world_.simulation().At(Some(options_.lasts_max), [this, links] {
+    for (const auto& [from, to] : links) world_.network().Unblock(from, to);
+  });
+}
+
+void ClusterFaults::Partition() {
+  std::vector<HostId> all = world_.Hosts(MachineKind::kCoordinator);
+  for (const HostId node : world_.Hosts(MachineKind::kNode)) all.push_back(node);
+  const bool with_clients = random_.Chance(0.3);
+  if (with_clients) {
+    for (const HostId host : world_.Hosts(MachineKind::kClient)) all.push_back(host);
+  }
+  const HostId victim = all[random_.Below(all.size())];
+  const uint64_t shape = random_.Below(5);
+  std::map<HostId, bool> side;
+  for (const HostId host : all) side[host] = random_.Chance(0.5);
+  std::vector<std::pair<HostId, HostId>> links;
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = 0; j < all.size(); ++j) {
+      if (i == j) continue;
+      const HostId from = all[i], to = all[j];
+      const size_t apart = i > j ? i - j : j - i;
+      const bool neighbours = apart == 1 || apart == all.size() - 1;
+      const bool cut = shape == 0   ? (from == victim) != (to == victim)
+                       : shape == 1 ? from == victim
+                       : shape == 2 ? to == victim
+                       : shape == 3 ? side[from] != side[to]
+                                    : !neighbours;
+      if (cut) links.push_back({from, to});
+    }
+  }
+  const char* const names[] = {"around one", "from one", "to one", "in two parts", "to a ring"};
+  Count(absl::StrCat("partition ", names[shape]));
+  Block(links);
+}
+
+// Whoever leads something is cut off from its peers, and its clients are not.
+void ClusterFaults::IsolateLeader() {
+  const auto partitions = world_.Partitions();
+  HostId leader = world_.MetadataLeader();
+  if (!partitions.empty() && random_.Chance(0.7)) {
+    leader = world_.LeaderOf(1 + random_.Below(partitions.size()));
+  }
+  if (leader == 0) return;
+  Count("isolated leader");
+  const bool one_way = random_.Chance(0.3);
+  std::vector<std::pair<HostId, HostId>> links;
+  for (const HostId peer : world_.Hosts(world_.machine(leader).kind)) {
+    if (peer == leader) continue;
+    links.push_back({leader, peer});
+    if (!one_way) links.push_back({peer, leader});
+  }
+  Block(links);
+}
+
+void ClusterFaults::Weather() {
+  Count("network weather");
+  NetworkFaults faults;
+  faults.delay_max = std::chrono::microseconds(random_.Between(200, 50'000));
+  faults.loss = random_.Chance(0.5) ? 0.3 * random_.Fraction() : 0;
+  faults.duplication = random_.Chance(0.5) ? 0.2 * random_.Fraction() : 0;
+  faults.reordering = random_.Chance(0.5) ? 0.2 * random_.Fraction() : 0;
+  faults.breaks = random_.Chance(0.3) ? 0.01 * random_.Fraction() : 0;
+  world_.network().SetFaults(faults);
+}
+
+// --- Administration -----------------------------------------------------------------------------
+
+void ClusterFaults::TransferLeader() {
+  const auto partitions = world_.Partitions();
+  if (partitions.empty()) return;
+  auto chosen = partitions.begin();
+  std::advance(chosen, static_cast<int64_t>(random_.Below(partitions.size())));
+  const auto& replicas = chosen->second.partition().replicas();
+  if (replicas.empty()) return;
+  Count("transfer");
+  meta::TransferRequest request;
+  request.set_partition(chosen->first);
+  request.set_to_node(
+      replicas[static_cast<int>(random_.Below(static_cast<uint64_t>(replicas.size())))].node());
+  world_.administration()
+      .Administer<meta::AdminResponse>("TransferPartition", request)
+      .IgnoreError();
+}
+
+void ClusterFaults::MovePartition() {
+  const auto partitions = world_.Partitions();
+  if (partitions.empty()) return;
+  auto chosen = partitions.begin();
+  std::advance(chosen, static_cast<int64_t>(random_.Below(partitions.size())));
+  const auto& wish = chosen->second.wish();
+  const HostId to = Random(MachineKind::kNode);
+  if (wish.empty() || to == 0 || world_.machine(to).runtime() == nullptr) return;
+  Count("move ordered");
+  meta::MovePartitionRequest request;
+  request.set_partition(chosen->first);
+  request.set_from_node(
+      wish[static_cast<int>(random_.Below(static_cast<uint64_t>(wish.size())))].node());
+  request.set_to_node(world_.machine(to).number);
+  world_.administration().Administer<meta::AdminResponse>("MovePartition", request).IgnoreError();
+}
+
+void ClusterFaults::Drain() {
+  const uint64_t node = 1 + random_.Below(static_cast<uint64_t>(world_.options().nodes));
+  const bool back = random_.Chance(0.5);
+  Count(back ? "node undrained" : "node drained");
+  meta::NodeRequest request;
+  request.set_node(node);
+  world_.administration()
+      .Administer<meta::AdminResponse>(back ? "UndrainNode" : "DrainNode", request)
+      .IgnoreError();
+}
+
+void ClusterFaults::Join() {
+  for (const HostId host : world_.Hosts(MachineKind::kNode)) {
+    if (world_.machine(host).starts > 0) continue;
+    Count("node joined");
+    return world_.StartLater(host, Duration(1));
+  }
+}
+
+void ClusterFaults::Heal() {
+  world_.network().UnblockAll();
+  world_.network().SetFaults({});
+  for (const MachineKind kind : {MachineKind::kCoordinator, MachineKind::kNode}) {
+    for (const HostId host : world_.Hosts(kind)) {
+      ClusterMachine& machine = world_.machine(host);
+      machine.disk->SetCapacity(UINT64_MAX);
+      machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
+                                absl::InternalError("none any more"));
+      if (machine.starts == 0) continue;  // has not joined
+      if (!machine.up()) world_.StartLater(host, Duration(1));
+      world_.Resume(host);
+    }
+  }
+  // Ids are never reused: those of wiped disks are among them, and nobody minds.
+  for (uint64_t node = 1; node <= static_cast<uint64_t>(world_.options().nodes_max) + 8; ++node) {
+    meta::NodeRequest request;
+    request.set_node(node);
+    const auto undrained =
+        world_.administration().Administer<meta::AdminResponse>("UndrainNode", request);
+    if (KindOf(undrained.status()) == ErrorKind::kNotFound) break;
+  }
+}
+
+}  // namespace ringleader::simulation

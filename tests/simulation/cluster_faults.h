@@ -1,0 +1,92 @@
+// What goes wrong in a run of the whole cluster (fault-model.md), drawn from the seed. Each run has
+// a mixture of its own: some kinds often, some never, so that rare combinations are common
+// somewhere. What may cost data (damaged files, a wiped disk) happens to one node and one
+// coordinator of a run at most; everything else may hit all.
+//
+// Called between events: an administrator's requests wait for their answer.
+#ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_FAULTS_H_
+#define RINGLEADER_TESTS_SIMULATION_CLUSTER_FAULTS_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/cluster_world.h"
+
+namespace ringleader::simulation {
+
+struct ClusterFaultOptions {
+  Duration every_max = std::chrono::seconds(3);  // between two faults
+  Duration lasts_max = std::chrono::seconds(8);  // pauses, partitions, full disks, downtime
+};
+
+class ClusterFaults {
+ public:
+  ClusterFaults(ClusterWorld& world, const ClusterFaultOptions& options);
+
+  // Runs the world for `span` and injects meanwhile.
+  void RunFor(Duration span);
+  // Mends everything: machines up and running, network clean, disks fine, nobody drains. A
+  // coordinator whose log was damaged is emptied, as its error tells an operator to.
+  void Heal();
+
+  const std::map<std::string, uint64_t>& counts() const { return counts_; }
+
+ private:
+  enum class Kind {
+    kKill,
+    kPower,
+    kPowerAll,
+    kPause,
+    kPartition,
+    kIsolateLeader,
+    kWeather,
+    kDiskError,
+    kDiskFull,
+    kPowerInOperation,
+    kDamage,
+    kWipe,
+    kClock,
+    kTransfer,
+    kMove,
+    kDrain,
+    kJoin,
+    kFlush,
+    kKinds,
+  };
+
+  void Inject(Kind kind);
+  Kind DrawKind();
+  HostId Random(MachineKind kind);
+  HostId RandomServer();
+  void Down(HostId host, bool power);
+  void PowerAll();
+  void FlushOne();
+  void Partition();
+  void IsolateLeader();
+  void Block(const std::vector<std::pair<HostId, HostId>>& links);
+  void Weather();
+  void DiskError(HostId host);
+  void Damage();
+  void WipeOne();
+  void TransferLeader();
+  void MovePartition();
+  void Drain();
+  void Join();
+  bool MayDamage(HostId host);
+  Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
+  void Count(const std::string& what) { ++counts_[what]; }
+
+  ClusterWorld& world_;
+  const ClusterFaultOptions options_;
+  ringleader::Random random_;
+  std::vector<uint64_t> weights_;  // by kind
+  std::map<std::string, uint64_t> counts_;
+  std::set<HostId> damaged_;  // may have lost data in this run
+};
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_CLUSTER_FAULTS_H_

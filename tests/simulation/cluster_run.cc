@@ -1,0 +1,182 @@
+#include "tests/simulation/cluster_run.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/cluster_faults.h"
+#include "tests/simulation/cluster_workload.h"
+#include "tests/simulation/cluster_world.h"
+
+namespace ringleader::simulation {
+namespace {
+
+// An election takes up to 2 s and may have to be repeated; a client leaves an address that did not
+// answer alone for a while, and gives an attempt 3 s.
+constexpr Duration kServeWithin = std::chrono::seconds(30);
+// The slowest way back: a node is taken for dead, its replicas move two at a time, and a replica
+// that failed twice waits a minute until it may be rebuilt a second time.
+constexpr Duration kHealthyWithin = std::chrono::seconds(240);
+constexpr Duration kStep = std::chrono::milliseconds(500);
+constexpr Duration kAgreeWithin = std::chrono::seconds(20);
+constexpr Duration kReadWithin = std::chrono::seconds(30);
+// A run in which less than this got through proves nothing.
+constexpr uint64_t kOperationsMin = 100;
+
+void DrawReplication(Random& random, replication::RuntimeOptions& runtime) {
+  replication::ReplicaOptions& replica = runtime.replica;
+  replica.retain_bytes = static_cast<uint64_t>(random.Between(0, 64 << 10));
+  replica.compaction_ticks = static_cast<uint32_t>(random.Between(1, 20));
+  replica.core.append_bytes_max = static_cast<uint64_t>(random.Between(1, 16 << 10));
+  replica.core.inflight_messages_max = static_cast<uint32_t>(random.Between(1, 32));
+  replica.core.entry_cache_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
+  runtime.log.segment_bytes = static_cast<uint64_t>(random.Between(64 << 10, 512 << 10));
+  runtime.log.reserve_bytes = 16 << 10;
+  runtime.log.log_bytes_target = 4 * runtime.log.segment_bytes;
+  runtime.snapshots.chunk_bytes = static_cast<uint64_t>(random.Between(256, 64 << 10));
+  runtime.snapshots.window_bytes = 4 * runtime.snapshots.chunk_bytes;
+  runtime.workers = static_cast<int>(random.Between(1, 2));
+  runtime.appliers = static_cast<int>(random.Between(1, 2));
+}
+
+// Sizes, timeouts and limits as wide as the code allows, so that rare paths are common somewhere.
+ClusterOptions DrawCluster(Random& random) {
+  ClusterOptions cluster;
+  cluster.coordinators = random.Chance(0.8) ? 3 : 1;
+  cluster.nodes = static_cast<int>(random.Between(3, 5));
+  cluster.nodes_max = cluster.nodes + static_cast<int>(random.Between(0, 1));
+  cluster.zones = random.Chance(0.5) ? 1 : 3;
+  cluster.clients = static_cast<int>(random.Between(2, 4));
+  cluster.partitions = 1u << random.Between(0, 2);
+  cluster.task_time_max = std::chrono::microseconds(random.Between(1, 500));
+  const std::vector<std::vector<RoutePolicy>> routes = {
+      {RoutePolicy::kAuto},
+      {RoutePolicy::kAuto, RoutePolicy::kCoordinators},
+      {RoutePolicy::kDirect, RoutePolicy::kAuto, RoutePolicy::kCoordinators}};
+  cluster.routes = routes[random.Below(routes.size())];
+  cluster.balancer.alive_timeout = std::chrono::seconds(random.Between(3, 10));
+  cluster.balancer.dead_after = std::chrono::seconds(random.Between(10, 40));
+  cluster.balancer.leaders_settle = std::chrono::seconds(random.Between(2, 10));
+  DrawReplication(random, cluster.coordinator_runtime);
+  DrawReplication(random, cluster.node.runtime);
+  cluster.node.block_cache_bytes = 1 << 20;
+  cluster.node.memtable_bytes = 1 << 20;  // the smallest memtables that a node takes
+  cluster.node.compactors = static_cast<int>(random.Between(1, 2));
+  cluster.node.free_bytes_min = 64 << 10;
+  cluster.node.partition.quorum_reads = random.Chance(0.2);
+  cluster.node.partition.hash_pass = std::chrono::seconds(random.Between(5, 60));
+  cluster.node.partition.hash_pause_min = std::chrono::seconds(1);
+  cluster.node.partition.hash_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
+  cluster.node.partition.entries_in_flight_max = random.Below(4) + 1;
+  return cluster;
+}
+
+// The cluster forms and takes a table: nothing goes wrong yet.
+void Form(ClusterWorld& world, ClusterWorkload& workload) {
+  world.Create();
+  std::string why_not;
+  for (int tries = 0; tries < 10; ++tries) {
+    world.simulation().RunFor(std::chrono::seconds(2));
+    const absl::Status created = workload.CreateTable();
+    if (created.ok() || KindOf(created) == ErrorKind::kTableExists) return;
+    why_not = created.ToString();
+  }
+  world.Violation(absl::StrCat("the cluster did not form: ", why_not));
+}
+
+// Load goes on: every key has to be served again soon, whatever happened.
+void AwaitService(ClusterWorld& world, const ClusterWorkload& workload) {
+  const Duration healed = world.simulation().now();
+  int waits_for = 0;
+  while (world.simulation().now() < healed + kServeWithin && waits_for < workload.options().keys) {
+    if (workload.last_success(waits_for) > healed) {
+      ++waits_for;
+      continue;
+    }
+    world.simulation().RunFor(kStep);
+  }
+  if (waits_for < workload.options().keys) {
+    world.Violation(absl::StrCat("key-", waits_for, " is not served after healing"));
+  }
+}
+
+// `holds` waits itself.
+template <typename Condition>
+void Await(ClusterWorld& world, Duration limit, const char* what, Condition holds) {
+  std::string why_not;
+  const Duration end = world.simulation().now() + limit;
+  while (world.violation().empty()) {
+    if (holds(&why_not)) return;
+    if (world.simulation().now() > end) {
+      return world.Violation(absl::StrCat(what, " after healing: ", why_not));
+    }
+    world.simulation().RunFor(kStep);
+  }
+}
+
+void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, Random& random) {
+  Form(world, workload);
+  if (!world.violation().empty()) return;
+  workload.Start();
+  world.simulation().RunFor(std::chrono::seconds(3));
+  faults.RunFor(std::chrono::seconds(random.Between(20, 60)));
+  if (world.violation().empty()) faults.Heal();
+  if (world.violation().empty()) AwaitService(world, workload);
+  Await(world, kHealthyWithin, "not healthy", [&](std::string* why) { return world.Healthy(why); });
+  workload.Stop();
+  while (!workload.idle() && world.violation().empty()) world.simulation().RunFor(kStep);
+  std::string why_not;
+  if (world.violation().empty() && !workload.ReadAll(kReadWithin, &why_not)) {
+    world.Violation(why_not);
+  }
+  Await(world, kAgreeWithin, "replicas differ",
+        [&](std::string* why) { return world.ReplicasAgree(why); });
+  workload.Check();
+  if (workload.succeeded() < kOperationsMin) {
+    world.Violation(absl::StrCat("only ", workload.succeeded(), " operations got through"));
+  }
+}
+
+}  // namespace
+
+RunResult RunCluster(uint64_t seed) {
+  Simulation simulation(seed);
+  Random& random = simulation.random();
+  const ClusterOptions options = DrawCluster(random);
+  auto ending = std::make_unique<ClusterWorld>(simulation, options);
+  ClusterWorld& world = *ending;
+  ClusterWorkloadOptions load;
+  load.lanes = static_cast<int>(random.Between(1, 3));
+  load.keys = static_cast<int>(random.Between(4, 12));
+  load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
+  ClusterWorkload workload(world, load);
+  ClusterFaults faults(world, {});
+  Run(world, workload, faults, random);
+
+  RunResult result{.seed = seed, .violation = world.violation()};
+  result.trace_hash = simulation.trace_hash();
+  result.events = simulation.events();
+  result.virtual_seconds = static_cast<double>(simulation.now().count()) / 1e9;
+  result.operations = workload.succeeded();
+  result.elections = world.elections();
+  result.counts = faults.counts();
+  for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
+  for (const auto& [what, count] : workload.counts()) {
+    result.counts[absl::StrCat("operation: ", what)] += count;
+    if (what == absl::StrCat("error: ", KindName(ErrorKind::kUnknownOutcome))) {
+      result.unknown += count;
+    }
+  }
+  const NetworkCounts& network = world.network().counts();
+  result.counts["message"] = network.messages;
+  result.counts["message lost"] = network.lost;
+  result.counts["message duplicated"] = network.duplicated;
+  result.counts["message reordered"] = network.reordered;
+  result.counts["message blocked"] = network.blocked;
+  result.counts["call broken"] = network.broken;
+  result.counts["term with a leader"] = world.elections();
+  ending = nullptr;  // before the workload and the faults, which have events in it
+  return result;
+}
+
+}  // namespace ringleader::simulation

@@ -1,0 +1,18 @@
+// One seeded run of a whole cluster: its size and options drawn from the seed, a workload and
+// faults for a while, then healing, after which everything has to be well: every key is served
+// within kServeWithin, health has nothing to say within kHealthyWithin, what was acknowledged is
+// there, and all replicas hold the same.
+#ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_RUN_H_
+#define RINGLEADER_TESTS_SIMULATION_CLUSTER_RUN_H_
+
+#include <cstdint>
+
+#include "tests/simulation/raft_run.h"
+
+namespace ringleader::simulation {
+
+RunResult RunCluster(uint64_t seed);
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_CLUSTER_RUN_H_

@@ -1,0 +1,221 @@
+#include "tests/simulation/cluster_workload.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "model/decimal.h"
+
+namespace ringleader::simulation {
+namespace {
+
+constexpr absl::string_view kTable = "things";
+constexpr uint64_t kCheckStepsMax = 3'000'000;
+// Written values are this far apart, so that a sum tells which one was added to.
+constexpr int64_t kValueStep = 1'000'000;
+
+AttributeValue NumberOf(int64_t value) { return AttributeValue::Number(model::Decimal(value)); }
+
+int64_t ValueOf(const Item& item) {
+  const AttributeValue* value = item.Find("value");
+  int64_t number = 0;
+  return value != nullptr && absl::SimpleAtoi(value->number().ToString(), &number) ? number : 0;
+}
+
+Item KeyOf(int key) {
+  Item item;
+  item.Set("id", AttributeValue::String(absl::StrCat("key-", key)));
+  return item;
+}
+
+absl::string_view NameOf(RegisterOperation operation) {
+  switch (operation) {
+    case RegisterOperation::kRead:
+      return "read";
+    case RegisterOperation::kWrite:
+      return "write";
+    case RegisterOperation::kCompareAndSet:
+      return "conditional write";
+    case RegisterOperation::kAdd:
+      return "add";
+  }
+  return "";
+}
+
+}  // namespace
+
+ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptions& options)
+    : world_(world), options_(options) {
+  const auto keys = static_cast<size_t>(options.keys);
+  for (int i = 0; i < world.options().clients * options.lanes; ++i) {
+    lanes_.push_back({.random = world.simulation().random().Fork(), .client = i / options.lanes});
+    lanes_.back().seen.resize(keys);
+  }
+  histories_.resize(keys);
+  last_success_.resize(keys);
+}
+
+absl::Status ClusterWorkload::CreateTable() {
+  const KeySchema key{.partition = {"id", AttributeType::kString}};
+  return world_.administration().CreateTable(kTable, key).status();
+}
+
+void ClusterWorkload::Start() {
+  for (size_t i = 0; i < lanes_.size(); ++i) Next(i);
+}
+
+void ClusterWorkload::Next(size_t number) {
+  const auto think = Duration(lanes_[number].random.Between(0, options_.think_max.count()));
+  world_.simulation().At(think, [this, number] {
+    if (stopped_) return;
+    Lane& lane = lanes_[number];
+    const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
+    const RegisterEvent event = Draw(lane, key);
+    const uint64_t padding = lane.random.Below(options_.padding_bytes_max + 1);
+    ++under_way_;
+    Send(lane.client, key, event, padding,
+         [this, number, key](const RegisterEvent& done, const absl::Status& status) {
+           Answered(number, key, done, status);
+         });
+  });
+}
+
+RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
+  RegisterEvent event;
+  event.call = Now();
+  const uint64_t draw = lane.random.Below(100);
+  if (draw < 40) {
+    event.operation = RegisterOperation::kRead;
+  } else if (draw < 60) {
+    event.operation = RegisterOperation::kWrite;
+    event.input = ++last_value_ * kValueStep;
+  } else if (draw < 75) {
+    event.operation = RegisterOperation::kCompareAndSet;
+    event.expected = lane.seen[static_cast<size_t>(key)];
+    event.input = ++last_value_ * kValueStep;
+  } else if (draw < 95) {
+    event.operation = RegisterOperation::kAdd;
+    event.input = 1;
+  } else {
+    event.operation = RegisterOperation::kWrite;  // of 0: a delete
+  }
+  return event;
+}
+
+void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t padding,
+                           std::function<void(RegisterEvent, const absl::Status&)> done) {
+  client::Connection& connection = world_.connection(client);
+  Item item = KeyOf(key);
+  WriteOptions options;
+  const auto fill = [&] {
+    item.Set("value", NumberOf(event.input));
+    item.Set("padding", AttributeValue::String(std::string(padding, 'p')));
+  };
+  switch (event.operation) {
+    case RegisterOperation::kRead:
+      return connection.GetAsync(kTable, item, {},
+                                 [event, done](absl::StatusOr<ReadResult> read) mutable {
+                                   if (read.ok() && read->found) event.output = ValueOf(read->item);
+                                   done(event, read.status());
+                                 });
+    case RegisterOperation::kWrite:
+      if (event.input == 0) {
+        return connection.RemoveAsync(
+            kTable, item, {},
+            [event, done](const absl::StatusOr<WriteResult>& gone) { done(event, gone.status()); });
+      }
+      fill();
+      return connection.PutAsync(
+          kTable, item, {},
+          [event, done](const absl::StatusOr<WriteResult>& put) { done(event, put.status()); });
+    case RegisterOperation::kCompareAndSet:
+      fill();
+      options.names = {{"#v", "value"}};
+      options.condition = event.expected == 0 ? "attribute_not_exists(#v)" : "#v = :old";
+      if (event.expected != 0) options.values.Set(":old", NumberOf(event.expected));
+      return connection.PutAsync(kTable, item, options,
+                                 [event, done](const absl::StatusOr<WriteResult>& put) mutable {
+                                   event.output = put.ok() ? 1 : 0;
+                                   done(event, put.status());
+                                 });
+    case RegisterOperation::kAdd:
+      options.names = {{"#v", "value"}};
+      options.values.Set(":one", NumberOf(event.input));
+      options.return_values = ReturnValues::kUpdatedNew;
+      return connection.UpdateAsync(kTable, item, "ADD #v :one", options,
+                                    [event, done](absl::StatusOr<WriteResult> added) mutable {
+                                      if (added.ok()) event.output = ValueOf(added->item);
+                                      done(event, added.status());
+                                    });
+  }
+}
+
+void ClusterWorkload::Answered(size_t number, int key, const RegisterEvent& event,
+                               const absl::Status& status) {
+  --under_way_;
+  Lane& lane = lanes_[number];
+  int64_t& seen = lane.seen[static_cast<size_t>(key)];
+  if (status.ok() && event.operation == RegisterOperation::kCompareAndSet) {
+    seen = event.input;
+  } else if (status.ok()) {
+    seen = event.operation == RegisterOperation::kWrite ? event.input : event.output;
+  }
+  Record(key, event, status);
+  Next(number);
+}
+
+void ClusterWorkload::Record(int key, RegisterEvent event, const absl::Status& status) {
+  event.returned = Now();
+  const ErrorKind kind = KindOf(status);
+  const bool done = status.ok() || kind == ErrorKind::kConditionFailed;
+  world_.simulation().Trace(static_cast<uint64_t>(event.output));
+  world_.simulation().Trace(static_cast<uint64_t>(kind));
+  ++counts_[done ? absl::StrCat(NameOf(event.operation),
+                                status.ok() ? "" : " refused by its condition")
+                 : absl::StrCat("error: ", KindName(kind))];
+  if (done) {
+    ++succeeded_;
+    last_success_[static_cast<size_t>(key)] = world_.simulation().now();
+  } else if (kind == ErrorKind::kUnknownOutcome) {
+    event.known = false;
+  } else {
+    if (kind == ErrorKind::kValidation || kind == ErrorKind::kInternal ||
+        kind == ErrorKind::kTableNotFound || kind == ErrorKind::kNotFound) {
+      world_.Violation(absl::StrCat("an error that no fault explains: ", status.ToString()));
+    }
+    return;
+  }
+  histories_[static_cast<size_t>(key)].push_back(event);
+}
+
+bool ClusterWorkload::ReadAll(Duration timeout, std::string* why_not) {
+  const Duration end = world_.simulation().now() + timeout;
+  for (int key = 0; key < options_.keys; ++key) {
+    while (true) {
+      RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
+      const auto read = world_.connection(0).Get(kTable, KeyOf(key));
+      if (read.ok() && read->found) event.output = ValueOf(read->item);
+      Record(key, event, read.status());
+      if (read.ok()) break;
+      if (world_.simulation().now() < end) continue;
+      *why_not = absl::StrCat("key-", key, " can't be read: ", read.status().ToString());
+      return false;
+    }
+  }
+  return true;
+}
+
+void ClusterWorkload::Check() {
+  for (size_t key = 0; key < histories_.size(); ++key) {
+    const LinearizabilityResult result = CheckRegister(histories_[key], 0, kCheckStepsMax);
+    if (result.verdict == LinearizabilityResult::kLinearizable) continue;
+    world_.Violation(absl::StrCat("key-", key, ": ",
+                                  result.verdict == LinearizabilityResult::kUndecided
+                                      ? "the history could not be decided: "
+                                      : "not linearizable: ",
+                                  result.explanation));
+  }
+}
+
+}  // namespace ringleader::simulation

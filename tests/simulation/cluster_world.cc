@@ -1,0 +1,448 @@
+#include "tests/simulation/cluster_world.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/admin.h"
+#include "common/check.h"
+#include "common/crc32c.h"
+#include "common/status.h"
+#include "node/data_service.h"
+
+namespace ringleader::simulation {
+namespace {
+
+using coordinator::Coordinator;
+using coordinator::CoordinatorOptions;
+
+constexpr absl::string_view kDataDirectory = "/data";
+constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+constexpr uint64_t kObserveEvery = 20;  // watch periods
+constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
+constexpr Duration kRestartAfter = std::chrono::milliseconds(500);
+constexpr HostId kNodeHosts = 100, kClientHosts = 200, kObserverHost = 999;
+constexpr Duration kAnswerWithin = std::chrono::seconds(5);
+
+class OneAnswer : public CallHandler {
+ public:
+  struct Answer {
+    std::string message;
+    std::optional<absl::Status> end;
+  };
+  explicit OneAnswer(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
+  void OnMessage(std::string message) override { answer_->message = std::move(message); }
+  void OnEnd(const absl::Status& status) override { answer_->end = status; }
+
+ private:
+  const std::shared_ptr<Answer> answer_;
+};
+
+}  // namespace
+
+ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options)
+    : simulation_(simulation),
+      waits_(simulation),
+      options_(options),
+      random_(simulation.random().Fork()),
+      network_(simulation) {
+  // A snapshot is one ordered stream, which breaks or arrives. What Raft sends may be lost and sent
+  // again, and connections that follow each other may overtake.
+  for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
+    network_.AddLossyMethods(replication::LaneMethod(lane));
+  }
+  const auto add = [this](MachineKind kind, int count) {
+    for (int i = 1; i <= count; ++i) AddMachine(kind, static_cast<uint64_t>(i));
+  };
+  add(MachineKind::kCoordinator, options.coordinators);
+  add(MachineKind::kNode, options.nodes_max);
+  add(MachineKind::kClient, options.clients + 1);  // the last one administers
+  for (const HostId host : Hosts(MachineKind::kCoordinator)) {
+    coordinator_addresses_.push_back(machine(host).address);
+  }
+  observer_ = network_.NewEndpoint(kObserverHost, nullptr);
+}
+
+ClusterWorld::~ClusterWorld() {
+  for (const HostId host : Hosts(MachineKind::kClient)) {
+    Resume(host);
+    machine(host).connection = nullptr;
+  }
+  for (const auto& [host, machine] : machines_) Kill(host);
+}
+
+void ClusterWorld::AddMachine(MachineKind kind, uint64_t number) {
+  auto machine = std::make_unique<ClusterMachine>();
+  machine->kind = kind;
+  machine->number = number;
+  switch (kind) {
+    case MachineKind::kCoordinator:
+      machine->host = number;
+      machine->address = absl::StrCat("coordinator-", number, ":7000");
+      break;
+    case MachineKind::kNode:
+      machine->host = kNodeHosts + number;
+      machine->address = absl::StrCat("node-", number, ":7100");
+      break;
+    case MachineKind::kClient:
+      machine->host = kClientHosts + number;
+      break;
+  }
+  machine->disk = std::make_unique<SimulatedFileSystem>(random_.Next());
+  const double spread = options_.clock_rate_spread * (2 * random_.Fraction() - 1);
+  machine->clock = std::make_unique<SimulatedClock>(simulation_, 1 + spread);
+  machines_[machine->host] = std::move(machine);
+}
+
+void ClusterWorld::Create() {
+  for (const auto& [host, machine] : machines_) {
+    if (machine->kind == MachineKind::kNode &&
+        machine->number > static_cast<uint64_t>(options_.nodes)) {
+      continue;
+    }
+    Start(host);
+  }
+  simulation_.At(kWatchPeriod, [this] { Watch(); });
+}
+
+// --- Processes ----------------------------------------------------------------------------------
+
+void ClusterWorld::Start(HostId host) {
+  ClusterMachine& machine = this->machine(host);
+  CHECK(!machine.up());
+  ++machine.starts;
+  machine.failed = false;
+  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  const ProcessScope process(simulation_, machine.threads.get());
+  if (machine.kind == MachineKind::kClient) return StartClient(machine);
+  machine.network =
+      network_.NewEndpoint(host, [threads = machine.threads.get()] { return threads->paused(); });
+  machine.refused =
+      machine.kind == MachineKind::kNode ? StartNode(machine) : StartCoordinator(machine);
+  if (machine.refused.ok()) return;
+  simulation_.Trace(machine.refused.ToString());
+  Kill(host);
+}
+
+absl::Status ClusterWorld::StartNode(ClusterMachine& machine) {
+  NodeOptions options = options_.node;
+  options.data = std::string(kDataDirectory);
+  options.listen = machine.address;
+  options.advertise = machine.address;
+  options.zone = absl::StrCat("zone-", machine.number % static_cast<uint64_t>(options_.zones));
+  options.agent.coordinators = coordinator_addresses_;
+  options.runtime.log.entropy = random_.Next() | 1;
+  // As in production nothing of the process runs after this but the task that said it.
+  options.on_fatal = [&machine](const absl::Status& why) {
+    machine.failed = true;
+    machine.refused = why;
+    machine.threads->Pause();
+  };
+  ASSIGN_OR_RETURN(
+      machine.node,
+      Node::Start(options, {*machine.disk, *machine.network, *machine.threads, *machine.clock},
+                  random_.Fork()));
+  return absl::OkStatus();
+}
+
+absl::Status ClusterWorld::StartCoordinator(ClusterMachine& machine) {
+  CoordinatorOptions options;
+  options.number = machine.number;
+  options.addresses = coordinator_addresses_;
+  options.directory = std::string(kDataDirectory);
+  options.partitions = options_.partitions;
+  options.replicas = options_.replicas;
+  options.balancer = options_.balancer;
+  options.runtime = options_.coordinator_runtime;
+  options.on_fatal = [&machine](const absl::Status& why) {
+    machine.failed = true;
+    machine.refused = why;
+    machine.threads->Pause();
+  };
+  ASSIGN_OR_RETURN(machine.coordinator,
+                   Coordinator::Start(
+                       options, {*machine.disk, *machine.network, *machine.threads, *machine.clock},
+                       random_.Fork()));
+  return absl::OkStatus();
+}
+
+void ClusterWorld::StartClient(ClusterMachine& machine) {
+  ClientOptions options;
+  options.coordinators = coordinator_addresses_;
+  options.route = options_.routes[machine.number % options_.routes.size()];
+  options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
+  auto network = network_.NewEndpoint(
+      machine.host, [threads = machine.threads.get()] { return threads->paused(); });
+  machine.connection =
+      std::make_unique<client::Connection>(client::RouterOptionsOf(options), std::move(network),
+                                           *machine.threads, *machine.clock, random_.Fork());
+}
+
+void ClusterWorld::Kill(HostId host) {
+  ClusterMachine& machine = this->machine(host);
+  Tally(machine, happened_);
+  {
+    const ProcessScope process(simulation_, machine.threads.get());
+    machine.node = nullptr;
+    machine.coordinator = nullptr;
+    machine.network = nullptr;
+  }
+  CHECK(machine.connection == nullptr) << "a client's process lives as long as the world";
+  machine.threads = nullptr;
+  machine.disk->RestartProcess();
+}
+
+void ClusterWorld::CutPower(HostId host) {
+  machine(host).disk->CrashNow();
+  Kill(host);
+  machine(host).disk->Restart();
+}
+
+void ClusterWorld::Wipe(HostId host) {
+  Kill(host);
+  machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
+  machine(host).refused = absl::OkStatus();
+}
+
+void ClusterWorld::Pause(HostId host) {
+  if (machine(host).up()) machine(host).threads->Pause();
+}
+
+void ClusterWorld::Resume(HostId host) {
+  if (machine(host).up() && !machine(host).failed) machine(host).threads->Resume();
+}
+
+void ClusterWorld::StartLater(HostId host, Duration delay) {
+  simulation_.At(delay, [this, host] {
+    ClusterMachine& down = machine(host);
+    if (!down.up() && down.may_be_emptied && absl::IsDataLoss(down.refused)) Wipe(host);
+    if (!down.up()) Start(host);
+    // A start may fail while the disk does; it is tried again until it works.
+    if (!machine(host).up()) StartLater(host, kRestartAfter);
+  });
+}
+
+// --- What an observer sees ----------------------------------------------------------------------
+
+// A machine whose disk stopped in the middle of something, or whose process said that it has to
+// end, goes down; its supervisor starts it again.
+void ClusterWorld::Watch() {
+  const bool observe = ++watch_periods_ % kObserveEvery == 0;
+  for (const auto& [host, machine] : machines_) {
+    if (!machine->up() || machine->kind == MachineKind::kClient) continue;
+    if (observe) Observe(*machine);
+    if (!machine->disk->crashed() && !machine->failed) continue;
+    machine->disk->crashed() ? CutPower(host) : Kill(host);
+    StartLater(host, Duration(random_.Between(1, kSupervisorDelayMax.count())));
+  }
+  if (observe) ObserveEpochs();
+  simulation_.At(kWatchPeriod, [this] { Watch(); });
+}
+
+void ClusterWorld::Observe(const ClusterMachine& machine) {
+  if (machine.runtime() == nullptr) return;
+  for (const auto& replica : machine.runtime()->Replicas()) {
+    const replication::ReplicaView view = replica->view();
+    if (view.role != replication::Role::kLeader) continue;
+    const Replicated group{machine.kind == MachineKind::kCoordinator, replica->group()};
+    const auto [known, fresh] = leaders_.try_emplace({group, view.term}, replica->id());
+    if (fresh) {
+      ++elections_;
+      simulation_.Trace(view.term);
+    } else if (known->second != replica->id()) {
+      Violation(absl::StrCat(group.first ? "metadata" : absl::StrCat("partition ", group.second),
+                             ": replicas ", known->second, " and ", replica->id(),
+                             " both lead in term ", view.term));
+    }
+  }
+}
+
+void ClusterWorld::ObserveEpochs() {
+  for (const auto& [id, record] : Partitions()) {
+    uint64_t& epoch = epochs_[id];
+    if (epoch != 0 && record.partition().epoch() > epoch)
+      ++happened_["members of a partition changed"];
+    if (record.partition().epoch() < epoch) {
+      Violation(absl::StrCat("partition ", id, ": its epoch fell from ", epoch, " to ",
+                             record.partition().epoch()));
+    }
+    epoch = record.partition().epoch();
+  }
+}
+
+void ClusterWorld::Tally(const ClusterMachine& machine,
+                         std::map<std::string, uint64_t>& counts) const {
+  if (machine.runtime() == nullptr) return;
+  const auto& counters = machine.runtime()->counters();
+  counts["replica stopped by an error"] += counters.replicas_failed.value();
+  counts["replica rebuilt without its state"] += counters.replicas_rebuilt.value();
+  counts["snapshot sent"] += counters.snapshots_sent.value();
+  counts["snapshot given up"] += counters.snapshots_not_sent.value();
+  counts["snapshot received"] += counters.snapshots_received.value();
+  counts["election started"] += counters.elections_started.value();
+  counts["leadership lost"] += counters.leaderships_lost.value();
+  counts["proposal refused"] += counters.proposals_refused.value();
+  const auto& report = machine.runtime()->log().report();
+  counts["log opened: lost history"] += report.lost_history ? 1 : 0;
+  counts["log opened: torn tail"] += report.torn_tail ? 1 : 0;
+  counts["log opened: corrupt entry"] += report.corrupt_entries;
+  counts["log opened: entry in doubt"] += report.entries_in_doubt;
+  counts["log opened: bad metadata block"] += report.bad_blocks;
+}
+
+std::map<std::string, uint64_t> ClusterWorld::Happened() {
+  std::map<std::string, uint64_t> counts = happened_;
+  for (const auto& [host, machine] : machines_) Tally(*machine, counts);
+  return counts;
+}
+
+std::vector<HostId> ClusterWorld::Hosts(MachineKind kind) const {
+  std::vector<HostId> hosts;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->kind == kind) hosts.push_back(host);
+  }
+  return hosts;
+}
+
+client::Connection& ClusterWorld::connection(int client) {
+  return *machine(kClientHosts + 1 + static_cast<uint64_t>(client)).connection;
+}
+
+client::Connection& ClusterWorld::administration() { return connection(options_.clients); }
+
+HostId ClusterWorld::MetadataLeader() const {
+  HostId leader = 0;
+  replication::Term newest = 0;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->coordinator == nullptr || machine->runtime() == nullptr) continue;
+    const auto& store = machine->coordinator->store();
+    if (!store.leads() || !store.metadata().formed()) continue;
+    const auto replica = store.replica();
+    if (replica == nullptr || replica->view().term < newest) continue;
+    newest = replica->view().term;
+    leader = host;
+  }
+  return leader;
+}
+
+HostId ClusterWorld::LeaderOf(replication::GroupId partition) const {
+  HostId leader = 0;
+  replication::Term newest = 0;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->node == nullptr || machine->runtime() == nullptr) continue;
+    const auto replica = machine->runtime()->Find(partition);
+    if (replica == nullptr) continue;
+    const replication::ReplicaView view = replica->view();
+    if (!view.serving || view.term < newest) continue;
+    newest = view.term;
+    leader = host;
+  }
+  return leader;
+}
+
+std::map<uint64_t, coordinator::v1::PartitionRecord> ClusterWorld::Partitions() const {
+  const HostId leader = MetadataLeader();
+  if (leader == 0) return {};
+  return machines_.at(leader)->coordinator->store().metadata().partitions();
+}
+
+HostId ClusterWorld::HostOf(uint64_t node) const {
+  const HostId leader = MetadataLeader();
+  if (leader == 0) return 0;
+  const auto* record = machines_.at(leader)->coordinator->store().metadata().FindNode(node);
+  if (record == nullptr) return 0;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->address == record->node().address()) return host;
+  }
+  return 0;
+}
+
+// --- Checks that ask the cluster ----------------------------------------------------------------
+
+bool ClusterWorld::Healthy(std::string* why_not) {
+  for (const auto& [host, machine] : machines_) {
+    if (machine->starts > 0 && !machine->up()) {
+      *why_not = absl::StrCat("host ", host, " is down: ", machine->refused.ToString());
+      return false;
+    }
+  }
+  const auto status = administration().Administer<coordinator::v1::StatusResponse>(
+      "Status", coordinator::v1::StatusRequest());
+  if (!status.ok()) {
+    *why_not = absl::StrCat("no health: ", status.status().ToString());
+    return false;
+  }
+  if (status->alarms_size() > 0) {
+    *why_not = absl::StrJoin(status->alarms(), " ");
+    return false;
+  }
+  for (const auto& partition : status->partitions()) {
+    if (partition.moving().empty()) continue;
+    *why_not = absl::StrCat("partition ", partition.partition(), " moves ", partition.moving());
+    return false;
+  }
+  return true;
+}
+
+absl::StatusOr<data::v1::Response> ClusterWorld::Ask(HostId host,
+                                                     const data::v1::Request& request) {
+  auto answer = std::make_shared<OneAnswer::Answer>();
+  const auto call =
+      observer_->Start(machine(host).address, absl::StrCat(kDataServicePrefix, "Execute"),
+                       {.timeout = kAnswerWithin}, std::make_unique<OneAnswer>(answer));
+  call->Send(request.SerializeAsString());
+  call->Finish(absl::OkStatus());
+  while (!answer->end.has_value()) CHECK(simulation_.Step());
+  RETURN_IF_ERROR(*answer->end);
+  data::v1::Response response;
+  if (!response.ParseFromString(answer->message)) return absl::DataLossError("a broken answer");
+  if (response.error() == data::v1::ERROR_NONE) return response;
+  return absl::UnavailableError(response.message());
+}
+
+absl::StatusOr<std::string> ClusterWorld::Dump(HostId host, uint64_t partition) {
+  data::v1::Request request;
+  request.mutable_route()->set_partition(partition);
+  request.set_table_name("things");
+  request.mutable_scan()->set_consistency(data::v1::CONSISTENCY_EVENTUAL);
+  std::string dump;
+  while (true) {
+    ASSIGN_OR_RETURN(const data::v1::Response response, Ask(host, request));
+    for (const std::string& item : response.page().items()) absl::StrAppend(&dump, item, "\n");
+    if (response.page().last_evaluated_key().empty()) return dump;
+    request.mutable_scan()->set_exclusive_start_key(response.page().last_evaluated_key());
+  }
+}
+
+bool ClusterWorld::ReplicasAgree(std::string* why_not) {
+  for (const auto& [id, record] : Partitions()) {
+    std::set<std::string> dumps;
+    std::string found;
+    for (const auto& replica : record.partition().replicas()) {
+      const HostId host = HostOf(replica.node());
+      const auto dump = Dump(host, id);
+      const auto open = machine(host).runtime() ? machine(host).runtime()->Find(id) : nullptr;
+      absl::StrAppend(&found, " replica ", replica.id(), " on host ", host,
+                      open == nullptr ? "" : absl::StrCat(", applied ", open->view().applied), ": ",
+                      dump.ok() ? absl::StrCat(dump->size(), " bytes of items, CRC-32C ",
+                                               absl::Hex(crc32c::Value(*dump)))
+                                : dump.status().ToString(),
+                      ";");
+      dumps.insert(dump.ok() ? *dump : absl::StrCat("host ", host));
+    }
+    if (dumps.size() == 1) continue;
+    *why_not = absl::StrCat("partition ", id, ":", found);
+    return false;
+  }
+  return true;
+}
+
+void ClusterWorld::Violation(const std::string& what) {
+  if (!violation_.empty()) return;
+  violation_ = absl::StrCat("at ", simulation_.now() / std::chrono::milliseconds(1), " ms: ", what);
+}
+
+}  // namespace ringleader::simulation

@@ -1,0 +1,162 @@
+// A whole simulated cluster: coordinators, storage nodes and processes with the client library,
+// each on a machine with disk, clock, threads and network of its own. Everything from the log's
+// bytes and LevelDB's files to the client's frames is the production code, assembled as main.cc
+// does; only the seams are simulated.
+//
+// Watches over every run what must hold whatever happens: a term of a group has one leader, and a
+// partition's epoch only grows.
+//
+// Not thread-safe: one simulation, one thread. Methods that wait (blocking_waits.h) are called
+// between events, never from one.
+#ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_WORLD_H_
+#define RINGLEADER_TESTS_SIMULATION_CLUSTER_WORLD_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/connection.h"
+#include "coordinator/coordinator.h"
+#include "node/node.h"
+#include "tests/simulation/blocking_waits.h"
+#include "tests/simulation/simulated_file_system.h"
+#include "tests/simulation/simulated_network.h"
+#include "tests/simulation/simulation.h"
+
+namespace ringleader::simulation {
+
+struct ClusterOptions {
+  int coordinators = 3;
+  int nodes = 4;
+  int nodes_max = 5;  // the rest join later
+  int clients = 3;
+  int zones = 1;
+  uint32_t partitions = 4;
+  uint32_t replicas = 3;
+  Duration task_time_max = std::chrono::microseconds(100);
+  double clock_rate_spread = 0.004;  // each clock runs at 1 +- this
+  coordinator::BalancerOptions balancer;
+  // For each node and coordinator; what belongs to one machine is filled in.
+  NodeOptions node;
+  replication::RuntimeOptions coordinator_runtime;
+  std::vector<RoutePolicy> routes;  // of the clients, in turn; not empty
+  Duration request_timeout = std::chrono::seconds(5);
+};
+
+enum class MachineKind { kCoordinator, kNode, kClient };
+
+// A machine. Its disk and clock survive the process.
+struct ClusterMachine {
+  HostId host = 0;
+  MachineKind kind = MachineKind::kNode;
+  uint64_t number = 0;  // among its kind, from 1
+  std::string address;
+  std::unique_ptr<SimulatedFileSystem> disk;
+  std::unique_ptr<SimulatedClock> clock;
+
+  // The process; all null while it is down.
+  std::unique_ptr<SimulatedThreads> threads;
+  std::unique_ptr<Network> network;  // a client's is its connection's own
+  std::unique_ptr<Node> node;
+  std::unique_ptr<coordinator::Coordinator> coordinator;
+  std::unique_ptr<client::Connection> connection;
+  bool failed = false;  // it said that it has to end
+  uint64_t starts = 0;
+  absl::Status refused;  // why the last start did not succeed, or what the process ended with
+  bool may_be_emptied = false;  // its data may be damaged: when its process says DATA_LOSS, an
+                                // operator empties the disk
+
+  bool up() const { return node != nullptr || coordinator != nullptr || connection != nullptr; }
+  const replication::Runtime* runtime() const {
+    if (node != nullptr) return node->runtime();
+    return coordinator != nullptr ? coordinator->runtime() : nullptr;
+  }
+};
+
+class ClusterWorld {
+ public:
+  ClusterWorld(Simulation& simulation, const ClusterOptions& options);
+  // Ends every process. Time passes meanwhile, so what has set events outlives this.
+  ~ClusterWorld();
+
+  // Starts everything but the nodes that join later. The cluster forms as time passes.
+  void Create();
+
+  // Process and machine.
+  void Start(HostId host);  // a start that fails (a broken disk) leaves it down
+  void StartLater(HostId host, Duration delay);  // until it works
+  void Kill(HostId host);                        // the process only: what was written stays
+  void CutPower(HostId host);                    // what was not synced may be gone
+  void Wipe(HostId host);                        // down, with an empty disk
+  void Pause(HostId host);
+  void Resume(HostId host);
+  ClusterMachine& machine(HostId host) { return *machines_.at(host); }
+  // Of a kind, in the order of their numbers.
+  std::vector<HostId> Hosts(MachineKind kind) const;
+  client::Connection& connection(int client);
+  client::Connection& administration();
+
+  // The host of the coordinator that leads the metadata; 0: none does.
+  HostId MetadataLeader() const;
+  // The host of the node whose replica serves as the partition's leader; 0: none does.
+  HostId LeaderOf(replication::GroupId partition) const;
+  // As the leading coordinator has them; empty: none leads.
+  std::map<uint64_t, coordinator::v1::PartitionRecord> Partitions() const;
+  // The host at a node's address, by the leading coordinator's metadata; 0: unknown.
+  HostId HostOf(uint64_t node) const;
+
+  // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
+  bool Healthy(std::string* why_not);
+  // Every replica of every partition holds the same items, by an eventually consistent scan of
+  // each. Waits.
+  bool ReplicasAgree(std::string* why_not);
+
+  SimulatedNetwork& network() { return network_; }
+  Simulation& simulation() { return simulation_; }
+  const ClusterOptions& options() const { return options_; }
+
+  // What broke first, with the virtual time; empty if nothing did.
+  const std::string& violation() const { return violation_; }
+  void Violation(const std::string& what);
+  uint64_t elections() const { return elections_; }
+  // How often what is rare happened in the processes, those that have ended included.
+  std::map<std::string, uint64_t> Happened();
+
+ private:
+  using Replicated = std::pair<bool, replication::GroupId>;  // of coordinators; the group
+
+  void AddMachine(MachineKind kind, uint64_t number);
+  absl::Status StartNode(ClusterMachine& machine);
+  absl::Status StartCoordinator(ClusterMachine& machine);
+  void StartClient(ClusterMachine& machine);
+  void Watch();
+  void Observe(const ClusterMachine& machine);
+  // Adds what a process counted.
+  void Tally(const ClusterMachine& machine, std::map<std::string, uint64_t>& counts) const;
+  void ObserveEpochs();
+  // One page after the other, of one replica.
+  absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);
+  absl::StatusOr<data::v1::Response> Ask(HostId host, const data::v1::Request& request);
+
+  Simulation& simulation_;
+  const BlockingWaits waits_;
+  const ClusterOptions options_;
+  Random random_;
+  SimulatedNetwork network_;
+  std::map<HostId, std::unique_ptr<ClusterMachine>> machines_;
+  std::vector<std::string> coordinator_addresses_;
+  std::unique_ptr<Network> observer_;  // a place in the network that no fault touches
+  std::string violation_;
+  uint64_t watch_periods_ = 0;
+  uint64_t elections_ = 0;
+  std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
+  std::map<uint64_t, uint64_t> epochs_;       // by partition
+  std::map<std::string, uint64_t> happened_;  // in processes that have ended, and seen from outside
+};
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_CLUSTER_WORLD_H_
