@@ -38,6 +38,8 @@ SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"]]),
+    # Every state of the client cache's protocol within bounds; without any of its safety steps a stale read is found.
+    Suite("model", "release", target="lease-check", commands=[["build/bin/lease-check"]]),
     # An application outside this repository builds against the installed client library.
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.
