@@ -42,6 +42,8 @@ SUITES = [
     Suite("storage", "release", commands=[["build/bin/storage-faults", "--random", "120", "--aimed", "160"],
                                            # A bad block was sent to a peer in a snapshot, and back, for ever.
                                            ["build/bin/storage-faults", "--first", "101026", "--random", "1", "--aimed", "0"]]),
+    # Every state of the client cache's protocol within bounds; without any of its safety steps a stale read is found.
+    Suite("model", "release", target="lease-check", commands=[["build/bin/lease-check"]]),
     # An application outside this repository builds against the installed client library.
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.

@@ -22,7 +22,7 @@ void Write(const Effect& effect, EffectsWriter& writer) {
     case EffectTag::kDelete:
       return writer.Delete(effect.key);
     case EffectTag::kSession: {
-      WriteResult result{.item = std::string(effect.item)};
+      StoredResult result{.item = std::string(effect.item)};
       CHECK(SetFlags(effect.flags, &result));
       return writer.Session(effect.session, effect.sequence, effect.lowest, result);
     }
