@@ -42,6 +42,10 @@ absl::StatusOr<Effect> DecodeEffect(Decoder& decoder) {
       ASSIGN_OR_RETURN(effect.table, DecodeTable(decoder.LengthPrefixed()));
       return effect;
     }
+    case EffectTag::kEra: {
+      ASSIGN_OR_RETURN(effect.era, DecodeEra(decoder.LengthPrefixed()));
+      return effect;
+    }
   }
   return absl::FailedPreconditionError(
       absl::StrCat("an entry holds an effect of kind ", tag, ", which this build does not know"));
@@ -73,6 +77,11 @@ void EffectsWriter::Session(uint64_t session, uint64_t sequence, uint64_t lowest
 void EffectsWriter::Table(const TableRecord& table) {
   PutTag(EffectTag::kTable, records_);
   PutLengthPrefixed(EncodeTable(table), records_);
+}
+
+void EffectsWriter::Era(const EraRecord& era) {
+  PutTag(EffectTag::kEra, records_);
+  PutLengthPrefixed(EncodeEra(era), records_);
 }
 
 void EffectsWriter::Hash(absl::string_view start, absl::string_view limit) {

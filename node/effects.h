@@ -11,7 +11,8 @@
 //   03 session      fixed64 session, varint sequence, varint lowest outstanding, byte flags
 //                   (records.h), item
 //   04 table        table record (records.h), length first
-//   05 era, 06 split, 07 change record: reserved
+//   05 era          what it changes (eras.h), length first
+//   06 split, 07 change record: reserved
 //   08 hash         first key, key after the last (empty: to the end): a range that every replica
 //                   hashes as it is after this entry (partition_hash.cc)
 //
@@ -25,11 +26,19 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "node/eras.h"
 #include "node/records.h"
 
 namespace ringleader {
 
-enum class EffectTag : uint8_t { kPut = 1, kDelete = 2, kSession = 3, kTable = 4, kHash = 8 };
+enum class EffectTag : uint8_t {
+  kPut = 1,
+  kDelete = 2,
+  kSession = 3,
+  kTable = 4,
+  kEra = 5,
+  kHash = 8,
+};
 
 // Builds one payload; append in the order of evaluation.
 class EffectsWriter {
@@ -39,6 +48,7 @@ class EffectsWriter {
   // The result's item_version is the entry's index, which is not known yet: it is not written.
   void Session(uint64_t session, uint64_t sequence, uint64_t lowest, const StoredResult& result);
   void Table(const TableRecord& table);
+  void Era(const EraRecord& era);
   void Hash(absl::string_view start, absl::string_view limit);
 
   size_t bytes() const { return records_.size(); }
@@ -60,6 +70,7 @@ struct Effect {
   uint64_t lowest = 0;
   uint8_t flags = 1;  // of a session's result
   TableRecord table;
+  EraRecord era;
 };
 
 struct Effects {

@@ -47,8 +47,13 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Open(
   return partition;
 }
 
-// What is kept in memory beside the store: tables and write sessions.
+// What is kept in memory beside the store: eras, tables and write sessions.
 absl::Status Partition::Load() {
+  const absl::StatusOr<std::string> eras = store_->Get(ErasKey());
+  if (!eras.ok() && !absl::IsNotFound(eras.status())) return eras.status();
+  if (eras.ok()) {
+    ASSIGN_OR_RETURN(eras_, Eras::Decode(*eras));
+  }
   const auto iterator = store_->NewIterator(false);
   const std::string tables = TableKeyPrefix();
   for (iterator->Seek(tables); iterator->Valid() && iterator->key().starts_with(tables);

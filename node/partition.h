@@ -117,6 +117,7 @@ class Partition : public replication::StateMachine {
   size_t tables_to_purge() const { return to_purge_.size(); }
   uint64_t waiting_requests() const { return admitted_requests_; }
   size_t sessions() const { return sessions_.size(); }
+  const Eras& eras() const { return eras_; }
 
   replication::AppliedState applied() const override { return store_->state().applied; }
   absl::Status Apply(absl::Span<const replication::Entry> entries) override;
@@ -263,6 +264,7 @@ class Partition : public replication::StateMachine {
   std::unique_ptr<Store> store_;
   SessionTable sessions_;
   std::map<uint64_t, std::shared_ptr<const TableInfo>> tables_;
+  Eras eras_;
   std::set<uint64_t> to_purge_;  // retired tables that may have data
   // Of the entry that is being applied: to be hashed as soon as it is written.
   std::optional<HashedRange> to_hash_;

@@ -111,6 +111,14 @@ absl::Status Partition::AddEffects(const Entry& entry, StoreState& next, leveldb
       case EffectTag::kTable:
         RETURN_IF_ERROR(AddTable(effect.table, batch));
         break;
+      case EffectTag::kEra:
+        eras_.Apply(effect.era, entry.term);
+        if (eras_.empty()) {
+          batch.Delete(ErasKey());
+        } else {
+          batch.Put(ErasKey(), eras_.Encode());
+        }
+        break;
       case EffectTag::kHash:
         to_hash_ = HashedRange{std::string(effect.key), std::string(effect.item)};
         break;

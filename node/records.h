@@ -2,6 +2,7 @@
 // golden-bytes tests, and may not change; a record of another version stops the replica.
 //
 //   key                                value
+//   01 "eras"                          Eras (eras.h)
 //   01 "state"                         StoreState
 //   01 "table" table id (8, BE)        TableRecord
 //   02 session (8, BE)                 SessionRecord

@@ -28,6 +28,8 @@ void Write(const Effect& effect, EffectsWriter& writer) {
     }
     case EffectTag::kTable:
       return writer.Table(effect.table);
+    case EffectTag::kEra:
+      return writer.Era(effect.era);
     case EffectTag::kHash:
       return writer.Hash(effect.key, effect.item);
   }

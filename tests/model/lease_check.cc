@@ -3,7 +3,7 @@
 // what they cover are in node/cache.md.
 //
 //   lease-check              what tests/run does; the closing line is `N passed, N failed`
-//   lease-check --deep       larger bounds too: minutes, and some GB of memory
+//   lease-check --deep       larger bounds too: long, and some GB of memory; no suite runs it
 //   lease-check --traces     also prints how each mutant fails
 #include <atomic>
 #include <chrono>

@@ -123,11 +123,23 @@ TEST(FormatsTest, Effects) {
   EXPECT_EQ(Hex(range), "01e8070a0801610162");
   EXPECT_EQ(DecodeEffects(range)->effects[0].key, "a");
   EXPECT_EQ(DecodeEffects(range)->effects[0].item, "b");
+  writer.Era({.change = EraChange::kOpen, .buckets = {0, 1, 4095}});
+  writer.Era({.change = EraChange::kCloseAll});
+  const std::string eras = writer.Finish(1000, 10);
+  EXPECT_EQ(Hex(eras),
+            "01e8070a"
+            "0506"
+            "00030001fe1f"
+            "0502"
+            "0200");
+  const auto decoded = DecodeEffects(eras);
+  EXPECT_EQ(decoded->effects[0].era, (EraRecord{EraChange::kOpen, {0, 1, 4095}}));
+  EXPECT_EQ(decoded->effects[1].era, (EraRecord{EraChange::kCloseAll, {}}));
 }
 
 // Protects old replicas from guessing: reserved and unknown tags and formats stop them.
 TEST(FormatsTest, UnknownEffectsAreRefused) {
-  EXPECT_EQ(DecodeEffects(absl::string_view("\x01\x01\x00\x05", 4)).status().code(),
+  EXPECT_EQ(DecodeEffects(absl::string_view("\x01\x01\x00\x06", 4)).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(DecodeEffects("\x02").status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(DecodeEffects("\x01").status().code(), absl::StatusCode::kDataLoss);

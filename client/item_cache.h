@@ -1,0 +1,95 @@
+// Items in the application's own memory, each with the grant that allows to serve it
+// (node/cache.md). A lookup takes no lock and makes no system call; it answers an item only if at
+// some moment between its call and its return the item was certainly current.
+//
+// How a lookup knows. It finds the entry, loads the entry's deadline, looks whether the entry is
+// still in its place, and only then at the clock. Each step has its order:
+//   - The clock last: a process may stand still between any two steps.
+//   - The deadline before the second look at the entry: an invalidation takes the entry out before
+//     its lane can extend the deadline, so a deadline that was extended behind an invalidation
+//     comes with an entry that is gone. (Looking the deadline up last is wrong, though each of the
+//     two checks holds when it is made; the model in tests/model found it.)
+//
+// Bounded in bytes. What is worth a grant is decided by how often it was asked for lately: a key is
+// admitted if it was asked for more often than the one that would make room for it.
+//
+// Thread-safe. Lookups run beside everything; changes of a shard take its lock.
+#ifndef RINGLEADER_CLIENT_ITEM_CACHE_H_
+#define RINGLEADER_CLIENT_ITEM_CACHE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "client/frequency_sketch.h"
+#include "client/grant_deadline.h"
+#include "client/read_sections.h"
+#include "common/clock.h"
+#include "common/counters.h"
+#include "common/mutex.h"
+
+namespace ringleader::client {
+
+struct ItemCacheOptions {
+  // Keys, items and what an entry costs beside them.
+  uint64_t bytes_max = 64 << 20;
+  size_t shards = 64;  // a power of two
+};
+
+class ItemCache {
+ public:
+  enum class Found : uint8_t { kMiss, kAbsent, kItem };
+  struct Statistics {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t expired = 0;  // misses of an entry whose grant had run out
+    uint64_t inserted = 0;
+    uint64_t refused = 0;  // not asked for often enough
+    uint64_t invalidated = 0;
+    uint64_t evicted = 0;
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+  };
+
+  // The clock outlives it.
+  ItemCache(Clock& clock, const ItemCacheOptions& options);
+  ~ItemCache();
+
+  // `key`: the whole key, as the partition has it. An item's encoded bytes replace `item`. With
+  // `stale_max` above 0 the answer may be old by as much.
+  Found Lookup(absl::string_view key, Duration stale_max, std::string* item, uint64_t* version);
+
+  // After a miss: counts that the key was asked for, and says whether it is worth a grant.
+  bool IsWorthAGrant(absl::string_view key, size_t bytes_expected);
+
+  // What the lane brought, in its order. No item: it is known that there is none. An entry of the
+  // key is replaced.
+  void Insert(absl::string_view key, const std::optional<std::string>& item, uint64_t version,
+              std::shared_ptr<const GrantDeadline> deadline);
+  // When it returns no lookup that begins finds the entry: the invalidation may be acknowledged.
+  // Only an entry with this deadline; null: whichever. False: there is none.
+  bool Erase(absl::string_view key, const GrantDeadline* deadline);
+
+  Statistics statistics() const;
+
+ private:
+  struct Entry;
+  struct Shard;
+
+  Shard& ShardOf(uint64_t hash) const;
+
+  Clock& clock_;
+  const ItemCacheOptions options_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  StripedCounter hits_;
+  StripedCounter misses_;
+  StripedCounter expired_;
+};
+
+}  // namespace ringleader::client
+
+#endif  // RINGLEADER_CLIENT_ITEM_CACHE_H_

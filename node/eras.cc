@@ -1,0 +1,140 @@
+#include "node/eras.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/coding.h"
+#include "model/key_codec.h"
+#include "model/token.h"
+
+namespace ringleader {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr uint64_t kHashSeed = 0x657261;  // "era"
+constexpr size_t kSetBytes = kEraBuckets / 8;
+
+void AppendSet(const EraBuckets& buckets, std::string& to) {
+  std::string bytes(kSetBytes, '\0');
+  for (size_t bucket = 0; bucket < kEraBuckets; ++bucket) {
+    if (buckets[bucket]) bytes[bucket / 8] |= static_cast<char>(1u << (bucket % 8));
+  }
+  to += bytes;
+}
+
+EraBuckets SetFrom(absl::string_view bytes) {
+  CHECK_EQ(bytes.size(), kSetBytes);
+  EraBuckets buckets;
+  for (size_t bucket = 0; bucket < kEraBuckets; ++bucket) {
+    buckets[bucket] = (static_cast<uint8_t>(bytes[bucket / 8]) >> (bucket % 8) & 1) != 0;
+  }
+  return buckets;
+}
+
+}  // namespace
+
+uint16_t EraBucketOf(absl::string_view key) {
+  static_assert(kEraBuckets == 1 << 12);
+  return static_cast<uint16_t>(model::Xxh64(key, kHashSeed) >> 52);
+}
+
+std::string EncodeEra(const EraRecord& era) {
+  CHECK((era.change == EraChange::kOpen) != era.buckets.empty()) << "an era of nothing";
+  std::string bytes(1, static_cast<char>(era.change));
+  PutVarint(era.buckets.size(), bytes);
+  for (size_t i = 0; i < era.buckets.size(); ++i) {
+    const uint16_t before = i == 0 ? 0 : era.buckets[i - 1];
+    CHECK_LT(era.buckets[i], kEraBuckets);
+    CHECK(i == 0 || era.buckets[i] > before) << "not ascending";
+    PutVarint(static_cast<uint64_t>(era.buckets[i] - before), bytes);
+  }
+  return bytes;
+}
+
+absl::StatusOr<EraRecord> DecodeEra(absl::string_view bytes) {
+  Decoder decoder(bytes);
+  EraRecord era;
+  const uint8_t change = decoder.Byte();
+  const uint64_t count = decoder.Varint();
+  if (change > static_cast<uint8_t>(EraChange::kCloseAll)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("an era is changed in the way ", change, ", which this build does not know"));
+  }
+  era.change = static_cast<EraChange>(change);
+  const bool opens = era.change == EraChange::kOpen;
+  if (!decoder.ok() || count > kEraBuckets || opens != (count > 0)) {
+    return absl::DataLossError("malformed era");
+  }
+  uint64_t bucket = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t above = decoder.Varint();
+    if (!decoder.ok() || above >= kEraBuckets - bucket || (i > 0 && above == 0)) {
+      return absl::DataLossError("malformed era");
+    }
+    bucket += above;
+    era.buckets.push_back(static_cast<uint16_t>(bucket));
+  }
+  if (!decoder.AtEnd()) return absl::DataLossError("malformed era");
+  return era;
+}
+
+// Entries of a log have terms that never go back, so what is open is of this term or an earlier
+// one.
+void Eras::Apply(const EraRecord& era, replication::Term term) {
+  CHECK_GE(term, term_);
+  if (term > term_) {
+    earlier_ |= own_;
+    own_.reset();
+    term_ = term;
+  }
+  switch (era.change) {
+    case EraChange::kOpen:
+      for (const uint16_t bucket : era.buckets) own_.set(bucket);
+      return;
+    case EraChange::kCloseEarlier:
+      earlier_.reset();
+      return;
+    case EraChange::kCloseAll:
+      earlier_.reset();
+      own_.reset();
+      return;
+  }
+}
+
+EraBuckets Eras::Before(replication::Term term) const {
+  return term > term_ ? own_ | earlier_ : earlier_;
+}
+
+bool Eras::Covers(replication::Term term, uint16_t bucket) const {
+  return term == term_ && own_[bucket];
+}
+
+std::string Eras::Encode() const {
+  std::string bytes(1, static_cast<char>(kFormat));
+  PutVarint(term_, bytes);
+  AppendSet(own_, bytes);
+  AppendSet(earlier_, bytes);
+  return bytes;
+}
+
+absl::StatusOr<Eras> Eras::Decode(absl::string_view bytes) {
+  Decoder decoder(bytes);
+  const uint8_t format = decoder.Byte();
+  if (decoder.ok() && format > kFormat) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a record of eras has format ", format, "; this build knows ", kFormat));
+  }
+  Eras eras;
+  eras.term_ = decoder.Varint();
+  if (!decoder.ok() || format == 0 || decoder.remaining() != 2 * kSetBytes) {
+    return absl::DataLossError("malformed record of eras");
+  }
+  eras.own_ = SetFrom(bytes.substr(bytes.size() - 2 * kSetBytes, kSetBytes));
+  eras.earlier_ = SetFrom(bytes.substr(bytes.size() - kSetBytes));
+  return eras;
+}
+
+std::string ErasKey() { return std::string(1, static_cast<char>(model::KeySpace::kMeta)) + "eras"; }
+
+}  // namespace ringleader

@@ -1,0 +1,78 @@
+// Eras: the log's record of where grants of the client cache may exist (DESIGN section 8,
+// node/cache.md). A leader commits and applies one before the first grant that it covers; its
+// successors wait a full lease term, from their own election, before they change what it covers,
+// and then close it. What no era covers is not delayed.
+//
+// Keys fall into buckets, so that an era has a bounded size whatever was granted. Eras of all
+// earlier terms are treated alike by whoever leads, so they are kept together.
+//
+// Part of the replicated state: changed by applying entries only, the same everywhere. A value.
+#ifndef RINGLEADER_NODE_ERAS_H_
+#define RINGLEADER_NODE_ERAS_H_
+
+#include <bitset>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "replication/types.h"
+
+namespace ringleader {
+
+// A write to a key that nobody held, after a failover, is delayed with a probability of (held
+// buckets) / kEraBuckets: 16 held keys delay 0.4% of their partition's keys.
+inline constexpr size_t kEraBuckets = 4096;
+using EraBuckets = std::bitset<kEraBuckets>;
+
+// Of an item's whole key (model/key_codec.h). May not change: it places what is logged.
+uint16_t EraBucketOf(absl::string_view key);
+
+enum class EraChange : uint8_t {
+  kOpen = 0,          // grants may exist in these buckets, by the entry's term
+  kCloseEarlier = 1,  // none of a term before the entry's exists any more
+  kCloseAll = 2,      // nor of the entry's own
+};
+
+struct EraRecord {
+  EraChange change = EraChange::kOpen;
+  std::vector<uint16_t> buckets;  // ascending; empty unless something is opened
+  friend bool operator==(const EraRecord&, const EraRecord&) = default;
+};
+
+// Inside a log entry (effects.h): change (1 byte), varint count, then for each bucket, as a varint,
+// how much it is above the one before (the first: above 0). May not change.
+std::string EncodeEra(const EraRecord& era);
+absl::StatusOr<EraRecord> DecodeEra(absl::string_view bytes);
+
+class Eras {
+ public:
+  // `term` is the entry's. Deterministic.
+  void Apply(const EraRecord& era, replication::Term term);
+
+  // What the leader of `term` has to wait out: unclosed, and of an earlier term.
+  EraBuckets Before(replication::Term term) const;
+  // Whether the leader of `term` may grant here.
+  bool Covers(replication::Term term, uint16_t bucket) const;
+  bool empty() const { return own_.none() && earlier_.none(); }
+
+  // In the store: version (1 byte), varint term, then both sets, the newest term's and the earlier
+  // ones', each as 512 bytes, bucket b being bit b % 8 of byte b / 8. May not change.
+  std::string Encode() const;
+  static absl::StatusOr<Eras> Decode(absl::string_view bytes);
+
+  friend bool operator==(const Eras&, const Eras&) = default;
+
+ private:
+  replication::Term term_ = 0;  // of own_
+  EraBuckets own_;
+  EraBuckets earlier_;
+};
+
+// The key of the record in the store. There is none while nothing is open.
+std::string ErasKey();
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_ERAS_H_

@@ -1,0 +1,270 @@
+#include "node/lease_gate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/check.h"
+
+namespace ringleader {
+
+Duration GrantLifeMax(const LeaseOptions& options) {
+  const Duration rest = options.lease_term - options.margin;
+  return Duration(static_cast<int64_t>(static_cast<double>(rest.count()) * (1 - options.drift)));
+}
+
+LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
+                     const EraBuckets& before)
+    : options_(options),
+      life_max_(GrantLifeMax(options)),
+      term_(term),
+      began_(began),
+      before_(before) {
+  CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
+}
+
+// --- Writes
+// ---------------------------------------------------------------------------------------
+
+bool LeaseGate::Enter(absl::string_view key, const Instant& now,
+                      std::vector<Invalidation>* to_send) {
+  // Writes of one key keep their order: behind those that are parked.
+  if (!blocked_.empty() && blocked_.contains(key)) return false;
+  const uint16_t bucket = EraBucketOf(key);
+  if (bucket_keys_[bucket] == 0 && !before_[bucket]) return true;
+  if (const auto held = keys_.find(key); held != keys_.end()) Invalidate(held, to_send);
+  if (IsOpen(key, now)) return true;
+  blocked_.emplace(key);
+  return false;
+}
+
+bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
+                           std::vector<Invalidation>* to_send) {
+  closed_ranges_.emplace(start, limit);
+  bool open = before_.none() || IsOver(began_, now);
+  for (auto key = keys_.lower_bound(start); key != keys_.end() && key->first < limit;) {
+    const auto current = key++;
+    Invalidate(current, to_send);
+    DropWaits(current, now);
+    open = open && current->second.waits.empty();
+    EraseIfEmpty(current);
+  }
+  return open;
+}
+
+void LeaseGate::LeaveRange(absl::string_view start) { closed_ranges_.erase(std::string(start)); }
+
+std::vector<std::string> LeaseGate::Opened(const Instant& now) {
+  std::vector<std::string> opened;
+  for (auto key = blocked_.begin(); key != blocked_.end();) {
+    if (!IsOpen(*key, now)) {
+      ++key;
+      continue;
+    }
+    opened.push_back(*key);
+    key = blocked_.erase(key);
+  }
+  return opened;
+}
+
+bool LeaseGate::IsOpen(absl::string_view key, const Instant& now) {
+  if (before_[EraBucketOf(key)] && !IsOver(began_, now)) return false;
+  const auto held = keys_.find(key);
+  if (held == keys_.end()) return true;
+  CHECK(held->second.holders.empty()) << "a holder that was not told";
+  DropWaits(held, now);
+  const bool open = held->second.waits.empty();
+  EraseIfEmpty(held);
+  return open;
+}
+
+// The deadline is the session's as of now: what is granted later is queued behind this.
+void LeaseGate::Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send) {
+  for (const CacheSessionId id : key->second.holders) {
+    Session& session = sessions_.at(id);
+    const uint64_t number = ++last_number_;
+    session.keys.erase(key->first);
+    session.invalidations.emplace(number, key->first);
+    key->second.waits.push_back({id, number, session.confirmed});
+    to_send->push_back({id, number, key->first});
+  }
+  key->second.holders.clear();
+}
+
+// --- Grants
+// ---------------------------------------------------------------------------------------
+
+Duration LeaseGate::Life(const Instant& confirmed, const Instant& now) const {
+  return std::max(Duration(0), life_max_ - std::max(Duration(0), HolderElapsed(confirmed, now)));
+}
+
+bool LeaseGate::InClosedRange(absl::string_view key) const {
+  auto range = closed_ranges_.upper_bound(key);
+  if (range == closed_ranges_.begin()) return false;
+  --range;
+  return key < range->second;
+}
+
+LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
+                                   const Instant& confirmed, const Instant& now, bool pending,
+                                   const Eras& eras) {
+  if (revoking_) return {Refusal::kRevoking};
+  if (pending || blocked_.contains(key) || InClosedRange(key)) return {Refusal::kPending};
+  const uint16_t bucket = EraBucketOf(key);
+  if (!eras.Covers(term_, bucket)) return {Refusal::kNoEra};
+  const Duration life = Life(confirmed, now);
+  if (life == Duration(0)) return {Refusal::kStale};
+  auto session = sessions_.find(id);
+  if (session == sessions_.end()) {
+    if (sessions_.size() >= options_.sessions_max) return {Refusal::kFull};
+    session = sessions_.emplace(id, Session{.confirmed = confirmed}).first;
+  }
+  auto held = keys_.find(key);
+  const bool new_key = held == keys_.end();
+  const bool new_holder = new_key || !held->second.holders.contains(id);
+  if ((new_key && keys_.size() >= options_.keys_max) ||
+      (new_holder && (session->second.keys.size() >= options_.session_keys_max ||
+                      (!new_key && held->second.holders.size() >= options_.key_holders_max)))) {
+    EraseSessionIfEmpty(session);
+    return {Refusal::kFull};
+  }
+  if (new_key) {
+    held = keys_.emplace(std::string(key), Key()).first;
+    ++bucket_keys_[bucket];
+  }
+  held->second.holders.insert(id);
+  session->second.keys.emplace(key);
+  // Of two rounds the later one is waited for: never less than any grant was told.
+  if (WaiterElapsed(session->second.confirmed, confirmed) > Duration(0)) {
+    session->second.confirmed = confirmed;
+  }
+  return {Refusal::kNone, life};
+}
+
+LeaseGate::Answer LeaseGate::Renew(CacheSessionId id, const Instant& confirmed,
+                                   const Instant& now) {
+  if (revoking_) return {Refusal::kRevoking};
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end() || session->second.keys.empty()) return {Refusal::kStale};
+  const Duration life = Life(confirmed, now);
+  if (life == Duration(0)) return {Refusal::kStale};
+  if (WaiterElapsed(session->second.confirmed, confirmed) > Duration(0)) {
+    session->second.confirmed = confirmed;
+  }
+  return {Refusal::kNone, life};
+}
+
+void LeaseGate::Returned(CacheSessionId id, absl::string_view key) {
+  const auto session = sessions_.find(id);
+  const auto held = keys_.find(key);
+  if (session == sessions_.end() || held == keys_.end()) return;
+  session->second.keys.erase(std::string(key));
+  RemoveHolder(held, id);
+  EraseSessionIfEmpty(session);
+}
+
+// --- Sessions
+// -------------------------------------------------------------------------------------
+
+void LeaseGate::Acknowledged(CacheSessionId id, uint64_t number) {
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end()) return;
+  const auto invalidation = session->second.invalidations.find(number);
+  if (invalidation == session->second.invalidations.end()) return;
+  const auto held = keys_.find(invalidation->second);
+  session->second.invalidations.erase(invalidation);
+  EraseSessionIfEmpty(session);
+  if (held == keys_.end()) return;
+  std::erase_if(held->second.waits, [&](const Wait& wait) { return wait.number == number; });
+  EraseIfEmpty(held);
+}
+
+void LeaseGate::Ended(CacheSessionId id) {
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end()) return;
+  for (const std::string& name : session->second.keys) {
+    const auto held = keys_.find(name);
+    CHECK(held != keys_.end());
+    held->second.holders.erase(id);
+    held->second.waits.push_back({id, 0, session->second.confirmed});
+  }
+  // Its invalidations stay as they are: nobody acknowledges them any more.
+  sessions_.erase(session);
+}
+
+// --- The end of eras
+// ------------------------------------------------------------------------------
+
+bool LeaseGate::EarlierAreOver(const Instant& now) const {
+  return before_.none() || IsOver(began_, now);
+}
+
+void LeaseGate::Revoke(std::vector<Invalidation>* to_send) {
+  revoking_ = true;
+  for (auto key = keys_.begin(); key != keys_.end(); ++key) Invalidate(key, to_send);
+}
+
+bool LeaseGate::IsRevoked(const Instant& now) {
+  if (!revoking_ || !EarlierAreOver(now)) return false;
+  Maintain(now);
+  return keys_.empty();
+}
+
+void LeaseGate::Maintain(const Instant& now) {
+  for (auto key = keys_.begin(); key != keys_.end();) {
+    const auto current = key++;
+    DropWaits(current, now);
+    EraseIfEmpty(current);
+  }
+}
+
+// --- Bookkeeping
+// ----------------------------------------------------------------------------------
+
+void LeaseGate::DropWaits(Keys::iterator key, const Instant& now) {
+  std::erase_if(key->second.waits, [&](const Wait& wait) {
+    if (!IsOver(wait.from, now)) return false;
+    if (const auto session = sessions_.find(wait.session); session != sessions_.end()) {
+      session->second.invalidations.erase(wait.number);
+      EraseSessionIfEmpty(session);
+    }
+    return true;
+  });
+}
+
+void LeaseGate::EraseIfEmpty(Keys::iterator key) {
+  if (!key->second.holders.empty() || !key->second.waits.empty()) return;
+  uint32_t& keys = bucket_keys_[EraBucketOf(key->first)];
+  CHECK_GT(keys, 0u);
+  --keys;
+  keys_.erase(key);
+}
+
+void LeaseGate::RemoveHolder(Keys::iterator key, CacheSessionId session) {
+  key->second.holders.erase(session);
+  EraseIfEmpty(key);
+}
+
+// A session is kept while it holds something or owes an acknowledgement.
+void LeaseGate::EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator session) {
+  if (session->second.keys.empty() && session->second.invalidations.empty()) {
+    sessions_.erase(session);
+  }
+}
+
+LeaseGate::Counts LeaseGate::counts() const {
+  Counts counts{.sessions = sessions_.size(), .blocked = blocked_.size()};
+  for (const auto& [name, key] : keys_) {
+    if (!key.holders.empty()) ++counts.keys;
+    counts.holders += key.holders.size();
+    counts.waits += key.waits.size();
+  }
+  return counts;
+}
+
+std::vector<CacheSessionId> LeaseGate::HoldersOf(absl::string_view key) const {
+  const auto held = keys_.find(key);
+  if (held == keys_.end()) return {};
+  return {held->second.holders.begin(), held->second.holders.end()};
+}
+
+}  // namespace ringleader

@@ -1,0 +1,191 @@
+// The gate of section 8 of the design, for one partition during one leadership: who holds which
+// keys, and whether a change of a key may go into the log yet. node/cache.md has the protocol, and
+// tests/model shows that each part of it is needed.
+//
+//   write:  Enter(key) -> open: evaluate and propose in this turn
+//                      -> not: the invalidations go out, the write is parked; Opened() returns its
+//                         key once every holder has acknowledged or its grants have run out
+//   fill:   Grant(session, key), and in the same turn the item is read and sent
+//
+// Invariants
+//   1. A key that Enter let pass is held by nobody, and stays so until its writes are applied: the
+//      caller says with Grant whether any is pending.
+//   2. A key that Enter did not let pass is granted to nobody until Opened returned it.
+//   3. A registered holder stays so until its invalidation is queued, even when its grants have run
+//      out: a renewal brings them back to life. An invalidation is waited for until it is
+//      acknowledged, or until the session's deadline as it was when it was queued has passed: later
+//      renewals reach the client behind it.
+//   4. What an era of an earlier term covers opens a full lease term after this leadership began.
+//
+// Pure: no clock, no I/O. Not thread-safe: the partition's applier. Bounded by its options.
+#ifndef RINGLEADER_NODE_LEASE_GATE_H_
+#define RINGLEADER_NODE_LEASE_GATE_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "common/clock.h"
+#include "node/eras.h"
+#include "replication/types.h"
+
+namespace ringleader {
+
+struct LeaseOptions {
+  // What writers wait for grants that nobody gives back. Also what a dead holder costs a write.
+  Duration lease_term = std::chrono::seconds(2);
+  // By how much the rates of any two clocks, of nodes and of clients, may differ.
+  double drift = 0.01;
+  // Taken off each grant beside it, for the resolution of clocks and the rounding of the rest.
+  Duration margin = std::chrono::milliseconds(5);
+  size_t sessions_max = 4096;
+  size_t keys_max = 65536;  // of a partition
+  size_t session_keys_max = 16384;
+  size_t key_holders_max = 256;
+};
+
+// The longest that a grant lasts by its holder's clock, from when the round was sent that confirms
+// it. A holder whose clock runs slow by `drift` against a waiter's counts it out within lease_term
+// of the waiter's clock: (1 - drift) * (1 + drift) < 1.
+Duration GrantLifeMax(const LeaseOptions& options);
+
+using CacheSessionId = uint64_t;
+
+// To be queued on the session's lane, in order; if that has no room, Ended is called instead.
+struct Invalidation {
+  CacheSessionId session = 0;
+  uint64_t number = 0;  // of the gate's own; an acknowledgement repeats it
+  std::string key;
+};
+
+class LeaseGate {
+ public:
+  enum class Refusal : uint8_t {
+    kNone,
+    kPending,   // a change of the key waits or is under way
+    kNoEra,     // commit one that covers its bucket, and ask again
+    kStale,     // no round was confirmed lately
+    kFull,      // a bound of the options
+    kRevoking,  // leadership is about to be handed over
+  };
+  struct Answer {
+    Refusal refusal = Refusal::kNone;
+    Duration life{0};  // from when the holder sent what is answered; 0 if refused
+  };
+  struct Counts {
+    size_t sessions = 0;
+    size_t keys = 0;     // that somebody holds
+    size_t holders = 0;  // pairs of session and key
+    size_t waits = 0;    // invalidations and ended sessions that are waited out
+    size_t blocked = 0;  // keys of which a write waits
+  };
+
+  // `began`: at or after this term's election. `before`: Eras::Before(term), of a state in which
+  // the term's own first entry is applied.
+  LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
+            const EraBuckets& before);
+
+  // --- Writes ---------------------------------------------------------------------------------
+
+  // True: the key may be changed in this turn. False: when Opened returns it; what is added to
+  // `to_send` must go out.
+  bool Enter(absl::string_view key, const Instant& now, std::vector<Invalidation>* to_send);
+  // The same for all keys from `start` to before `limit` at once (a table's end). Until it returns
+  // true nothing in the range is granted; it is asked again until then, and after that Leave(start)
+  // once the change is applied or given up.
+  bool EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
+                  std::vector<Invalidation>* to_send);
+  void LeaveRange(absl::string_view start);
+  // Keys that Enter refused and that may be changed now; in this turn.
+  std::vector<std::string> Opened(const Instant& now);
+
+  // --- Grants ---------------------------------------------------------------------------------
+
+  // `confirmed`: when the newest round of this term that a quorum answered was sent. `pending`: an
+  // entry that changes the key is evaluated and not applied. If granted, the item is read and sent
+  // in this turn, before anything else goes to this session.
+  Answer Grant(CacheSessionId session, absl::string_view key, const Instant& confirmed,
+               const Instant& now, bool pending, const Eras& eras);
+  // For everything that the session holds; nothing if that is nothing.
+  Answer Renew(CacheSessionId session, const Instant& confirmed, const Instant& now);
+  // The client dropped the key by itself, or never took it.
+  void Returned(CacheSessionId session, absl::string_view key);
+
+  // --- Sessions -------------------------------------------------------------------------------
+
+  void Acknowledged(CacheSessionId session, uint64_t number);
+  // Its lane is gone, so nothing can be taken back: its grants are waited out.
+  void Ended(CacheSessionId session);
+
+  // --- The end of eras ------------------------------------------------------------------------
+
+  // Earlier terms' eras are waited out: an entry with kCloseEarlier may be proposed.
+  bool EarlierAreOver(const Instant& now) const;
+  bool HasEarlier() const { return before_.any(); }
+  // That entry is applied.
+  void EarlierClosed() { before_.reset(); }
+  // Before a planned transfer: nothing is granted or renewed any more, everything is called back.
+  void Revoke(std::vector<Invalidation>* to_send);
+  // Nothing that was granted is valid any more: an entry with kCloseAll may be proposed.
+  bool IsRevoked(const Instant& now);
+  // The transfer did not happen. Grants need new eras if the closing entry was applied.
+  void Resume() { revoking_ = false; }
+
+  // Forgets waits that are over; now and then.
+  void Maintain(const Instant& now);
+  Counts counts() const;
+  // The first sessions that hold this key.
+  std::vector<CacheSessionId> HoldersOf(absl::string_view key) const;
+
+ private:
+  struct Wait {
+    CacheSessionId session = 0;
+    uint64_t number = 0;  // 0: of an ended session
+    Instant from;         // a full lease term from here
+  };
+  struct Key {
+    std::set<CacheSessionId> holders;
+    std::vector<Wait> waits;
+  };
+  struct Session {
+    Instant confirmed;  // the newest round that a grant or renewal told
+    std::set<std::string> keys;
+    std::map<uint64_t, std::string> invalidations;  // not acknowledged: number and key
+  };
+  using Keys = std::map<std::string, Key, std::less<>>;
+
+  bool IsOver(const Instant& from, const Instant& now) const {
+    return WaiterElapsed(from, now) >= options_.lease_term;
+  }
+  bool IsOpen(absl::string_view key, const Instant& now);
+  bool InClosedRange(absl::string_view key) const;
+  Duration Life(const Instant& confirmed, const Instant& now) const;
+  void Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send);
+  void DropWaits(Keys::iterator key, const Instant& now);
+  void EraseIfEmpty(Keys::iterator key);
+  void RemoveHolder(Keys::iterator key, CacheSessionId session);
+  void EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator session);
+
+  LeaseOptions options_;
+  Duration life_max_;
+  replication::Term term_;
+  Instant began_;
+  EraBuckets before_;
+  Keys keys_;  // that are held or waited for
+  // How many of keys_ are in each bucket: a key whose bucket has none needs no further look.
+  std::array<uint32_t, kEraBuckets> bucket_keys_{};
+  std::map<CacheSessionId, Session> sessions_;
+  std::set<std::string, std::less<>> blocked_;
+  std::map<std::string, std::string, std::less<>> closed_ranges_;  // start, limit
+  uint64_t last_number_ = 0;
+  bool revoking_ = false;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_LEASE_GATE_H_

@@ -1,0 +1,172 @@
+// The cache in the application's memory: what it serves, for how long, and what it keeps.
+#include "client/item_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace ringleader::client {
+namespace {
+
+using std::chrono::milliseconds;
+using Found = ItemCache::Found;
+
+class ManualClock : public Clock {
+ public:
+  Instant Now() const override { return now; }
+  int64_t WallMicros() const override { return 0; }
+  Instant now{milliseconds(1000), milliseconds(1000)};
+};
+
+class ItemCacheTest : public testing::Test {
+ protected:
+  Found Lookup(absl::string_view key, Duration stale_max = Duration(0)) {
+    return cache_.Lookup(key, stale_max, &item_, &version_);
+  }
+  std::shared_ptr<GrantDeadline> Granted(int64_t life_ms) {
+    auto deadline = std::make_shared<GrantDeadline>();
+    deadline->Extend(clock_.now, milliseconds(life_ms));
+    return deadline;
+  }
+
+  ManualClock clock_;
+  ItemCache cache_{clock_, {.bytes_max = 64 << 10, .shards = 1}};
+  std::string item_;
+  uint64_t version_ = 0;
+};
+
+// Protects the promise: an item is served before its grant's deadline and not after.
+TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
+  EXPECT_EQ(Lookup("k"), Found::kMiss);
+  cache_.Insert("k", "item", 7, Granted(100));
+  clock_.now = {milliseconds(1099), milliseconds(1099)};
+  ASSERT_EQ(Lookup("k"), Found::kItem);
+  EXPECT_EQ(item_, "item");
+  EXPECT_EQ(version_, 7u);
+  // Either clock ends it: a machine that slept shows in one of them only.
+  clock_.now = {milliseconds(1050), milliseconds(1100)};
+  EXPECT_EQ(Lookup("k"), Found::kMiss);
+  clock_.now = {milliseconds(1100), milliseconds(1050)};
+  EXPECT_EQ(Lookup("k"), Found::kMiss);
+  EXPECT_EQ(cache_.statistics().expired, 2u);
+}
+
+// Protects renewals: one extends everything that was granted with it, and nothing else.
+TEST_F(ItemCacheTest, ARenewalExtendsWhatWasGrantedTogether) {
+  const auto mine = Granted(10), other = Granted(10);
+  cache_.Insert("a", "item", 1, mine);
+  cache_.Insert("b", "item", 1, mine);
+  cache_.Insert("c", "item", 1, other);
+  mine->Extend(clock_.now, milliseconds(50));
+  clock_.now = {milliseconds(1040), milliseconds(1040)};
+  EXPECT_EQ(Lookup("a"), Found::kItem);
+  EXPECT_EQ(Lookup("b"), Found::kItem);
+  EXPECT_EQ(Lookup("c"), Found::kMiss);
+  // An answer to an older request takes nothing back.
+  mine->Extend({milliseconds(1000), milliseconds(1000)}, milliseconds(20));
+  EXPECT_EQ(Lookup("a"), Found::kItem);
+}
+
+// Protects readers who accept some age: what was valid that long ago is good enough, unless it was
+// invalidated.
+TEST_F(ItemCacheTest, BoundedStaleness) {
+  cache_.Insert("k", "item", 7, Granted(100));
+  clock_.now = {milliseconds(1149), milliseconds(1149)};
+  EXPECT_EQ(Lookup("k", milliseconds(50)), Found::kItem);
+  EXPECT_EQ(Lookup("k", milliseconds(49)), Found::kMiss);
+  EXPECT_EQ(Lookup("k", Duration::max()), Found::kItem);
+  cache_.Erase("k", nullptr);
+  EXPECT_EQ(Lookup("k", Duration::max()), Found::kMiss);
+}
+
+// Protects reads of keys that have no item: that is remembered as well.
+TEST_F(ItemCacheTest, AbsenceIsCached) {
+  cache_.Insert("k", std::nullopt, 0, Granted(100));
+  EXPECT_EQ(Lookup("k"), Found::kAbsent);
+}
+
+// Protects acknowledgements: what was erased is found by nobody; another grant's entry stays.
+TEST_F(ItemCacheTest, AnInvalidationTakesOutItsOwnGrantsEntry) {
+  const auto old = Granted(100), present = Granted(100);
+  cache_.Insert("k", "old", 1, old);
+  cache_.Insert("k", "new", 2, present);
+  EXPECT_FALSE(cache_.Erase("k", old.get()));
+  EXPECT_EQ(Lookup("k"), Found::kItem);
+  EXPECT_EQ(item_, "new");
+  EXPECT_TRUE(cache_.Erase("k", present.get()));
+  EXPECT_EQ(Lookup("k"), Found::kMiss);
+  EXPECT_EQ(cache_.statistics().bytes, 0u);
+}
+
+// Protects memory, and what is asked for often from what is asked for once.
+TEST_F(ItemCacheTest, OftenUsedItemsStayWithinTheBound) {
+  const auto deadline = Granted(1'000'000);
+  const auto ask = [&](const std::string& key) {
+    if (Lookup(key) != Found::kMiss) return;
+    if (cache_.IsWorthAGrant(key, 100)) cache_.Insert(key, std::string(100, 'x'), 1, deadline);
+  };
+  int hot_hits = 0;
+  for (int round = 0; round < 200; ++round) {
+    for (int hot = 0; hot < 50; ++hot) {
+      const uint64_t before = cache_.statistics().hits;
+      ask(absl::StrCat("hot", hot));
+      if (round >= 100) hot_hits += static_cast<int>(cache_.statistics().hits - before);
+    }
+    for (int cold = 0; cold < 100; ++cold) ask(absl::StrCat("cold", round, "-", cold));
+    ASSERT_LE(cache_.statistics().bytes, 64u << 10);
+  }
+  EXPECT_GT(hot_hits, 100 * 50 * 95 / 100);
+  EXPECT_GT(cache_.statistics().refused, 1000u);
+}
+
+// Protects readers without a lock: beside changes and evictions each finds a whole item of the key
+// that it asked for, or none.
+TEST_F(ItemCacheTest, ReadersNeedNoLock) {
+  const auto deadline = Granted(1'000'000);
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> hits{0}, wrong{0};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 3; ++reader) {
+    readers.emplace_back([&] {
+      std::string item;
+      uint64_t version = 0;
+      for (uint64_t i = 0; !stop; ++i) {
+        const std::string key = absl::StrCat("key", i % 300);
+        if (cache_.Lookup(key, Duration(0), &item, &version) != Found::kItem) continue;
+        ++hits;
+        if (item != absl::StrCat(key, "=", version, std::string(100, '.'))) ++wrong;
+      }
+    });
+  }
+  for (uint64_t version = 1; version <= 60'000; ++version) {
+    const std::string key = absl::StrCat("key", version * 7 % 300);
+    if (version % 3 == 0) {
+      cache_.Erase(key, nullptr);
+    } else {
+      cache_.Insert(key, absl::StrCat(key, "=", version, std::string(100, '.')), version, deadline);
+    }
+    if (version % 1000 == 0) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GT(hits, 0u);
+}
+
+// Protects estimates: what is asked for often counts more, and is forgotten again.
+TEST(FrequencySketchTest, EstimatesAgeAway) {
+  FrequencySketch sketch(64);
+  const uint64_t hot = 0x1234567890abcdef;
+  for (int i = 0; i < 20; ++i) sketch.Add(hot);
+  EXPECT_EQ(sketch.Estimate(hot), 15u);
+  uint64_t other = 1;
+  for (int i = 0; i < 3000; ++i)
+    sketch.Add(other = other * 6364136223846793005u + 1442695040888963407u);
+  EXPECT_LT(sketch.Estimate(hot), 15u);
+}
+
+}  // namespace
+}  // namespace ringleader::client

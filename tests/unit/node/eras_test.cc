@@ -1,0 +1,103 @@
+// The log's record of where grants may exist: what a successor must wait out.
+#include "node/eras.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/escaping.h"
+
+namespace ringleader {
+namespace {
+
+EraRecord Open(std::vector<uint16_t> buckets) {
+  return {.change = EraChange::kOpen, .buckets = std::move(buckets)};
+}
+
+// Protects double failover: the eras of every earlier term are honoured, not the last one's alone.
+TEST(ErasTest, AllUnclosedErasAreHonoured) {
+  Eras eras;
+  eras.Apply(Open({1}), 1);
+  eras.Apply(Open({2}), 2);
+  EXPECT_EQ(eras.Before(2), EraBuckets().set(1));
+  EXPECT_EQ(eras.Before(3), EraBuckets().set(1).set(2));
+}
+
+// Protects grants: those of an earlier term's era are no permission in this one.
+TEST(ErasTest, OnlyItsOwnTermMayGrant) {
+  Eras eras;
+  eras.Apply(Open({1, 4095}), 3);
+  EXPECT_TRUE(eras.Covers(3, 4095));
+  EXPECT_FALSE(eras.Covers(3, 2));
+  EXPECT_FALSE(eras.Covers(4, 1));
+  eras.Apply(Open({2}), 4);
+  EXPECT_FALSE(eras.Covers(4, 1));
+  EXPECT_TRUE(eras.Covers(4, 2));
+}
+
+// Protects grants of the present term: closing what came before leaves them covered.
+TEST(ErasTest, ClosingEarlierOnesLeavesOnesOwn) {
+  Eras eras;
+  eras.Apply(Open({1}), 1);
+  eras.Apply(Open({2}), 2);
+  eras.Apply({.change = EraChange::kCloseEarlier}, 2);
+  EXPECT_TRUE(eras.Before(2).none());
+  EXPECT_EQ(eras.Before(3), EraBuckets().set(2));
+  EXPECT_FALSE(eras.empty());
+  // By a leader that opened none itself.
+  eras.Apply({.change = EraChange::kCloseEarlier}, 3);
+  EXPECT_TRUE(eras.empty());
+}
+
+// Protects planned transfers: their successor waits for nothing.
+TEST(ErasTest, ClosingAllLeavesNothing) {
+  Eras eras;
+  eras.Apply(Open({1}), 1);
+  eras.Apply(Open({2}), 2);
+  eras.Apply({.change = EraChange::kCloseAll}, 2);
+  EXPECT_TRUE(eras.empty());
+  EXPECT_TRUE(eras.Before(3).none());
+  eras.Apply(Open({7}), 2);
+  EXPECT_TRUE(eras.Covers(2, 7));
+}
+
+// Protects replicas on disk and in snapshots from a changed record.
+TEST(ErasTest, StoredBytesDoNotChange) {
+  Eras eras;
+  eras.Apply(Open({0}), 1);
+  eras.Apply(Open({9, 4095}), 300);
+  const std::string bytes = eras.Encode();
+  ASSERT_EQ(bytes.size(), 3u + 1024u);
+  EXPECT_EQ(absl::BytesToHexString(bytes.substr(0, 6)), "01ac02000200");
+  EXPECT_EQ(bytes[3 + 511], '\x80');
+  EXPECT_EQ(bytes[3 + 512], '\x01');
+  EXPECT_EQ(absl::BytesToHexString(ErasKey()), "0165726173");
+  EXPECT_EQ(*Eras::Decode(bytes), eras);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(Eras::Decode(bytes.substr(0, size)).ok()) << size;
+  }
+  std::string newer = bytes;
+  newer[0] = 2;
+  EXPECT_EQ(Eras::Decode(newer).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// Protects the log: a bucket is where it was, and nonsense is refused.
+TEST(ErasTest, LoggedBytesDoNotChange) {
+  EXPECT_EQ(EraBucketOf("key"), EraBucketOf("key"));
+  EXPECT_EQ(absl::BytesToHexString(EncodeEra(Open({5, 6, 300}))), "00030501a602");
+  EXPECT_EQ(*DecodeEra(EncodeEra(Open({0, 4095}))), Open({0, 4095}));
+  const absl::string_view malformed[] = {
+      absl::string_view("\x00\x00", 2),          // opens nothing
+      absl::string_view("\x01\x01\x05", 3),      // closes something by name
+      absl::string_view("\x00\x02\x05\x00", 4),  // twice the same
+      absl::string_view("\x00\x01\x80\x20", 4),  // bucket 4096
+      absl::string_view("\x00\x01", 2),         absl::string_view("\x00\x01\x01\x01", 4),
+  };
+  for (const absl::string_view bytes : malformed) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeEra(bytes).status())) << absl::BytesToHexString(bytes);
+  }
+  EXPECT_EQ(DecodeEra(absl::string_view("\x03\x00", 2)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace ringleader
