@@ -64,11 +64,6 @@ struct PartitionOptions {
   // these is applied: under load each entry, with its messages, its record and its write to the
   // store, then serves many writes.
   size_t entries_in_flight_max = 1;
-  // Once an entry of several writes is applied, the clients that it answers send their next ones:
-  // the next entry waits until as many have come, for half the time that the last one took, and no
-  // longer than this. It then carries about all that a partition's clients keep outstanding,
-  // instead of half. A client that waits for each answer before it writes again waits for nothing.
-  Duration gather_max = std::chrono::milliseconds(20);
   // How long a write whose leader lost its term may wait to learn its outcome.
   Duration orphan_max = std::chrono::seconds(1);
   // Keys removed in one step of purging a retired table.
@@ -154,7 +149,6 @@ class Partition : public replication::StateMachine {
     std::vector<Outcome> outcomes;
     std::vector<std::pair<uint64_t, uint64_t>> tables;  // as in Leadership::tables_proposed
     replication::LogPosition position;
-    Instant proposed;
     Instant orphaned;
   };
   // Let in, and not answered yet.
@@ -166,10 +160,6 @@ class Partition : public replication::StateMachine {
     replication::Term term = 0;
     Batch building;
     bool proposing = false;
-    // While more writes are expected in the building batch: how many it is to have, and the number
-    // of the timer that ends the waiting.
-    size_t gather_target = 0;
-    uint64_t gathers = 0;
     std::deque<WaitingRequest> deferred;  // writes that found the building batch full
     std::deque<Batch> in_flight;
     std::weak_ptr<replication::Replica> replica;  // as of the last proposal
@@ -225,8 +215,6 @@ class Partition : public replication::StateMachine {
   bool BuildingIsFull() const;
   void ExecuteDeferred(const ReplicaPointer& replica);
   void ProposeBuilding(const ReplicaPointer& replica);
-  void Gather(const Batch& batch);
-  void EndGathering(const ReplicaPointer& replica, replication::Term term, uint64_t number);
   void Proposed(uint64_t number, replication::Term term, const ReplicaPointer& replica,
                 absl::StatusOr<replication::LogPosition> position);
   void AddAnswer(Outcome outcome, data::v1::Response response, uint64_t seen_batch);

@@ -157,7 +157,6 @@ void Partition::Resolve(const Entry& entry) {
     CHECK_EQ(batch.position.term, entry.term) << "an entry of a term that has not ended was lost";
     leadership_->overlay.Applied(batch.number);
     leadership_->applied_batch = batch.number;
-    Gather(batch);
     FinishBatch(batch, nullptr);
   }
   for (auto orphan = orphans_.extract(entry.index); !orphan.empty();

@@ -239,10 +239,7 @@ void Partition::ProposeBuilding(const ReplicaPointer& replica) {
   const bool waits = leadership.in_flight.size() >= place_.options.entries_in_flight_max;
   replica->ExpectProposal(waits);
   if (waits) return;  // Apply proposes it
-  if (leadership.building.outcomes.size() < leadership.gather_target && !BuildingIsFull()) return;
-  leadership.gather_target = 0;
   Batch batch = std::exchange(leadership.building, Batch());
-  batch.proposed = place_.store.clock.Now();
   leadership.last_time_us = std::max(place_.store.clock.WallMicros(), leadership.last_time_us + 1);
   auto payload = std::make_shared<const std::string>(
       batch.effects.Finish(leadership.last_time_us, ElapsedMicros()));
@@ -254,29 +251,6 @@ void Partition::ProposeBuilding(const ReplicaPointer& replica) {
                     replica](absl::StatusOr<replication::LogPosition> position) {
                      if (*self != nullptr) (*self)->Proposed(number, term, replica, position);
                    });
-}
-
-// `batch` was applied and is about to be answered.
-void Partition::Gather(const Batch& batch) {
-  const ReplicaPointer replica = leadership_->replica.lock();
-  const size_t target = batch.outcomes.size() + leadership_->building.outcomes.size();
-  if (replica == nullptr || target < 2) return;
-  const Duration took = HolderElapsed(batch.proposed, place_.store.clock.Now());
-  leadership_->gather_target = target;
-  replica->ApplierAfter(
-      std::min(took / 2, place_.options.gather_max),
-      [self = self_, replica, term = leadership_->term, number = ++leadership_->gathers] {
-        Partition* const partition = *self;
-        if (partition != nullptr) partition->EndGathering(replica, term, number);
-      });
-}
-
-void Partition::EndGathering(const ReplicaPointer& replica, replication::Term term,
-                             uint64_t number) {
-  if (leadership_ == nullptr || leadership_->term != term || leadership_->gathers != number) return;
-  leadership_->gather_target = 0;
-  ProposeBuilding(replica);
-  ExecuteDeferred(replica);
 }
 
 // Invariant 2.

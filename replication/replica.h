@@ -150,8 +150,6 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void QuorumRead(ReadReady ready);
   // Runs `ready` on the applier once `index` is applied; or with an error, when the replica stops.
   void WhenApplied(Index index, Done ready);
-  // Runs `task` on the applier after `delay`.
-  void ApplierAfter(Duration delay, Task task) { place_.applier.PostAfter(delay, std::move(task)); }
 
   // Appends one entry per payload if this replica still leads in `term`, in order and at
   // consecutive indexes; `proposed` runs on the applier with the first position, before any of them
