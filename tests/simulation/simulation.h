@@ -57,6 +57,8 @@ class Simulation {
   Random random_;
   uint64_t last_event_ = 0;
   uint64_t events_ = 0;
+  Duration second_began_{0};
+  uint64_t second_events_ = 0;
   uint64_t trace_hash_ = 14695981039346656037u;
   std::map<std::pair<Duration, uint64_t>, Task> queue_;
   std::map<uint64_t, Duration> due_;
