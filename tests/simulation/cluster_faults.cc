@@ -267,13 +267,7 @@ void ClusterFaults::IsolateLeader() {
 
 void ClusterFaults::Weather() {
   Count("network weather");
-  NetworkFaults faults;
-  faults.delay_max = std::chrono::microseconds(random_.Between(200, 50'000));
-  faults.loss = random_.Chance(0.5) ? 0.3 * random_.Fraction() : 0;
-  faults.duplication = random_.Chance(0.5) ? 0.2 * random_.Fraction() : 0;
-  faults.reordering = random_.Chance(0.5) ? 0.2 * random_.Fraction() : 0;
-  faults.breaks = random_.Chance(0.3) ? 0.01 * random_.Fraction() : 0;
-  world_.network().SetFaults(faults);
+  world_.network().SetFaults(DrawWeather(random_));
 }
 
 // --- Administration -----------------------------------------------------------------------------

@@ -153,13 +153,11 @@ RunResult RunCluster(uint64_t seed) {
   ClusterFaults faults(world, {});
   Run(world, workload, faults, random);
 
-  RunResult result{.seed = seed, .violation = world.violation()};
-  result.trace_hash = simulation.trace_hash();
-  result.events = simulation.events();
-  result.virtual_seconds = static_cast<double>(simulation.now().count()) / 1e9;
+  RunResult result = ResultOf(seed, simulation, world.network().counts());
+  result.violation = world.violation();
   result.operations = workload.succeeded();
   result.elections = world.elections();
-  result.counts = faults.counts();
+  for (const auto& [what, count] : faults.counts()) result.counts[what] += count;
   for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
   for (const auto& [what, count] : workload.counts()) {
     result.counts[absl::StrCat("operation: ", what)] += count;
@@ -167,13 +165,6 @@ RunResult RunCluster(uint64_t seed) {
       result.unknown += count;
     }
   }
-  const NetworkCounts& network = world.network().counts();
-  result.counts["message"] = network.messages;
-  result.counts["message lost"] = network.lost;
-  result.counts["message duplicated"] = network.duplicated;
-  result.counts["message reordered"] = network.reordered;
-  result.counts["message blocked"] = network.blocked;
-  result.counts["call broken"] = network.broken;
   result.counts["term with a leader"] = world.elections();
   ending = nullptr;  // before the workload and the faults, which have events in it
   return result;

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "tests/simulation/raft_run.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 

@@ -110,21 +110,12 @@ RunResult RunSeed(uint64_t seed) {
     world.Violation(absl::StrCat("only ", workload.succeeded(), " operations got through"));
   }
 
-  RunResult result{.seed = seed, .violation = world.violation()};
-  result.trace_hash = simulation.trace_hash();
-  result.events = simulation.events();
-  result.virtual_seconds = static_cast<double>(simulation.now().count()) / 1e9;
+  RunResult result = ResultOf(seed, simulation, world.network().counts());
+  result.violation = world.violation();
   result.operations = workload.succeeded();
   result.unknown = workload.unknown();
   result.elections = world.elections();
-  result.counts = faults.counts();
-  const NetworkCounts& network = world.network().counts();
-  result.counts["message"] = network.messages;
-  result.counts["message lost"] = network.lost;
-  result.counts["message duplicated"] = network.duplicated;
-  result.counts["message reordered"] = network.reordered;
-  result.counts["message blocked"] = network.blocked;
-  result.counts["call broken"] = network.broken;
+  for (const auto& [what, count] : faults.counts()) result.counts[what] += count;
   result.counts["lease read"] = workload.lease_reads();
   result.counts["quorum read"] = workload.quorum_reads();
   result.counts["operation of unknown outcome"] = workload.unknown();

@@ -117,7 +117,11 @@ class Pool {
     close(worker.pipe);
     worker.process = 0;
     worker.received.clear();
-    if (!worker.is_running) return;
+    if (!worker.is_running && status == 0) return;  // it has run all of its seeds
+    if (!worker.is_running) {  // between two: the next one is not run, and must not count as well
+      worker.begun = worker.next;
+      worker.next += workers_.size();
+    }
     done_({.seed = worker.begun,
            .violation = WIFSIGNALED(status)
                             ? absl::StrCat("the run ended by signal ", WTERMSIG(status),

@@ -10,7 +10,7 @@
 #include <functional>
 #include <string>
 
-#include "tests/simulation/raft_run.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 

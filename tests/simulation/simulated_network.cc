@@ -347,4 +347,14 @@ absl::StatusOr<std::unique_ptr<Listener>> SimulatedEndpoint::Listen(absl::string
   });
 }
 
+NetworkFaults DrawWeather(Random& random) {
+  NetworkFaults faults;
+  faults.delay_max = std::chrono::microseconds(random.Between(200, 50'000));
+  faults.loss = random.Chance(0.5) ? 0.3 * random.Fraction() : 0;
+  faults.duplication = random.Chance(0.5) ? 0.2 * random.Fraction() : 0;
+  faults.reordering = random.Chance(0.5) ? 0.2 * random.Fraction() : 0;
+  faults.breaks = random.Chance(0.3) ? 0.01 * random.Fraction() : 0;
+  return faults;
+}
+
 }  // namespace ringleader::simulation

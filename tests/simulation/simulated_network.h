@@ -36,6 +36,9 @@ struct NetworkFaults {
   double breaks = 0;
 };
 
+// Any of it may be absent.
+NetworkFaults DrawWeather(Random& random);
+
 struct NetworkCounts {
   uint64_t messages = 0;
   uint64_t lost = 0;

@@ -38,8 +38,12 @@ class Suite:
             print(f"{' '.join(command)}: ended with {runs.returncode} and no count")
             self.failed += 1
             return
-        self.passed += int(counts.group(1))
-        self.failed += int(counts.group(2))
+        passed, failed = int(counts.group(1)), int(counts.group(2))
+        if passed + failed != last - first + 1:
+            print(f"{' '.join(command)}: {passed + failed} seeds were run")
+            failed += 1
+        self.passed += passed
+        self.failed += failed
 
     def run_twice(self, world, seed):
         traces = []

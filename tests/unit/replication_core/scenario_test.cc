@@ -191,6 +191,8 @@ class Script {
       const std::string text = bytes > 0 ? std::string(bytes, 'x') : words_[2];
       Result(cluster_->core(replica).Propose({std::make_shared<const std::string>(text)}));
       Print(replica);
+    } else if (command == "expect") {
+      cluster_->core(replica).ExpectProposal(At(2) != 0);
     } else if (command == "read") {
       const auto read = cluster_->Read(replica);
       absl::StrAppend(&out_, read.ok() ? absl::StrCat("read ", *read) : read.status().ToString(),
