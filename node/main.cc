@@ -6,15 +6,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/address.h"
 #include "common/admin_server.h"
-#include "common/allocator.h"
 #include "common/build_info.h"
 #include "common/grpc_network.h"
 #include "common/logging.h"
@@ -43,7 +44,7 @@ struct Flags {
   int64_t cache_bytes = 256 << 20;
   int64_t memtable_bytes = 256 << 20;
   int64_t free_bytes_min = 256 << 20;
-  int64_t appliers = 2;
+  int64_t appliers = 0;
   int64_t drain_s = 10;
   int64_t hash_pass_h = 24;
   bool insecure = false;
@@ -84,8 +85,9 @@ void Define(OptionSet& options, Flags* flags) {
               16 << 20, 1024 * kGiB, &flags->memtable_bytes);
   options.Add({.name = "free-min", .unit = "bytes", .help = "Refuse writes with less disk free"}, 0,
               1024 * kGiB, &flags->free_bytes_min);
-  options.Add({.name = "appliers", .help = "Threads that evaluate, apply and read"}, 1, 64,
-              &flags->appliers);
+  options.Add({.name = "appliers",
+               .help = "Threads that evaluate, apply and read; 0: one for every two cores"},
+              0, 64, &flags->appliers);
   options.Add({.name = "drain", .unit = "s", .help = "Time to hand leaderships over at the end"}, 0,
               600, &flags->drain_s);
   options.Add({.name = "hash-pass",
@@ -94,6 +96,13 @@ void Define(OptionSet& options, Flags* flags) {
               0, 24 * 365, &flags->hash_pass_h);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
+}
+
+// More threads than cores make every node of a machine wait for the others' wake-ups: with three
+// nodes on two cores one thread each takes a tenth less processor time a write than two.
+int AppliersOf(const Flags& flags) {
+  if (flags.appliers > 0) return static_cast<int>(flags.appliers);
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8);
 }
 
 NodeOptions MakeOptions(const Flags& flags) {
@@ -105,7 +114,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.zone = flags.zone;
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;
-  options.runtime.appliers = static_cast<int>(flags.appliers);
+  options.runtime.appliers = AppliersOf(flags);
   options.runtime.replica.tick_period = std::chrono::milliseconds(flags.tick_ms);
   options.runtime.replica.core.election_ticks = static_cast<uint32_t>(flags.election_ticks);
   options.runtime.replica.clock_drift_max = flags.clock_drift;
@@ -175,7 +184,6 @@ int Serve(const Flags& flags, const OptionSet& set) {
 }
 
 int Main(int argc, char** argv) {
-  KeepFreedMemory();
   RaiseOpenFilesLimit();
   Flags flags;
   OptionSet options("ring-node", "A storage node of a Ringleader cluster.");
