@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "leveldb/table.h"
 #include "node/leveldb_manifest.h"
@@ -114,6 +115,11 @@ absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {
   RETURN_IF_ERROR(failure_);
   CHECK_EQ(next.previous, state_.applied.last.index);
   CHECK_GE(next.applied.last.index, next.previous);
+  if (MUTANT("applied-index-apart")) {
+    leveldb::WriteBatch first;
+    first.Put(StateKey(), EncodeState(next));
+    RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), &first), "writing"));
+  }
   batch.Put(StateKey(), EncodeState(next));
   env_.SetApplied(state_.applied.last.index);
   RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), &batch), "writing"));
