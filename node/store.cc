@@ -84,7 +84,7 @@ absl::Status Store::ReadState(const StoreState& initial) {
     }
     state_ = initial;
     // The log's record of the replica's creation brings this back after a crash.
-    opened_at_ = initial.applied.last.index;
+    opened_at_ = created_at_ = initial.applied.last.index;
     if (opened_at_ == 0) return absl::OkStatus();
     leveldb::WriteBatch batch;
     return Apply(batch, initial);
@@ -166,13 +166,16 @@ uint64_t Store::ApproximateBytes() const {
 absl::Status Store::Flush() {
   RETURN_IF_ERROR(failure_);
   const replication::Index target = state_.applied.last.index;
-  if (durable() >= target) return absl::OkStatus();
+  const auto is_written_out = [this, target] {
+    return (target == created_at_ ? env_.durable() : durable()) >= target;
+  };
+  if (is_written_out()) return absl::OkStatus();
   env_.SetApplied(target);
   // No key is below 01: nothing overlaps this range, so all that CompactRange does is to write the
   // memtable out and to wait for it.
   const leveldb::Slice nothing("\0", 1);
   database_->CompactRange(&nothing, &nothing);
-  if (durable() >= target) return absl::OkStatus();
+  if (is_written_out()) return absl::OkStatus();
   // CompactRange does not say what went wrong; the next write does.
   leveldb::WriteBatch empty;
   const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);

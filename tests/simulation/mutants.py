@@ -125,17 +125,30 @@ def checker_of(violation, errors):
     return violation[:60]
 
 
-def look_for(binary, mutant, first, seeds_max):
-    """Runs seeds from `first` on until one fails."""
-    words = [binary, "--world", mutant.world, "--mutant", mutant.name, "--seeds", f"{first}-{first + seeds_max - 1}", "--until-failure",
-             "--jobs", "1"]
+def run(words):
+    """(seeds that were run, what failed or None, standard error)"""
     runs = subprocess.run(words, capture_output=True, text=True, errors="replace")
     count = re.search(r"^(\d+) seeds, ", runs.stdout, re.M)
     if count is None:
         raise SystemExit(f"{' '.join(words)}: ended with {runs.returncode} and no count\n{runs.stdout}{runs.stderr}")
     failed = re.search(r"^FAILED (.*)$", runs.stdout, re.M)
-    seeds = int(count.group(1))
-    return Try(seeds, checker_of(failed.group(1), runs.stderr) if failed else "", first + seeds - 1)
+    return int(count.group(1)), failed.group(1) if failed else None, runs.stderr
+
+
+def look_for(binary, mutant, first, seeds_max):
+    """Runs seeds from `first` on until one fails that passes without the mutant."""
+    seeds = 0
+    while seeds < seeds_max:
+        words = [binary, "--world", mutant.world, "--jobs", "1"]
+        count, failed, errors = run(words + ["--mutant", mutant.name, "--until-failure", "--seeds", f"{first + seeds}-{first + seeds_max - 1}"])
+        seeds += count
+        seed = first + seeds - 1
+        if failed is None:
+            break
+        if run(words + ["--seed", str(seed)])[1] is None:
+            return Try(seeds, checker_of(failed, errors), seed)
+        print(f"seed {seed} of {mutant.world} fails without {mutant.name} too", flush=True)
+    return Try(seeds, "")
 
 
 def check_table(binary):
