@@ -112,6 +112,24 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
   *order.mutable_members() = std::move(wanted);
 }
 
+// An order of a move may be carried out after the move has ended: nobody else knows the learner
+// that it made.
+void Balancer::RemoveStrays(Round& round, const v1::PartitionRecord& record,
+                            const v1::ReplicaReport& report, uint64_t leader_node) {
+  if (!report.configuration_committed() || report.joint()) return;
+  Replicas wanted;
+  for (const v1::Replica& member : report.members()) {
+    if (member.voter() || FindReplica(record.wish(), member.id()) != nullptr) {
+      *wanted.Add() = member;
+    }
+  }
+  if (wanted.size() == report.members_size()) return;
+  v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
+  order.set_partition(record.partition().id());
+  order.set_expected_version(report.configuration_version());
+  *order.mutable_members() = std::move(wanted);
+}
+
 // --- What begins --------------------------------------------------------------------------------
 
 void Balancer::StartMove(Round& round, const v1::PartitionRecord& record, uint64_t to_node,
