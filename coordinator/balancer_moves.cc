@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "coordinator/balancer_round.h"
 
 namespace ringleader::coordinator {
@@ -123,7 +124,7 @@ void Balancer::RemoveStrays(Round& round, const v1::PartitionRecord& record,
       *wanted.Add() = member;
     }
   }
-  if (wanted.size() == report.members_size()) return;
+  if (wanted.size() == report.members_size() || MUTANT("strays-stay")) return;
   v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
   order.set_partition(record.partition().id());
   order.set_expected_version(report.configuration_version());

@@ -167,7 +167,8 @@ absl::Status Store::Flush() {
   RETURN_IF_ERROR(failure_);
   const replication::Index target = state_.applied.last.index;
   const auto is_written_out = [this, target] {
-    return (target == created_at_ ? env_.durable() : durable()) >= target;
+    const bool only_tables = target == created_at_ && !MUTANT("first-record-not-copied");
+    return (only_tables ? env_.durable() : durable()) >= target;
   };
   if (is_written_out()) return absl::OkStatus();
   env_.SetApplied(target);

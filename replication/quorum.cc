@@ -48,7 +48,7 @@ Decision QuorumDecision(const Configuration& configuration,
                         absl::FunctionRef<int(ReplicaId)> answer_of) {
   if (configuration.voters.empty()) return Decision::kLost;
   const Decision incoming = MajorityDecision(configuration.voters, answer_of);
-  if (!configuration.joint() || MUTANT("elects-by-new-voters")) return incoming;
+  if (!configuration.joint()) return incoming;
   const Decision outgoing = MajorityDecision(configuration.outgoing, answer_of);
   if (incoming == outgoing) return incoming;
   const bool lost = incoming == Decision::kLost || outgoing == Decision::kLost;

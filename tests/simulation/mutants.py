@@ -48,10 +48,10 @@ MUTANTS = [
     Mutant("counts-unsynced-self", "7: a leader counts its own entries before they are synced", RAFT),
     Mutant("damage-is-torn-write", "10: damaged entries are taken for ones that were never written", RAFT),
     Mutant("doubt-settled-alone", "10: an entry in doubt is discarded without asking enough voters", RAFT),
-    Mutant("elects-by-new-voters", "14: in a joint configuration the new majority alone elects", RAFT),
     Mutant("evaluates-without-overlay", "evaluation does not see the writes that are under way", CLUSTER, True),
     Mutant("every-read-is-eventual", "2: a read is answered by whatever the replica has", CLUSTER),
     Mutant("failed-sync-goes-on", "7: after a failed sync the log goes on", RAFT),
+    Mutant("first-record-not-copied", "12: a snapshot of a new replica has no state", CLUSTER),
     Mutant("heartbeat-commits-all", "a heartbeat calls committed what the follower may not have", RAFT, True),
     Mutant("ignores-zones", "placement: two replicas in a zone while another zone has none", CLUSTER),
     Mutant("installs-before-recorded", "12: the state machine changes over before the log's record is durable", RAFT),
@@ -73,6 +73,7 @@ MUTANTS = [
     Mutant("serves-before-own-entry", "2: a leader serves before it has applied its own first entry", RAFT, True),
     Mutant("sessions-in-memory-only", "exactly once: records are not stored and in no snapshot", CLUSTER),
     Mutant("stands-below-promise", "10: a replica that lost entries stands for election", RAFT),
+    Mutant("strays-stay", "placement: a learner that no plan names stays", CLUSTER),
     Mutant("suspect-log-is-trusted", "11: a replica whose log lost promises goes on", RAFT),
     Mutant("takes-older-acknowledgements", "9: an acknowledgement of an older term counts", RAFT),
     Mutant("takes-older-reports", "20: an older report overwrites a newer one", CLUSTER),
@@ -256,7 +257,7 @@ def main():
     parser.add_argument("--seeds-max", type=int, default=5000)
     parser.add_argument("--offset", type=int, default=1, help="the first seed of each try, within its million")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     return suite(arguments.build) if arguments.what == "suite" else measure(arguments.build, arguments)
 
 

@@ -121,9 +121,9 @@ void Faults::PauseFor(NodeId node) {
   world_.simulation().At(Some(options_.pace.lasts_max), [this, node] { world_.Resume(node); });
 }
 
-void Faults::Block(const std::vector<std::pair<NodeId, NodeId>>& links) {
+void Faults::Block(const std::vector<std::pair<NodeId, NodeId>>& links, Duration lasts) {
   for (const auto& [from, to] : links) world_.network().Block(from, to);
-  world_.simulation().At(Some(options_.pace.lasts_max), [this, links] {
+  world_.simulation().At(lasts, [this, links] {
     for (const auto& [from, to] : links) world_.network().Unblock(from, to);
   });
 }
@@ -151,7 +151,7 @@ void Faults::Partition() {
   const char* const names[] = {
       "around one", "from one", "to one", "in two parts", "in two parts, one way", "of one link"};
   Count(absl::StrCat("partition ", names[shape]));
-  Block(links);
+  Block(links, Some(options_.pace.lasts_max));
 }
 
 void Faults::SlowDiskFor(NodeId node) {

@@ -61,7 +61,7 @@ class Faults {
   void Down(NodeId node, bool power);
   void PowerAll();
   void Partition();
-  void Block(const std::vector<std::pair<NodeId, NodeId>>& links);
+  void Block(const std::vector<std::pair<NodeId, NodeId>>& links, Duration lasts);
   void PauseFor(NodeId node);
   void SlowDiskFor(NodeId node);
   void NetworkWeather();
@@ -91,7 +91,7 @@ class Faults {
   std::set<NodeId> damaged_;       // had a bad block, or another disk, in this run
   // By group and node: what of a moment was noticed already, so that it is struck at once only.
   std::map<std::pair<GroupId, NodeId>, replication::Term> new_leaders_, transfers_;
-  std::map<std::pair<GroupId, NodeId>, replication::Index> joint_;
+  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_;
   std::set<ReplicaId> demoted_;  // learners on their way out
 };
 

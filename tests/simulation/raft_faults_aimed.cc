@@ -19,6 +19,7 @@ using replication::Role;
 
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
 // What is at stake is decided within a few round trips and syncs.
+constexpr Duration kApartMax = std::chrono::seconds(5);  // long enough for an election
 constexpr Duration kStrikeWithin = std::chrono::milliseconds(40);
 
 }  // namespace
@@ -49,8 +50,9 @@ void Faults::WatchReplica(NodeId node, const Replica& replica) {
   };
   if (!view.serving) noticed(new_leaders_, view.term, "a new leader");
   if (view.transferee != 0) noticed(transfers_, view.term, "a transfer");
-  if (view.configuration.joint())
-    noticed(joint_, view.configuration_index, "a joint configuration");
+  if (view.configuration.joint() || view.configuration_index > view.commit) {
+    noticed(changes_, view.configuration_index, "a change of members");
+  }
 }
 
 void Faults::Strike(NodeId node) {
@@ -65,14 +67,14 @@ void Faults::Strike(NodeId node) {
       // With some of the others, or alone.
       std::vector<std::pair<NodeId, NodeId>> links;
       std::map<NodeId, bool> with;
-      for (const auto& [other, machine] : world_.machines()) with[other] = random_.Chance(0.3);
+      for (const auto& [other, machine] : world_.machines()) with[other] = random_.Chance(0.4);
       with[node] = true;
       for (const auto& [from, a] : with) {
         for (const auto& [to, b] : with) {
           if (a != b) links.push_back({from, to});
         }
       }
-      return Block(links);
+      return Block(links, Some(kApartMax));
     }
   }
 }

@@ -76,10 +76,12 @@ void Faults::ChangeMembers() {
                          [](absl::StatusOr<replication::LogPosition>) {});
 }
 
-// Replicas that a committed configuration left out are destroyed, as a coordinator would.
+// Replicas that a committed configuration left out are destroyed, as a coordinator would. By the
+// word of a leader with a lease: one that was deposed may not know of members that came since.
 void Faults::RemoveStrays(GroupId group) {
-  const NodeId leader = world_.LeaderOf(group);
-  const ReplicaView view = world_.machine(leader).runtime->Find(group)->view();
+  const auto leader = world_.machine(world_.LeaderOf(group)).runtime->Find(group);
+  const ReplicaView view = leader->view();
+  if (!leader->LeaseRead().ok() || view.configuration_index > view.commit) return;
   for (auto& [node, machine] : world_.machines()) {
     if (!machine.up() || Names(view.configuration, node)) continue;
     const ReplicaId stray = ReplicaOn(machine, group);
