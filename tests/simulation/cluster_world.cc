@@ -13,6 +13,7 @@
 #include "common/status.h"
 #include "coordinator/placement.h"
 #include "node/data_service.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -188,7 +189,7 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
 
 void ClusterWorld::Kill(HostId host) {
   ClusterMachine& machine = this->machine(host);
-  Tally(machine, happened_);
+  if (machine.runtime() != nullptr) Tally(*machine.runtime(), happened_);
   {
     const ProcessScope process(simulation_, machine.threads.get());
     machine.node = nullptr;
@@ -284,29 +285,11 @@ void ClusterWorld::ObserveEpochs() {
   }
 }
 
-void ClusterWorld::Tally(const ClusterMachine& machine,
-                         std::map<std::string, uint64_t>& counts) const {
-  if (machine.runtime() == nullptr) return;
-  const auto& counters = machine.runtime()->counters();
-  counts["replica stopped by an error"] += counters.replicas_failed.value();
-  counts["replica rebuilt without its state"] += counters.replicas_rebuilt.value();
-  counts["snapshot sent"] += counters.snapshots_sent.value();
-  counts["snapshot given up"] += counters.snapshots_not_sent.value();
-  counts["snapshot received"] += counters.snapshots_received.value();
-  counts["election started"] += counters.elections_started.value();
-  counts["leadership lost"] += counters.leaderships_lost.value();
-  counts["proposal refused"] += counters.proposals_refused.value();
-  const auto& report = machine.runtime()->log().report();
-  counts["log opened: lost history"] += report.lost_history ? 1 : 0;
-  counts["log opened: torn tail"] += report.torn_tail ? 1 : 0;
-  counts["log opened: corrupt entry"] += report.corrupt_entries;
-  counts["log opened: entry in doubt"] += report.entries_in_doubt;
-  counts["log opened: bad metadata block"] += report.bad_blocks;
-}
-
 std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
-  for (const auto& [host, machine] : machines_) Tally(*machine, counts);
+  for (const auto& [host, machine] : machines_) {
+    if (machine->runtime() != nullptr) Tally(*machine->runtime(), counts);
+  }
   return counts;
 }
 

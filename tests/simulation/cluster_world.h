@@ -142,8 +142,6 @@ class ClusterWorld {
   void StartClient(ClusterMachine& machine);
   void Watch();
   void Observe(const ClusterMachine& machine);
-  // Adds what a process counted.
-  void Tally(const ClusterMachine& machine, std::map<std::string, uint64_t>& counts) const;
   void ObserveEpochs();
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);

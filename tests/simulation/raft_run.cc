@@ -123,6 +123,8 @@ RunResult RunSeed(uint64_t seed) {
   result.unknown = workload.unknown();
   result.elections = world.elections();
   for (const auto& [what, count] : faults.counts()) result.counts[what] += count;
+  for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
+  result.counts["lease read refused: it had run out"] = workload.leases_lapsed();
   result.counts["lease read"] = workload.lease_reads();
   result.counts["quorum read"] = workload.quorum_reads();
   result.counts["operation of unknown outcome"] = workload.unknown();

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -130,6 +131,7 @@ void World::Start(NodeId node) {
 
 void World::Kill(NodeId node) {
   Machine& machine = machines_.at(node);
+  if (machine.up()) Tally(*machine.runtime, happened_);
   machine.listener = nullptr;
   machine.runtime = nullptr;
   machine.factory = nullptr;
@@ -246,6 +248,14 @@ bool World::Converged(std::string* why_not) {
     }
   }
   return true;
+}
+
+std::map<std::string, uint64_t> World::Happened() const {
+  std::map<std::string, uint64_t> counts = happened_;
+  for (const auto& [node, machine] : machines_) {
+    if (machine.up()) Tally(*machine.runtime, counts);
+  }
+  return counts;
 }
 
 void World::Violation(const std::string& what) {

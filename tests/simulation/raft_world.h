@@ -101,6 +101,8 @@ class World {
 
   uint64_t entries_applied() const { return entries_applied_; }
   uint64_t elections() const { return elections_; }
+  // How often what is rare happened in the processes, those that have ended included.
+  std::map<std::string, uint64_t> Happened() const;
 
  private:
   bool NeedsReplacement(GroupId group, const replication::Member& member) const;
@@ -120,6 +122,7 @@ class World {
   std::string violation_;
   uint64_t entries_applied_ = 0;
   uint64_t elections_ = 0;
+  std::map<std::string, uint64_t> happened_;  // in processes that have ended
   std::map<std::pair<GroupId, replication::Index>, std::pair<ReplicaId, uint64_t>> histories_;
   std::map<std::pair<GroupId, replication::Term>, ReplicaId> leaders_;
 };
