@@ -7,6 +7,7 @@
 #include "client/scan.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 
 namespace ringleader::client {
 namespace {
@@ -147,7 +148,8 @@ void Router::Finish(Operation& operation, data::v1::Response response) {
   if (operation.expiry != Duration(0)) expiries_.erase({operation.expiry, operation.number});
   if (operation.ticket.has_value()) sessions_.End(*operation.ticket);
   Release(operation.bytes);
-  if (operation.may_have_happened && !SettlesEarlierAttempts(response.error())) {
+  if (operation.may_have_happened && !SettlesEarlierAttempts(response.error()) &&
+      !MUTANT("unknown-called-deadline")) {
     response = ErrorResponse(
         data::v1::ERROR_UNKNOWN_OUTCOME,
         absl::StrCat("The write may have been carried out by an attempt that was not answered; the "
@@ -174,7 +176,7 @@ void Router::GiveUp(Operation& operation, absl::string_view why) {
   const std::string waited = absl::StrCat(
       why, " after ", Milliseconds(Now() - operation.began), " ms and ", operation.attempts,
       " attempts", operation.last_message.empty() ? "" : "; last: ", operation.last_message);
-  if (operation.may_have_happened) {
+  if (operation.may_have_happened && !MUTANT("unknown-called-deadline")) {
     return FinishWith(operation, data::v1::ERROR_UNKNOWN_OUTCOME,
                       absl::StrCat("The write may have been carried out: ", waited));
   }

@@ -6,6 +6,7 @@
 #include "client/router.h"
 #include "client/router_operation.h"
 #include "common/check.h"
+#include "common/mutants.h"
 
 namespace ringleader::client {
 namespace {
@@ -117,6 +118,10 @@ bool Router::PrepareWrite(Operation& operation) {
     if (!may_be_alone) operation.request.mutable_session()->set_sole_copy(false);
     return true;
   }
+  if (operation.ticket.has_value() && MUTANT("retry-is-a-new-write")) {
+    sessions_.End(*operation.ticket);
+    operation.ticket.reset();
+  }
   if (!operation.ticket.has_value()) operation.ticket = sessions_.Begin(*operation.token);
   if (!operation.ticket.has_value()) {
     ++operation.attempts;
@@ -126,7 +131,7 @@ bool Router::PrepareWrite(Operation& operation) {
     return false;
   }
   operation.ticket->Fill(operation.request.mutable_session());
-  operation.request.mutable_session()->set_sole_copy(may_be_alone);
+  operation.request.mutable_session()->set_sole_copy(may_be_alone || MUTANT("always-sole-copy"));
   return true;
 }
 

@@ -13,6 +13,22 @@ function(ringleader_library name)
   add_library(ringleader::${name} ALIAS ringleader_${name})
   target_include_directories(ringleader_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
   target_link_libraries(ringleader_${name} PUBLIC ${arg_DEPS})
+  foreach(source ${arg_SOURCES})
+    get_filename_component(path ${source} ABSOLUTE)
+    file(STRINGS ${path} places REGEX "MUTANT\\(\"" LIMIT_COUNT 1)
+    if(places)
+      set_property(GLOBAL APPEND PROPERTY RINGLEADER_MUTATED_SOURCES ${path})
+    endif()
+  endforeach()
+endfunction()
+
+# ringleader_mutants(TARGET): the program gets the mutants of common/mutants.h. The sources that have some are
+# compiled once more, as its own objects; these stand before the libraries, which so are asked for the others only.
+# After all libraries. A source that gets its first mutant is found when CMake runs next.
+function(ringleader_mutants target)
+  get_property(sources GLOBAL PROPERTY RINGLEADER_MUTATED_SOURCES)
+  target_sources(${target} PRIVATE ${sources} ${CMAKE_SOURCE_DIR}/common/mutants.cc)
+  target_compile_definitions(${target} PRIVATE RINGLEADER_MUTANTS)
 endfunction()
 
 # ringleader_program(NAME SOURCES main.cc DEPS ...)  ->  build/bin/NAME

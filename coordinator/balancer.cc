@@ -41,8 +41,11 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
   for (const auto& [id, record] : metadata.partitions()) {
     Reconcile(round, record);
     const auto led = round.leaders.find(id);
-    if (record.has_move() && led != round.leaders.end()) {
+    if (led == round.leaders.end()) continue;
+    if (record.has_move()) {
       Advance(round, record, *led->second.report, led->second.node);
+    } else {
+      RemoveStrays(round, record, *led->second.report, led->second.node);
     }
   }
   OrderDestruction(round);

@@ -108,6 +108,8 @@ class Balancer {
   void OrderRebuilding(Round& round) const;
   void Advance(Round& round, const v1::PartitionRecord& record, const v1::ReplicaReport& report,
                uint64_t leader_node);
+  void RemoveStrays(Round& round, const v1::PartitionRecord& record,
+                    const v1::ReplicaReport& report, uint64_t leader_node);
   bool ShouldAbort(const Round& round, const v1::MoveRecord& move) const;
   void PlanReplacements(Round& round) const;
   void PlanMoves(Round& round) const;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "coordinator/balancer_round.h"
 
 namespace ringleader::coordinator {
@@ -106,6 +107,24 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
   } else {
     wanted = Without(members, move.remove_replica());
   }
+  v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
+  order.set_partition(record.partition().id());
+  order.set_expected_version(report.configuration_version());
+  *order.mutable_members() = std::move(wanted);
+}
+
+// An order of a move may be carried out after the move has ended: nobody else knows the learner
+// that it made.
+void Balancer::RemoveStrays(Round& round, const v1::PartitionRecord& record,
+                            const v1::ReplicaReport& report, uint64_t leader_node) {
+  if (!report.configuration_committed() || report.joint()) return;
+  Replicas wanted;
+  for (const v1::Replica& member : report.members()) {
+    if (member.voter() || FindReplica(record.wish(), member.id()) != nullptr) {
+      *wanted.Add() = member;
+    }
+  }
+  if (wanted.size() == report.members_size() || MUTANT("strays-stay")) return;
   v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
   order.set_partition(record.partition().id());
   order.set_expected_version(report.configuration_version());

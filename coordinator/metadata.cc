@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "common/status.h"
 
 namespace ringleader::coordinator {
@@ -274,14 +275,14 @@ CommandOutcome Metadata::Record(const v1::RecordReport& command) {
       command.members_size() > 0 &&
       (command.configuration_version() > partition.epoch() ||
        (partition.leader_term() == 0 && command.configuration_version() == partition.epoch()));
-  if (!newer_leader && !newer_members) {
+  if (!newer_leader && !newer_members && !MUTANT("takes-older-reports")) {
     return Refuse(v1::ERROR_CONFLICT, "a newer report was recorded before");
   }
   if (newer_leader) {
     partition.set_leader_term(command.term());
     partition.set_leader_node(command.leader_node());
   }
-  if (newer_members) {
+  if (newer_members || (command.members_size() > 0 && MUTANT("takes-older-reports"))) {
     partition.set_epoch(command.configuration_version());
     *partition.mutable_replicas() = command.members();
   }
@@ -293,7 +294,8 @@ CommandOutcome Metadata::Plan(const v1::PlanMove& command) {
   const auto found = partitions_.find(command.partition());
   if (found == partitions_.end()) return Refuse(v1::ERROR_NOT_FOUND, "no such partition");
   v1::PartitionRecord& record = found->second;
-  if (record.plan_version() != command.expected_plan_version() || record.has_move()) {
+  const bool fits = record.plan_version() == command.expected_plan_version() && !record.has_move();
+  if (!fits && !MUTANT("plans-unfenced")) {
     return Refuse(v1::ERROR_CONFLICT, "the partition has a newer plan");
   }
   const v1::NodeRecord* node = FindNode(command.add_node());

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "model/key_codec.h"
 #include "node/partition.h"
@@ -64,6 +65,7 @@ absl::Status Partition::ApplySome(absl::Span<const Entry> entries, size_t* taken
     if (record == nullptr) {
       batch.Delete(SessionKey(session));
     } else {
+      if (MUTANT("sessions-in-memory-only")) continue;
       batch.Put(SessionKey(session), EncodeSession(*record));
     }
   }
@@ -98,7 +100,10 @@ absl::Status Partition::AddEffects(const Entry& entry, StoreState& next, leveldb
     switch (effect.tag) {
       case EffectTag::kPut:
         value.clear();
-        AppendStoredItem(entry.index, effects.time_us, effect.item, &value);
+        AppendStoredItem(
+            entry.index,
+            MUTANT("applies-own-clock") ? place_.store.clock.WallMicros() : effects.time_us,
+            effect.item, &value);
         batch.Put(SliceOf(effect.key), value);
         break;
       case EffectTag::kDelete:
@@ -162,7 +167,8 @@ void Partition::Resolve(const Entry& entry) {
   for (auto orphan = orphans_.extract(entry.index); !orphan.empty();
        orphan = orphans_.extract(entry.index)) {
     Batch& batch = orphan.mapped();
-    FinishBatch(batch, batch.position.term == entry.term ? nullptr : &lost);
+    const bool ours = batch.position.term == entry.term || MUTANT("orphan-takes-any-entry");
+    FinishBatch(batch, ours ? nullptr : &lost);
   }
 }
 
@@ -198,10 +204,11 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   const Instant now = place_.store.clock.Now();
   const auto unknown = ErrorResponse(data::v1::ERROR_UNKNOWN_OUTCOME,
                                      "leadership ended before the outcome was known");
+  const auto refused = ErrorResponse(data::v1::ERROR_UNAVAILABLE, "leadership ended");
   for (auto orphan = orphans_.begin(); orphan != orphans_.end();) {
     const auto current = orphan++;
     if (HolderElapsed(current->second.orphaned, now) < place_.options.orphan_max) continue;
-    FinishBatch(current->second, &unknown);
+    FinishBatch(current->second, MUTANT("unknown-called-refused") ? &refused : &unknown);
     orphans_.erase(current);
   }
   if (const absl::Status purged = PurgeStep(); !purged.ok()) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "node/partition.h"
 
 namespace ringleader {
@@ -68,7 +69,7 @@ void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
     case Evaluation::Kind::kRefused:
       return AnswerAll(outcome, evaluation->response);
     case Evaluation::Kind::kNothing:
-      if (session.session() != 0 && !session.sole_copy()) {
+      if (session.session() != 0 && !session.sole_copy() && !MUTANT("no-record-of-nothing")) {
         return RecordAnswer(std::move(outcome), std::move(evaluation->response),
                             session.lowest_outstanding());
       }
@@ -92,7 +93,8 @@ bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
   if (session.sequence() == 0) {
     return answer(ErrorResponse(data::v1::ERROR_VALIDATION, "write sequences begin with 1"));
   }
-  if (Outcome* attempt = FindAttempt(sequence); attempt != nullptr) {
+  if (Outcome* attempt = FindAttempt(sequence);
+      attempt != nullptr && !MUTANT("attempts-evaluated-apart")) {
     waiter.respond = std::move(pending.respond);
     attempt->waiters.push_back(std::move(waiter));
     return true;
@@ -132,7 +134,8 @@ Partition::Outcome* Partition::FindAttempt(const SessionSequence& sequence) {
 
 absl::StatusOr<std::optional<std::string>> Partition::CurrentItem(const std::string& key,
                                                                   uint64_t* seen) {
-  if (const Overlay::Version* version = leadership_->overlay.Find(key); version != nullptr) {
+  if (const Overlay::Version* version = leadership_->overlay.Find(key);
+      version != nullptr && !MUTANT("evaluates-without-overlay")) {
     *seen = version->batch;
     return version->item;
   }
@@ -161,7 +164,8 @@ void Partition::AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowe
     batch.effects.Delete(evaluation.key);
   }
   outcome.response = std::move(evaluation.response);
-  if (const auto [session, sequence] = outcome.sequence; session != 0) {
+  if (const auto [session, sequence] = outcome.sequence;
+      session != 0 && !MUTANT("no-session-records")) {
     batch.effects.Session(session, sequence, lowest, ResultOf(outcome.response));
     leadership_->attempts[outcome.sequence] = {batch.number, batch.outcomes.size()};
   }
@@ -281,7 +285,7 @@ void Partition::Proposed(uint64_t number, replication::Term term, const ReplicaP
   if (!current) return;
   FinishBatch(leadership_->building, &refused);
   leadership_->building = Batch();
-  leadership_->overlay.DropFrom(number);
+  if (!MUTANT("overlay-keeps-refused")) leadership_->overlay.DropFrom(number);
   DropAnswers(number, refused);
   ExecuteDeferred(replica);
 }
@@ -329,6 +333,7 @@ void Partition::ConfirmAnswers(const ReplicaPointer& replica) {
     answer->confirmation = confirmation;
   }
   const replication::Term term = leadership_->term;
+  if (MUTANT("answers-unconfirmed")) return Confirmed(term, confirmation, absl::OkStatus());
   // The lease may be a later term's, whose beginning has not reached this executor yet.
   if (!place_.options.quorum_reads && replica->LeaseRead().ok() && replica->view().term == term) {
     return Confirmed(term, confirmation, absl::OkStatus());
@@ -359,7 +364,8 @@ void Partition::ReleaseAnswers() {
   if (leadership_ == nullptr) return;
   std::list<Outcome>& answers = leadership_->answers;
   while (!answers.empty() && answers.front().confirmed &&
-         answers.front().seen_batch <= leadership_->applied_batch) {
+         (answers.front().seen_batch <= leadership_->applied_batch ||
+          MUTANT("answers-before-applied"))) {
     const data::v1::Response response = std::move(answers.front().response);
     FinishAnswer(answers.begin(), response);
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "leveldb/table.h"
 #include "node/leveldb_manifest.h"
@@ -83,7 +84,7 @@ absl::Status Store::ReadState(const StoreState& initial) {
     }
     state_ = initial;
     // The log's record of the replica's creation brings this back after a crash.
-    opened_at_ = initial.applied.last.index;
+    opened_at_ = created_at_ = initial.applied.last.index;
     if (opened_at_ == 0) return absl::OkStatus();
     leveldb::WriteBatch batch;
     return Apply(batch, initial);
@@ -114,6 +115,11 @@ absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {
   RETURN_IF_ERROR(failure_);
   CHECK_EQ(next.previous, state_.applied.last.index);
   CHECK_GE(next.applied.last.index, next.previous);
+  if (MUTANT("applied-index-apart")) {
+    leveldb::WriteBatch first;
+    first.Put(StateKey(), EncodeState(next));
+    RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), &first), "writing"));
+  }
   batch.Put(StateKey(), EncodeState(next));
   env_.SetApplied(state_.applied.last.index);
   RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), &batch), "writing"));
@@ -160,13 +166,17 @@ uint64_t Store::ApproximateBytes() const {
 absl::Status Store::Flush() {
   RETURN_IF_ERROR(failure_);
   const replication::Index target = state_.applied.last.index;
-  if (durable() >= target) return absl::OkStatus();
+  const auto is_written_out = [this, target] {
+    const bool only_tables = target == created_at_ && !MUTANT("first-record-not-copied");
+    return (only_tables ? env_.durable() : durable()) >= target;
+  };
+  if (is_written_out()) return absl::OkStatus();
   env_.SetApplied(target);
   // No key is below 01: nothing overlaps this range, so all that CompactRange does is to write the
   // memtable out and to wait for it.
   const leveldb::Slice nothing("\0", 1);
   database_->CompactRange(&nothing, &nothing);
-  if (durable() >= target) return absl::OkStatus();
+  if (is_written_out()) return absl::OkStatus();
   // CompactRange does not say what went wrong; the next write does.
   leveldb::WriteBatch empty;
   const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);

@@ -106,6 +106,9 @@ class Store {
   std::unique_ptr<leveldb::DB> database_;  // uses the two above
   StoreState state_;
   replication::Index opened_at_ = 0;
+  // Of a database that was made here: its first record is durable by the log's record of the
+  // replica's creation, and may be in no table yet, where a captured copy would look for it.
+  replication::Index created_at_ = 0;
   absl::Status failure_;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "replication/wire.h"
 
@@ -102,7 +103,7 @@ Configuration BeginChange(const Configuration& current, std::vector<Member> vote
   next.learners = std::move(learners);
   std::sort(next.voters.begin(), next.voters.end());
   std::sort(next.learners.begin(), next.learners.end());
-  if (next.voters != current.voters) next.outgoing = current.voters;
+  if (next.voters != current.voters && !MUTANT("one-step-change")) next.outgoing = current.voters;
   next.version = current.version + 1;
   return next;
 }

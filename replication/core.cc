@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 
 namespace ringleader::replication {
@@ -65,7 +66,9 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
     configurations_.push_back(std::move(later));
   }
   // One more than the longest timeout: the first tick may come at once.
-  if (recovered.restarted) silence_left_ = 2 * options_.election_ticks;
+  if (recovered.restarted && !MUTANT("votes-after-restart")) {
+    silence_left_ = 2 * options_.election_ticks;
+  }
   reported_ = {role_, hard_state_.term, leader_};
   ResetElectionTimer();
   SettlePromiseIfKept();
@@ -99,16 +102,20 @@ static bool KeepsTerm(const Message& message) {
 bool Core::StepTerm(const Message& message) {
   if (message.term == hard_state_.term) return true;
   if (message.term < hard_state_.term) {
+    if (message.kind == MessageKind::kAppendAnswer && MUTANT("takes-older-acknowledgements")) {
+      return true;
+    }
     AnswerOldTerm(message);
     return false;
   }
   const bool vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
   const bool doubt = message.kind == MessageKind::kDoubtQuery;
   // A forgetful replica neither votes nor testifies (rule 11).
-  if ((vote || doubt) && (Silent() || Forgetful())) return false;
+  if ((vote || doubt) && (Silent() || (Forgetful() && !MUTANT("wiped-voter-returns"))))
+    return false;
   // Stickiness: whoever hears a leader neither votes nor adopts a candidate's term (Raft section
   // 4.2.3; rule 6).
-  if ((vote || doubt) && !message.transfer && LeaderIsFresh()) {
+  if ((vote || doubt) && !message.transfer && LeaderIsFresh() && !MUTANT("no-stickiness")) {
     return false;
   }
   if (KeepsTerm(message)) return true;

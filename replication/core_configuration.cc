@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -117,7 +118,8 @@ void Core::RebuildProgress() {
 
 // The joint configuration ends as soon as it is committed (rule 14), by whoever leads then.
 void Core::LeaveJointIfCommitted() {
-  if (!ready_to_serve() || !configuration().joint() || configuration_index() > commit_) return;
+  if (!ready_to_serve() || !configuration().joint()) return;
+  if (configuration_index() > commit_ && !MUTANT("leaves-joint-uncommitted")) return;
   AppendConfiguration(LeaveJoint(configuration()));
 }
 

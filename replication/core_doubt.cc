@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -93,11 +94,11 @@ void Core::DecideDoubt() {
     if (answer.round > configuration().version) return;
   }
   const std::optional<LogPosition> held = HeldAtMost();
-  if (!held) return;
+  if (!held && !MUTANT("doubt-settled-alone")) return;
   asking_ = false;
   // Whatever can be committed of the lost entries is no further than `held`: that much of the
   // promise stays, and whoever holds it gets this replica's vote.
-  promise_ = std::min(promise_, std::max(*held, log_.last()));
+  promise_ = held ? std::min(promise_, std::max(*held, log_.last())) : log_.last();
   SettlePromiseIfKept();
 }
 

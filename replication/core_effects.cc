@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -91,6 +92,7 @@ void Core::Truncate(Index first) {
   log_.Truncate(first);
   persist_handed_ = std::min(persist_handed_, first - 1);
   for (PendingBatch& batch : pending_batches_) {
+    if (MUTANT("truncation-leaves-writes")) continue;
     batch.last_index = std::min(batch.last_index, first - 1);
   }
   RestoreConfigurations(first - 1);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -14,7 +15,7 @@ void Core::TickElection() {
   ResetElectionTimer();
   leader_ = 0;
   if (Silent()) return;
-  if (promise_ != LogPosition{}) {
+  if (promise_ != LogPosition{} && !MUTANT("stands-below-promise")) {
     if (doubt_rest_ > 0) {
       --doubt_rest_;
     } else {
@@ -64,10 +65,14 @@ bool Core::Electable() const {
 
 // A replica that lost what it acknowledged may not stand: it could win over peers that hold less
 // than it once promised to hold.
-bool Core::Promotable() const { return Electable() && promise_ == LogPosition{}; }
+bool Core::Promotable() const {
+  return Electable() && (promise_ == LogPosition{} || MUTANT("stands-below-promise"));
+}
 
 // What a candidate has to reach: what this replica has, or once acknowledged.
-LogPosition Core::VotingPosition() const { return std::max(log_.last(), promise_); }
+LogPosition Core::VotingPosition() const {
+  return MUTANT("votes-below-promise") ? log_.last() : std::max(log_.last(), promise_);
+}
 
 void Core::Campaign() {
   if (role_ == Role::kLeader || Silent()) return;
@@ -113,7 +118,7 @@ void Core::RecordVote(ReplicaId from, bool granted) {
 }
 
 void Core::StepVote(const Message& message) {
-  if (Silent() || Forgetful()) return;
+  if (Silent() || (Forgetful() && !MUTANT("wiped-voter-returns"))) return;
   const bool preliminary = message.kind == MessageKind::kPreVote;
   const bool free =
       preliminary ? message.term > hard_state_.term
@@ -121,7 +126,8 @@ void Core::StepVote(const Message& message) {
   // Configurations are not consulted: the candidate's log may be the newer one and make this
   // replica a voter before its own log does (Raft section 4.1; rule 14). A candidate counts only
   // those that its own configuration names.
-  const bool granted = free && message.position >= VotingPosition();
+  const bool granted =
+      free && (message.position >= VotingPosition() || MUTANT("votes-for-older-logs"));
   Message answer = NewMessage(preliminary ? MessageKind::kPreVoteAnswer : MessageKind::kVoteAnswer,
                               message.from);
   answer.rejected = !granted;
@@ -156,6 +162,7 @@ void Core::BecomeLeader() {
   progress_.clear();
   RebuildProgress();
   term_first_index_ = log_.last().index + 1;
+  if (MUTANT("serves-before-own-entry")) term_first_index_ = 0;
   // Nothing of an earlier term may be committed by counting, hence an entry of this one (rules 1
   // and 2; Raft section 5.4.2).
   Entry first;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -78,7 +79,8 @@ void Core::RejectAppend(const Message& message) {
 // pipeline are folded into one: always == false sends only news.
 void Core::AcknowledgeAppend(bool always) {
   if (InstallPending()) return;
-  const Index index = std::min(verified_, log_.durable());
+  const Index index =
+      MUTANT("acknowledges-unsynced") ? verified_ : std::min(verified_, log_.durable());
   if (index <= acknowledged_ && !always) return;
   acknowledged_ = std::max(acknowledged_, index);
   Message answer = NewMessage(MessageKind::kAppendAnswer, leader_);
@@ -93,7 +95,7 @@ void Core::StepHeartbeat(const Message& message) {
   CommitTo(std::min(message.commit, log_.last().index));
   Message answer = NewMessage(MessageKind::kHeartbeatAnswer, message.from);
   answer.round = message.round;
-  answer.lost = Empty();
+  answer.lost = Empty() && !MUTANT("wiped-voter-returns");
   Send(std::move(answer));
   if (log_.last() < promise_) {
     // Without a new entry the leader would not notice what is missing.
@@ -114,7 +116,7 @@ void Core::StepSnapshot(Message& message) {
   if (installing_) return;
   // A new voter was a learner first and has a log. An empty one lost its log and its votes, and
   // never returns under this id (rule 11).
-  if (Forgetful() && IsVoter(meta.configuration, self_)) {
+  if (Forgetful() && IsVoter(meta.configuration, self_) && !MUTANT("wiped-voter-returns")) {
     refused_to_vote_ = true;
     return;
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/core.h"
 
 namespace ringleader::replication {
@@ -32,7 +33,8 @@ void Core::StartRound() {
   HeartbeatRound heartbeat{hard_state_.term, round_, {}};
   for (const auto& [replica, progress] : progress_) {
     // What a peer is not known to have must not be called committed there (Raft section 3.5).
-    heartbeat.peers.push_back({replica, std::min(progress.match, commit_)});
+    heartbeat.peers.push_back(
+        {replica, MUTANT("heartbeat-commits-all") ? commit_ : std::min(progress.match, commit_)});
   }
   effects_.heartbeats.push_back(std::move(heartbeat));
   for (auto read = waiting_reads_.rbegin(); read != waiting_reads_.rend() && read->round == 0;
@@ -78,7 +80,8 @@ void Core::StepHeartbeatAnswer(const Message& message) {
   // An empty peer wants a snapshot; it can't confirm anything, as it does not know whom it voted
   // for.
   if (!message.lost) {
-    progress.acknowledged_round = std::max(progress.acknowledged_round, message.round);
+    progress.acknowledged_round = std::max(
+        progress.acknowledged_round, MUTANT("any-answer-confirms-all") ? round_ : message.round);
   }
   ConfirmRounds();
   // The peer is there: an append or an answer that was lost must not stop it for ever.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -234,11 +235,13 @@ void Core::StepAppendRejected(const Message& message, Progress& progress) {
 void Core::AdvanceCommit() {
   if (role_ != Role::kLeader) return;
   const Index reached = QuorumValue(configuration(), [this](ReplicaId replica) -> Index {
-    if (replica == self_) return log_.durable();
+    if (replica == self_)
+      return MUTANT("counts-unsynced-self") ? log_.last().index : log_.durable();
     const auto peer = progress_.find(replica);
     return peer == progress_.end() ? 0 : peer->second.match;
   });
-  if (reached > commit_ && log_.TermAt(reached) == hard_state_.term) {
+  if (reached > commit_ &&
+      (log_.TermAt(reached) == hard_state_.term || MUTANT("counts-older-terms"))) {
     CommitTo(reached);
     LeaveJointIfCommitted();
     StepDownIfRemoved();

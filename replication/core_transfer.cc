@@ -2,6 +2,7 @@
 // this leader's lease ends before the request is sent and does not return in this term, whatever
 // becomes of the transfer (DESIGN section 11, rule 5).
 #include "common/check.h"
+#include "common/mutants.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -29,8 +30,7 @@ void Core::SendTimeoutNowIfCaughtUp() {
   const auto peer = progress_.find(transferee_);
   if (peer == progress_.end() || peer->second.match < log_.last().index) return;
   timeout_now_sent_ = true;
-  lease_withdrawn_ = true;
-  effects_.lease_revoked = true;
+  if (!MUTANT("lease-outlives-transfer")) lease_withdrawn_ = effects_.lease_revoked = true;
   Send(NewMessage(MessageKind::kTimeoutNow, transferee_));
 }
 

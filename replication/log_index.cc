@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/mutants.h"
 #include "common/status.h"
 
 namespace ringleader::replication {
@@ -202,6 +203,10 @@ absl::Status LogIndex::ApplyItem(const DestroyItem& item, const PayloadPlace&) {
   ASSIGN_OR_RETURN(GroupLog* const log, Living(item.group));
   log->shape = LogShape();
   TrimBack(item.group, *log);
+  if (MUTANT("no-tombstones")) {
+    groups_.erase(item.group);
+    return absl::OkStatus();
+  }
   GroupLog tombstone;
   tombstone.creation = std::move(log->creation);
   tombstone.destroyed = true;

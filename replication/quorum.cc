@@ -4,6 +4,8 @@
 #include <limits>
 #include <vector>
 
+#include "common/mutants.h"
+
 namespace ringleader::replication {
 namespace {
 
@@ -38,7 +40,7 @@ uint64_t QuorumValue(const Configuration& configuration,
                      absl::FunctionRef<uint64_t(ReplicaId)> value_of) {
   if (configuration.voters.empty()) return 0;
   const uint64_t value = MajorityValue(configuration.voters, value_of);
-  if (!configuration.joint()) return value;
+  if (!configuration.joint() || MUTANT("commits-by-new-voters")) return value;
   return std::min(value, MajorityValue(configuration.outgoing, value_of));
 }
 

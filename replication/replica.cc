@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "replication/message_codec.h"
 #include "replication/snapshot_sender.h"
@@ -37,7 +38,8 @@ absl::StatusOr<Index> Replica::LeaseRead() const {
       LeaseLength(options.core.election_ticks, options.tick_period, options.clock_drift_max);
   MutexLock lock(view_mutex_);
   if (!view_.serving) return absl::FailedPreconditionError("this replica does not lead");
-  if (!view_.lease_allowed || !view_.has_lease || HolderElapsed(view_.lease_from, now) >= length) {
+  if (!view_.lease_allowed || !view_.has_lease ||
+      (HolderElapsed(view_.lease_from, now) >= length && !MUTANT("lease-without-end"))) {
     return absl::UnavailableError("no lease at this moment");
   }
   return view_.commit;
@@ -114,7 +116,8 @@ void Replica::Tick(const Instant& now) {
   if (++ticks_ % place_.options.compaction_ticks == 0) {
     place_.applier.Post([self = shared_from_this()] {
       if (!self->HasState()) return;
-      const Index durable = self->machine_->durable_applied();
+      Index durable = self->machine_->durable_applied();
+      if (MUTANT("compacts-undurable")) durable = self->applied_;
       self->place_.worker.Post([self, durable] { self->CompactTo(durable); });
     });
   }
@@ -269,6 +272,7 @@ void Replica::Persist(Effects& effects) {
       write.truncate_after = effects.install_snapshot->last.index;
       repairs_.Settle();
     }
+    if (MUTANT("installs-before-recorded")) InstallDurable(*effects.install_snapshot);
     installing_[effects.persist_batch] = *effects.install_snapshot;
   }
   repairs_.Split(std::move(effects.entries), write);
@@ -286,7 +290,9 @@ void Replica::SubmitPending() {
           if (self->closed_) return;
           if (!status.ok()) return self->Fail(status);
           const auto install = self->installing_.find(batch);
-          if (install != self->installing_.end()) self->InstallDurable(install->second);
+          if (install != self->installing_.end() && !MUTANT("installs-before-recorded")) {
+            self->InstallDurable(install->second);
+          }
           if (batch != 0) self->core_.Persisted(batch);
           self->installing_.erase(batch);
           self->Turn();
@@ -344,7 +350,7 @@ void Replica::SendAll(Effects& effects) {
         rounds_.Confirmed(effects.confirmed_round->term, effects.confirmed_round->round);
     if (sent.has_value()) {
       MutexLock lock(view_mutex_);
-      view_.lease_from = *sent;
+      view_.lease_from = MUTANT("lease-from-receipt") ? place_.clock.Now() : *sent;
       view_.has_lease = true;
     }
   }

@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "common/status.h"
 #include "replication/configuration.h"
 #include "replication/replica.h"
@@ -124,7 +125,7 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
                                                        Random random) {
   GroupState state = found;
   CHECK(!state.destroyed);
-  if (state.suspect) {
+  if (state.suspect && !MUTANT("suspect-log-is-trusted")) {
     return absl::DataLossError(
         absl::StrCat("group ", state.group, " replica ", state.creation.replica,
                      ": its log lost what it had promised; it has to be replaced"));
@@ -181,7 +182,7 @@ absl::Status Replica::Recover(const ReplicaPlace& place, const GroupState& state
                                             recovered.applied, " and its log ends at ",
                                             recovered.last_index));
   }
-  if (!state.damage.empty()) {
+  if (!state.damage.empty() && !MUTANT("damage-is-torn-write")) {
     recovered.promised = state.promised;
     recovered.doubtful = std::all_of(state.damage.begin(), state.damage.end(), [](const auto& one) {
       return one.kind == DamageKind::kInDoubt;

@@ -12,33 +12,18 @@ namespace {
 
 namespace meta = ::ringleader::coordinator::v1;
 
-constexpr double kKindAbsent = 0.3;  // chance that a run has none of a kind
-constexpr uint64_t kWeightMax = 8;
-
 }  // namespace
 
-ClusterFaults::ClusterFaults(ClusterWorld& world, const ClusterFaultOptions& options)
-    : world_(world), options_(options), random_(world.simulation().random().Fork()) {
-  for (int kind = 0; kind < static_cast<int>(Kind::kKinds); ++kind) {
-    weights_.push_back(random_.Chance(kKindAbsent) ? 0 : 1 + random_.Below(kWeightMax));
-  }
-  weights_[static_cast<size_t>(Kind::kKill)] += 1;  // a run without any fault proves little
-}
-
-ClusterFaults::Kind ClusterFaults::DrawKind() {
-  uint64_t all = 0;
-  for (const uint64_t weight : weights_) all += weight;
-  uint64_t draw = random_.Below(all);
-  size_t kind = 0;
-  while (draw >= weights_[kind]) draw -= weights_[kind++];
-  return static_cast<Kind>(kind);
+ClusterFaults::ClusterFaults(ClusterWorld& world, const FaultPace& pace)
+    : world_(world), pace_(pace), random_(world.simulation().random().Fork()) {
+  weights_ = DrawWeights(random_, static_cast<size_t>(Kind::kKinds));
 }
 
 void ClusterFaults::RunFor(Duration span) {
   const Duration end = world_.simulation().now() + span;
   while (world_.simulation().now() < end && world_.violation().empty()) {
-    world_.simulation().RunFor(Some(options_.every_max));
-    Inject(DrawKind());
+    world_.simulation().RunFor(Some(pace_.every_max));
+    Inject(static_cast<Kind>(DrawKind(random_, weights_)));
   }
 }
 
@@ -69,7 +54,7 @@ void ClusterFaults::Inject(Kind kind) {
     case Kind::kPause: {
       Count("pause");
       world_.Pause(host);
-      world_.simulation().At(Some(options_.lasts_max), [this, host] { world_.Resume(host); });
+      world_.simulation().At(Some(pace_.lasts_max), [this, host] { world_.Resume(host); });
       return;
     }
     case Kind::kPartition:
@@ -84,8 +69,16 @@ void ClusterFaults::Inject(Kind kind) {
       Count("full disk");
       disk.SetCapacity(disk.UsedBytes() + random_.Below(100'000));
       // The disk may be another one by then: one that was replaced has room.
-      world_.simulation().At(Some(options_.lasts_max),
+      world_.simulation().At(Some(pace_.lasts_max),
                              [this, host] { world_.machine(host).disk->SetCapacity(UINT64_MAX); });
+      return;
+    case Kind::kSlowDisk:
+      Count("slow disk");
+      world_.SlowDisk(
+          host, DrawDuration(random_, std::chrono::milliseconds(20), std::chrono::seconds(5)));
+      world_.simulation().At(Some(pace_.lasts_max), [this, host] {
+        world_.SlowDisk(host, world_.options().sync_time_max);
+      });
       return;
     case Kind::kPowerInOperation:
       Count("power cut in a disk operation");
@@ -98,7 +91,7 @@ void ClusterFaults::Inject(Kind kind) {
       Count("clock jump");
       world_.machine(host).clock->JumpWall(
           Duration(random_.Between(-3'600'000'000'000, 3'600'000'000'000)));
-      return world_.machine(host).clock->JumpBoot(Some(options_.lasts_max));
+      return world_.machine(host).clock->JumpBoot(Some(pace_.lasts_max));
     case Kind::kTransfer:
       return TransferLeader();
     case Kind::kMove:
@@ -120,7 +113,7 @@ void ClusterFaults::Inject(Kind kind) {
 void ClusterFaults::Down(HostId host, bool power) {
   Count(power ? "power cut" : "kill");
   power ? world_.CutPower(host) : world_.Kill(host);
-  world_.StartLater(host, Some(options_.lasts_max));
+  world_.StartLater(host, Some(pace_.lasts_max));
 }
 
 void ClusterFaults::PowerAll() {
@@ -161,6 +154,9 @@ bool ClusterFaults::MayDamage(HostId host) {
   const MachineKind kind = world_.machine(host).kind;
   if (kind == MachineKind::kCoordinator && world_.options().coordinators < 3) return false;
   if (kind == MachineKind::kNode && world_.options().replicas < 3) return false;
+  // A new disk makes another node of it, which may be given replicas of the same groups: harmed
+  // again before the old ones are replaced, it would be two of their members.
+  if (world_.machine(host).wiped) return false;
   if (damaged_.contains(host)) return true;
   const bool another = std::any_of(damaged_.begin(), damaged_.end(),
                                    [&](HostId each) { return world_.machine(each).kind == kind; });
@@ -194,7 +190,7 @@ void ClusterFaults::Damage() {
                                 static_cast<SimulatedFileSystem::BadBlock>(random_.Below(3)));
     }
   }
-  world_.StartLater(host, Some(options_.lasts_max));
+  world_.StartLater(host, Some(pace_.lasts_max));
 }
 
 void ClusterFaults::WipeOne() {
@@ -203,14 +199,14 @@ void ClusterFaults::WipeOne() {
   damaged_.insert(host);
   Count(world_.machine(host).kind == MachineKind::kNode ? "wiped node" : "wiped coordinator");
   world_.Wipe(host);
-  world_.StartLater(host, Some(options_.lasts_max));
+  world_.StartLater(host, Some(pace_.lasts_max));
 }
 
 // --- Network ------------------------------------------------------------------------------------
 
 void ClusterFaults::Block(const std::vector<std::pair<HostId, HostId>>& links) {
   for (const auto& [from, to] : links) world_.network().Block(from, to);
-  world_.simulation().At(Some(options_.lasts_max), [this, links] {
+  world_.simulation().At(Some(pace_.lasts_max), [this, links] {
     for (const auto& [from, to] : links) world_.network().Unblock(from, to);
   });
 }
@@ -334,6 +330,7 @@ void ClusterFaults::Heal() {
       machine.disk->SetCapacity(UINT64_MAX);
       machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
                                 absl::InternalError("none any more"));
+      world_.SlowDisk(host, world_.options().sync_time_max);
       if (machine.starts == 0) continue;  // has not joined
       if (!machine.up()) world_.StartLater(host, Duration(1));
       world_.Resume(host);

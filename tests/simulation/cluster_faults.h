@@ -14,17 +14,13 @@
 #include <vector>
 
 #include "tests/simulation/cluster_world.h"
+#include "tests/simulation/run_draws.h"
 
 namespace ringleader::simulation {
 
-struct ClusterFaultOptions {
-  Duration every_max = std::chrono::seconds(3);  // between two faults
-  Duration lasts_max = std::chrono::seconds(8);  // pauses, partitions, full disks, downtime
-};
-
 class ClusterFaults {
  public:
-  ClusterFaults(ClusterWorld& world, const ClusterFaultOptions& options);
+  ClusterFaults(ClusterWorld& world, const FaultPace& pace);
 
   // Runs the world for `span` and injects meanwhile.
   void RunFor(Duration span);
@@ -45,6 +41,7 @@ class ClusterFaults {
     kWeather,
     kDiskError,
     kDiskFull,
+    kSlowDisk,
     kPowerInOperation,
     kDamage,
     kWipe,
@@ -58,7 +55,6 @@ class ClusterFaults {
   };
 
   void Inject(Kind kind);
-  Kind DrawKind();
   HostId Random(MachineKind kind);
   HostId RandomServer();
   void Down(HostId host, bool power);
@@ -80,7 +76,7 @@ class ClusterFaults {
   void Count(const std::string& what) { ++counts_[what]; }
 
   ClusterWorld& world_;
-  const ClusterFaultOptions options_;
+  const FaultPace pace_;
   ringleader::Random random_;
   std::vector<uint64_t> weights_;  // by kind
   std::map<std::string, uint64_t> counts_;

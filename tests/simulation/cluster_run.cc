@@ -7,6 +7,7 @@
 #include "tests/simulation/cluster_faults.h"
 #include "tests/simulation/cluster_workload.h"
 #include "tests/simulation/cluster_world.h"
+#include "tests/simulation/run_draws.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -17,27 +18,12 @@ constexpr Duration kServeWithin = std::chrono::seconds(30);
 // The slowest way back: a node is taken for dead, its replicas move two at a time, and a replica
 // that failed twice waits a minute until it may be rebuilt a second time.
 constexpr Duration kHealthyWithin = std::chrono::seconds(240);
+constexpr Duration kPlacedWithin = std::chrono::seconds(120);
 constexpr Duration kStep = std::chrono::milliseconds(500);
 constexpr Duration kAgreeWithin = std::chrono::seconds(20);
 constexpr Duration kReadWithin = std::chrono::seconds(30);
 // A run in which less than this got through proves nothing.
 constexpr uint64_t kOperationsMin = 100;
-
-void DrawReplication(Random& random, replication::RuntimeOptions& runtime) {
-  replication::ReplicaOptions& replica = runtime.replica;
-  replica.retain_bytes = static_cast<uint64_t>(random.Between(0, 64 << 10));
-  replica.compaction_ticks = static_cast<uint32_t>(random.Between(1, 20));
-  replica.core.append_bytes_max = static_cast<uint64_t>(random.Between(1, 16 << 10));
-  replica.core.inflight_messages_max = static_cast<uint32_t>(random.Between(1, 32));
-  replica.core.entry_cache_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
-  runtime.log.segment_bytes = static_cast<uint64_t>(random.Between(64 << 10, 512 << 10));
-  runtime.log.reserve_bytes = 16 << 10;
-  runtime.log.log_bytes_target = 4 * runtime.log.segment_bytes;
-  runtime.snapshots.chunk_bytes = static_cast<uint64_t>(random.Between(256, 64 << 10));
-  runtime.snapshots.window_bytes = 4 * runtime.snapshots.chunk_bytes;
-  runtime.workers = static_cast<int>(random.Between(1, 2));
-  runtime.appliers = static_cast<int>(random.Between(1, 2));
-}
 
 // Sizes, timeouts and limits as wide as the code allows, so that rare paths are common somewhere.
 ClusterOptions DrawCluster(Random& random) {
@@ -49,6 +35,12 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.clients = static_cast<int>(random.Between(2, 4));
   cluster.partitions = 1u << random.Between(0, 2);
   cluster.task_time_max = std::chrono::microseconds(random.Between(1, 500));
+  cluster.sync_time_max = DrawSyncTime(random);
+  // From requests of which one attempt is made to such as outlast a restart of everything; from
+  // attempts that are given up while they are carried out.
+  cluster.request_timeout = DrawDuration(random, std::chrono::seconds(3), std::chrono::seconds(20));
+  cluster.attempt_timeout =
+      DrawDuration(random, std::chrono::milliseconds(300), std::chrono::seconds(3));
   const std::vector<std::vector<RoutePolicy>> routes = {
       {RoutePolicy::kAuto},
       {RoutePolicy::kAuto, RoutePolicy::kCoordinators},
@@ -123,6 +115,7 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, 
   if (world.violation().empty()) faults.Heal();
   if (world.violation().empty()) AwaitService(world, workload);
   Await(world, kHealthyWithin, "not healthy", [&](std::string* why) { return world.Healthy(why); });
+  Await(world, kPlacedWithin, "badly placed", [&](std::string* why) { return world.Placed(why); });
   workload.Stop();
   while (!workload.idle() && world.violation().empty()) world.simulation().RunFor(kStep);
   std::string why_not;
@@ -150,7 +143,7 @@ RunResult RunCluster(uint64_t seed) {
   load.keys = static_cast<int>(random.Between(4, 12));
   load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
   ClusterWorkload workload(world, load);
-  ClusterFaults faults(world, {});
+  ClusterFaults faults(world, DrawPace(random));
   Run(world, workload, faults, random);
 
   RunResult result = ResultOf(seed, simulation, world.network().counts());

@@ -11,7 +11,9 @@
 #include "common/check.h"
 #include "common/crc32c.h"
 #include "common/status.h"
+#include "coordinator/placement.h"
 #include "node/data_service.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -20,6 +22,7 @@ using coordinator::Coordinator;
 using coordinator::CoordinatorOptions;
 
 constexpr absl::string_view kDataDirectory = "/data";
+constexpr absl::string_view kLogThread = "log";
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kObserveEvery = 20;  // watch periods
 constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
@@ -94,6 +97,7 @@ void ClusterWorld::AddMachine(MachineKind kind, uint64_t number) {
   machine->disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   const double spread = options_.clock_rate_spread * (2 * random_.Fraction() - 1);
   machine->clock = std::make_unique<SimulatedClock>(simulation_, 1 + spread);
+  machine->sync_time_max = options_.sync_time_max;
   machines_[machine->host] = std::move(machine);
 }
 
@@ -116,6 +120,7 @@ void ClusterWorld::Start(HostId host) {
   ++machine.starts;
   machine.failed = false;
   machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  machine.threads->Slow(kLogThread, machine.sync_time_max);
   const ProcessScope process(simulation_, machine.threads.get());
   if (machine.kind == MachineKind::kClient) return StartClient(machine);
   machine.network =
@@ -176,14 +181,15 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
-  machine.connection =
-      std::make_unique<client::Connection>(client::RouterOptionsOf(options), std::move(network),
-                                           *machine.threads, *machine.clock, random_.Fork());
+  client::RouterOptions router = client::RouterOptionsOf(options);
+  router.attempt_timeout = options_.attempt_timeout;
+  machine.connection = std::make_unique<client::Connection>(
+      router, std::move(network), *machine.threads, *machine.clock, random_.Fork());
 }
 
 void ClusterWorld::Kill(HostId host) {
   ClusterMachine& machine = this->machine(host);
-  Tally(machine, happened_);
+  if (machine.runtime() != nullptr) Tally(*machine.runtime(), happened_);
   {
     const ProcessScope process(simulation_, machine.threads.get());
     machine.node = nullptr;
@@ -205,6 +211,12 @@ void ClusterWorld::Wipe(HostId host) {
   Kill(host);
   machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   machine(host).refused = absl::OkStatus();
+  machine(host).wiped = true;
+}
+
+void ClusterWorld::SlowDisk(HostId host, Duration sync_time_max) {
+  machine(host).sync_time_max = sync_time_max;
+  if (machine(host).up()) machine(host).threads->Slow(kLogThread, sync_time_max);
 }
 
 void ClusterWorld::Pause(HostId host) {
@@ -273,29 +285,11 @@ void ClusterWorld::ObserveEpochs() {
   }
 }
 
-void ClusterWorld::Tally(const ClusterMachine& machine,
-                         std::map<std::string, uint64_t>& counts) const {
-  if (machine.runtime() == nullptr) return;
-  const auto& counters = machine.runtime()->counters();
-  counts["replica stopped by an error"] += counters.replicas_failed.value();
-  counts["replica rebuilt without its state"] += counters.replicas_rebuilt.value();
-  counts["snapshot sent"] += counters.snapshots_sent.value();
-  counts["snapshot given up"] += counters.snapshots_not_sent.value();
-  counts["snapshot received"] += counters.snapshots_received.value();
-  counts["election started"] += counters.elections_started.value();
-  counts["leadership lost"] += counters.leaderships_lost.value();
-  counts["proposal refused"] += counters.proposals_refused.value();
-  const auto& report = machine.runtime()->log().report();
-  counts["log opened: lost history"] += report.lost_history ? 1 : 0;
-  counts["log opened: torn tail"] += report.torn_tail ? 1 : 0;
-  counts["log opened: corrupt entry"] += report.corrupt_entries;
-  counts["log opened: entry in doubt"] += report.entries_in_doubt;
-  counts["log opened: bad metadata block"] += report.bad_blocks;
-}
-
 std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
-  for (const auto& [host, machine] : machines_) Tally(*machine, counts);
+  for (const auto& [host, machine] : machines_) {
+    if (machine->runtime() != nullptr) Tally(*machine->runtime(), counts);
+  }
   return counts;
 }
 
@@ -383,6 +377,33 @@ bool ClusterWorld::Healthy(std::string* why_not) {
     if (partition.moving().empty()) continue;
     *why_not = absl::StrCat("partition ", partition.partition(), " moves ", partition.moving());
     return false;
+  }
+  return true;
+}
+
+bool ClusterWorld::Placed(std::string* why_not) const {
+  const HostId leader = MetadataLeader();
+  if (leader == 0) {
+    *why_not = "nobody leads the metadata";
+    return false;
+  }
+  const coordinator::Metadata& metadata = machines_.at(leader)->coordinator->store().metadata();
+  std::vector<coordinator::PlacementNode> nodes;
+  std::map<uint64_t, std::string> zone_of;
+  for (const auto& [id, record] : metadata.nodes()) {
+    zone_of[id] = record.node().zone();
+    if (record.node().alive()) nodes.push_back({id, record.node().zone()});
+  }
+  const size_t cap = coordinator::ZoneCap(nodes, options_.replicas);
+  for (const auto& [id, record] : metadata.partitions()) {
+    std::map<std::string, size_t> in_zone;
+    for (const auto& replica : record.partition().replicas()) ++in_zone[zone_of[replica.node()]];
+    for (const auto& [zone, count] : in_zone) {
+      if (count <= cap) continue;
+      *why_not = absl::StrCat("partition ", id, " has ", count, " replicas in ", zone, " of zones ",
+                              "that need hold no more than ", cap);
+      return false;
+    }
   }
   return true;
 }

@@ -37,6 +37,7 @@ struct ClusterOptions {
   uint32_t partitions = 4;
   uint32_t replicas = 3;
   Duration task_time_max = std::chrono::microseconds(100);
+  Duration sync_time_max{0};         // of a log's thread, where it is longer
   double clock_rate_spread = 0.004;  // each clock runs at 1 +- this
   coordinator::BalancerOptions balancer;
   // For each node and coordinator; what belongs to one machine is filled in.
@@ -44,6 +45,7 @@ struct ClusterOptions {
   replication::RuntimeOptions coordinator_runtime;
   std::vector<RoutePolicy> routes;  // of the clients, in turn; not empty
   Duration request_timeout = std::chrono::seconds(5);
+  Duration attempt_timeout = std::chrono::seconds(3);
 };
 
 enum class MachineKind { kCoordinator, kNode, kClient };
@@ -56,6 +58,7 @@ struct ClusterMachine {
   std::string address;
   std::unique_ptr<SimulatedFileSystem> disk;
   std::unique_ptr<SimulatedClock> clock;
+  Duration sync_time_max{0};  // of its log's thread, where it is longer than of the others
 
   // The process; all null while it is down.
   std::unique_ptr<SimulatedThreads> threads;
@@ -66,6 +69,7 @@ struct ClusterMachine {
   bool failed = false;  // it said that it has to end
   uint64_t starts = 0;
   absl::Status refused;  // why the last start did not succeed, or what the process ended with
+  bool wiped = false;    // once in the run
   bool may_be_emptied = false;  // its data may be damaged: when its process says DATA_LOSS, an
                                 // operator empties the disk
 
@@ -91,6 +95,8 @@ class ClusterWorld {
   void Kill(HostId host);                        // the process only: what was written stays
   void CutPower(HostId host);                    // what was not synced may be gone
   void Wipe(HostId host);                        // down, with an empty disk
+  // Its log takes up to this for a write, until it is told otherwise.
+  void SlowDisk(HostId host, Duration sync_time_max);
   void Pause(HostId host);
   void Resume(HostId host);
   ClusterMachine& machine(HostId host) { return *machines_.at(host); }
@@ -110,6 +116,8 @@ class ClusterWorld {
 
   // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
   bool Healthy(std::string* why_not);
+  // Every partition is spread over zones as far as the nodes that are alive allow.
+  bool Placed(std::string* why_not) const;
   // Every replica of every partition holds the same items, by an eventually consistent scan of
   // each. Waits.
   bool ReplicasAgree(std::string* why_not);
@@ -134,8 +142,6 @@ class ClusterWorld {
   void StartClient(ClusterMachine& machine);
   void Watch();
   void Observe(const ClusterMachine& machine);
-  // Adds what a process counted.
-  void Tally(const ClusterMachine& machine, std::map<std::string, uint64_t>& counts) const;
   void ObserveEpochs();
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);

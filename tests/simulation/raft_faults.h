@@ -11,14 +11,17 @@
 #include <string>
 
 #include "tests/simulation/raft_world.h"
+#include "tests/simulation/run_draws.h"
 
 namespace ringleader::simulation {
 
 struct FaultOptions {
-  Duration every_max = std::chrono::seconds(2);  // between two faults
-  Duration lasts_max = std::chrono::seconds(6);  // pauses, partitions, full disks, downtime
-  bool membership = true;
-  bool bad_blocks = true;
+  FaultPace pace;
+  Duration members_every_max{0};  // between two steps of members; 0: members stay
+  // Of a group's rare moments (Strike) this part is hit.
+  double strikes = 0;
+  // One machine may lose its disk; power is never cut then.
+  bool wipes = false;
 };
 
 class Faults {
@@ -32,19 +35,50 @@ class Faults {
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
 
  private:
+  enum class Kind {
+    kKill,
+    kPower,
+    kPowerAll,
+    kPause,
+    kPartition,
+    kWeather,
+    kDisk,
+    kSlowDisk,
+    kBadBlock,
+    kWipe,
+    kClock,
+    kTransfer,
+    kKinds,
+  };
+
   void Next();
+  void NextMembers();
   void Inject();
   void InjectDisk(NodeId node);
   NodeId RandomNode();
   NodeId RandomUp();
+  NodeId RandomLeader();
   void Down(NodeId node, bool power);
+  void PowerAll();
   void Partition();
+  void Block(const std::vector<std::pair<NodeId, NodeId>>& links, Duration lasts);
   void PauseFor(NodeId node);
+  void SlowDiskFor(NodeId node);
   void NetworkWeather();
-  void BadBlock(NodeId node);
   void Transfer();
+
+  // raft_faults_aimed.cc: where something is at stake
+  void Watch();
+  void WatchReplica(NodeId node, const replication::Replica& replica);
+  void Strike(NodeId node);
+  bool MayDamage(NodeId node) const;
+  void BadBlock(NodeId node);
+  void Wipe(NodeId node);
+
+  // raft_faults_members.cc
   void ChangeMembers();
   void RemoveStrays(GroupId group);
+
   Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
   void Count(const std::string& what) { ++counts_[what]; }
 
@@ -53,7 +87,11 @@ class Faults {
   Random random_;
   bool healed_ = false;
   std::map<std::string, uint64_t> counts_;
-  std::set<NodeId> damaged_;     // had a bad block in this run
+  std::vector<uint64_t> weights_;  // by kind
+  std::set<NodeId> damaged_;       // had a bad block, or another disk, in this run
+  // By group and node: what of a moment was noticed already, so that it is struck at once only.
+  std::map<std::pair<GroupId, NodeId>, replication::Term> new_leaders_, transfers_;
+  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_;
   std::set<ReplicaId> demoted_;  // learners on their way out
 };
 

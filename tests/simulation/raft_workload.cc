@@ -111,6 +111,7 @@ void Workload::SendRead(size_t number, const std::shared_ptr<Replica>& replica) 
   const uint64_t starts = machine.starts;
   if (client.random.Chance(0.6)) {
     const auto index = replica->LeaseRead();
+    leases_lapsed_ += absl::IsUnavailable(index.status());
     if (!index.ok()) return Refused(number, attempt);
     ++lease_reads_;
     return FinishRead(number, attempt, machine, starts, replica, index);

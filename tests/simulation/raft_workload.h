@@ -37,6 +37,8 @@ class Workload {
   uint64_t unknown() const { return unknown_; }
   uint64_t lease_reads() const { return lease_reads_; }
   uint64_t quorum_reads() const { return quorum_reads_; }
+  // Reads at a leader that had no lease at that moment.
+  uint64_t leases_lapsed() const { return leases_lapsed_; }
 
  private:
   using Key = std::pair<GroupId, uint64_t>;
@@ -79,6 +81,7 @@ class Workload {
   uint64_t unknown_ = 0;
   uint64_t lease_reads_ = 0;
   uint64_t quorum_reads_ = 0;
+  uint64_t leases_lapsed_ = 0;
 };
 
 }  // namespace ringleader::simulation

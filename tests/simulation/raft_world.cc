@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "tests/simulation/run_result.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -16,6 +17,7 @@ using replication::Term;
 
 constexpr uint64_t kCluster = 77;
 constexpr absl::string_view kDataDirectory = "/data";
+constexpr absl::string_view kLogThread = "log";
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
 constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 
@@ -64,6 +66,7 @@ World::World(Simulation& simulation, const WorldOptions& options)
     machine.disk = std::make_unique<SimulatedFileSystem>(random_.Next());
     const double spread = options.clock_rate_spread * (2 * random_.Fraction() - 1);
     machine.clock = std::make_unique<SimulatedClock>(simulation_, 1 + spread);
+    machine.sync_time_max = options.sync_time_max;
   }
 }
 
@@ -99,6 +102,7 @@ void World::Start(NodeId node) {
   ++machine.starts;
   machine.failed = false;
   machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  machine.threads->Slow(kLogThread, machine.sync_time_max);
   machine.network =
       network_.NewEndpoint(node, [threads = machine.threads.get()] { return threads->paused(); });
   machine.factory = std::make_unique<RegisterFactory>(*machine.disk, observer_, machine.machines);
@@ -127,6 +131,7 @@ void World::Start(NodeId node) {
 
 void World::Kill(NodeId node) {
   Machine& machine = machines_.at(node);
+  if (machine.up()) Tally(*machine.runtime, happened_);
   machine.listener = nullptr;
   machine.runtime = nullptr;
   machine.factory = nullptr;
@@ -139,6 +144,19 @@ void World::CutPower(NodeId node) {
   machines_.at(node).disk->CrashNow();
   Kill(node);
   machines_.at(node).disk->Restart();
+}
+
+void World::Wipe(NodeId node) {
+  Kill(node);
+  Machine& machine = machines_.at(node);
+  machine.disk = std::make_unique<SimulatedFileSystem>(random_.Next());
+  machine.wiped = true;
+}
+
+void World::SlowDisk(NodeId node, Duration sync_time_max) {
+  Machine& machine = machines_.at(node);
+  machine.sync_time_max = sync_time_max;
+  if (machine.up()) machine.threads->Slow(kLogThread, sync_time_max);
 }
 
 void World::Pause(NodeId node) {
@@ -191,6 +209,19 @@ NodeId World::LeaderOf(GroupId group) {
   return leader;
 }
 
+// A voter that a damaged log has forgotten, or whose promises it lost, or that a new disk never
+// knew, is never filled again: a coordinator puts another in its place (rule 11), and here there is
+// none.
+bool World::NeedsReplacement(GroupId group, const replication::Member& member) const {
+  const Machine& machine = machines_.at(member.node);
+  if (!machine.up()) return false;
+  const auto state = machine.runtime->log().Group(group);
+  if (state.has_value() && state->creation.replica == member.replica && state->suspect) return true;
+  const auto replica = machine.runtime->Find(group);
+  return replica != nullptr && replica->id() == member.replica && replica->view().unfillable &&
+         (machine.wiped || machine.runtime->log().report().lost_history);
+}
+
 bool World::Converged(std::string* why_not) {
   for (const GroupId group : groups()) {
     const NodeId leader = LeaderOf(group);
@@ -203,30 +234,28 @@ bool World::Converged(std::string* why_not) {
       for (const auto& member : *list) {
         const Machine& machine = machines_.at(member.node);
         const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
-        // A voter that the damaged log has forgotten is never filled again: a coordinator puts
-        // another in its place (rule 11), and here there is none.
-        if (replica != nullptr && replica->id() == member.replica && replica->view().unfillable &&
-            machine.runtime->log().report().lost_history) {
-          continue;
-        }
-        if (replica == nullptr || replica->id() != member.replica ||
-            replica->view().applied < view.commit) {
-          *why_not = absl::StrCat(
-              "group ", group, ": replica ", member.replica, " on node ", member.node, " is ",
-              replica == nullptr
-                  ? "not there"
-                  : absl::StrCat("at ", replica->view().applied, ", the leader at ", view.commit,
-                                 replica->view().unfillable ? ", unfillable" : "",
-                                 replica->view().rebuilding ? ", rebuilding" : "",
-                                 machine.runtime->log().report().lost_history
-                                     ? ", its log lost history"
-                                     : ""));
-          return false;
-        }
+        const bool is_there = replica != nullptr && replica->id() == member.replica;
+        if (is_there && replica->view().applied >= view.commit) continue;
+        if (NeedsReplacement(group, member)) continue;
+        *why_not = absl::StrCat(
+            "group ", group, ": replica ", member.replica, " on node ", member.node, " is ",
+            !is_there
+                ? "not there"
+                : absl::StrCat("at ", replica->view().applied, ", the leader at ", view.commit,
+                               replica->view().rebuilding ? ", rebuilding" : ""));
+        return false;
       }
     }
   }
   return true;
+}
+
+std::map<std::string, uint64_t> World::Happened() const {
+  std::map<std::string, uint64_t> counts = happened_;
+  for (const auto& [node, machine] : machines_) {
+    if (machine.up()) Tally(*machine.runtime, counts);
+  }
+  return counts;
 }
 
 void World::Violation(const std::string& what) {

@@ -32,6 +32,7 @@ struct WorldOptions {
   int groups = 1;
   int replicas = 3;
   Duration task_time_max = std::chrono::microseconds(100);
+  Duration sync_time_max{0};         // of the log's thread, where it is longer
   double clock_rate_spread = 0.004;  // each clock runs at 1 +- this
   replication::RuntimeOptions runtime;
 };
@@ -41,6 +42,8 @@ struct Machine {
   NodeId node = 0;
   std::unique_ptr<SimulatedFileSystem> disk;
   std::unique_ptr<SimulatedClock> clock;
+  Duration sync_time_max{0};  // of its log's thread, where it is longer than of the others
+  bool wiped = false;         // once in the run
 
   // The process; all null while it is down.
   std::unique_ptr<SimulatedThreads> threads;
@@ -68,6 +71,9 @@ class World {
   void StartLater(NodeId node, Duration delay);  // until it works
   void Kill(NodeId node);                        // the process only: what was written stays
   void CutPower(NodeId node);                    // what was not synced may be gone
+  void Wipe(NodeId node);                        // down, with an empty disk
+  // Its log takes up to this for a write, until it is told otherwise.
+  void SlowDisk(NodeId node, Duration sync_time_max);
   void Pause(NodeId node);
   void Resume(NodeId node);
   Machine& machine(NodeId node) { return machines_.at(node); }
@@ -95,8 +101,11 @@ class World {
 
   uint64_t entries_applied() const { return entries_applied_; }
   uint64_t elections() const { return elections_; }
+  // How often what is rare happened in the processes, those that have ended included.
+  std::map<std::string, uint64_t> Happened() const;
 
  private:
+  bool NeedsReplacement(GroupId group, const replication::Member& member) const;
   void Applied(GroupId group, ReplicaId replica, const replication::Entry& entry, uint64_t hash);
   void Leadership(GroupId group, ReplicaId replica, replication::Term term, bool began);
   void WatchMachines();
@@ -113,6 +122,7 @@ class World {
   std::string violation_;
   uint64_t entries_applied_ = 0;
   uint64_t elections_ = 0;
+  std::map<std::string, uint64_t> happened_;  // in processes that have ended
   std::map<std::pair<GroupId, replication::Index>, std::pair<ReplicaId, uint64_t>> histories_;
   std::map<std::pair<GroupId, replication::Term>, ReplicaId> leaders_;
 };

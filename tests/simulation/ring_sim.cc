@@ -3,6 +3,8 @@
 //   ring-sim --seed 17             one run, with what happened in it
 //   ring-sim --seeds 1-200         many; a failure prints the command that replays it
 //   ring-sim --hours 2             from --from on, until the time is over
+//   ... --until-failure            no seed after the first that failed
+//   ring-sim-mutants --mutant M    with a deliberate fault in the production code (mutants.md)
 //
 // Many seeds run in one process a core. Exit code 0 if every run kept every promise, 1 if not, 2
 // for wrong words.
@@ -18,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "common/options.h"
 #include "tests/simulation/cluster_run.h"
 #include "tests/simulation/raft_run.h"
@@ -33,7 +36,10 @@ struct Words {
   int64_t from = 1;
   std::string world = "cluster";
   int64_t jobs = 0;
+  bool until_failure = false;
   bool verbose = false;
+  std::string mutant;
+  bool list_mutants = false;
 };
 
 void Define(OptionSet& options, Words& words) {
@@ -46,6 +52,14 @@ void Define(OptionSet& options, Words& words) {
                     {"cluster", "raft"}, &words.world);
   options.Add({.name = "jobs", .help = "Processes for many seeds; 0: as many as there are cores"},
               0, 1024, &words.jobs);
+  options.Add({.name = "until-failure", .help = "Runs no seed after the first that failed"},
+              &words.until_failure);
+#ifdef RINGLEADER_MUTANTS
+  options.Add({.name = "mutant", .help = "Switches this fault of the production code on"},
+              &words.mutant);
+  options.Add({.name = "list-mutants", .help = "Names the faults that this program has"},
+              &words.list_mutants);
+#endif
   options.Add({.name = "verbose", .help = "Shows the processes' own log lines"}, &words.verbose);
 }
 
@@ -53,6 +67,36 @@ bool ParseSeeds(const std::string& text, uint64_t* first, uint64_t* last) {
   const std::vector<std::string> parts = absl::StrSplit(text, '-');
   return parts.size() == 2 && absl::SimpleAtoi(parts[0], first) &&
          absl::SimpleAtoi(parts[1], last) && *first <= *last;
+}
+
+// False: the program ends with `exit_code`.
+bool ChooseMutant([[maybe_unused]] const Words& words, [[maybe_unused]] int* exit_code) {
+#ifdef RINGLEADER_MUTANTS
+  if (words.list_mutants) {
+    for (const std::string& name : mutants::All()) std::printf("%s\n", name.c_str());
+    *exit_code = 0;
+    return false;
+  }
+  if (!words.mutant.empty() && !mutants::Choose(words.mutant)) {
+    std::fprintf(stderr, "ring-sim-mutants: there is no mutant %s\n", words.mutant.c_str());
+    *exit_code = 2;
+    return false;
+  }
+#endif
+  return true;
+}
+
+RunResult Run(const Words& words, uint64_t seed) {
+#ifdef RINGLEADER_MUTANTS
+  const uint64_t reached_before = mutants::Reached();
+#endif
+  RunResult result = words.world == "raft" ? RunSeed(seed) : RunCluster(seed);
+#ifdef RINGLEADER_MUTANTS
+  if (!words.mutant.empty()) {
+    result.counts["mutant reached"] = mutants::Reached() - reached_before;
+  }
+#endif
+  return result;
 }
 
 // What all runs were, together.
@@ -113,16 +157,17 @@ int Main(int argc, char** argv) {
   Define(options, words);
   ParseOrExit(options, argc, argv);
   SetLogLevel(words.verbose ? LogLevel::kDebug : LogLevel::kOff);
+  int exit_code = 0;
+  if (!ChooseMutant(words, &exit_code)) return exit_code;
   SeedRange range{.first = static_cast<uint64_t>(words.from), .last = UINT64_MAX / 2};
   range.seconds_max = words.hours * 3600;
+  range.until_failure = words.until_failure;
   const bool many = words.seed < 0;
   if (many && words.hours <= 0 && !ParseSeeds(words.seeds, &range.first, &range.last)) {
     std::fprintf(stderr, "ring-sim: give --seed N, --seeds A-B or --hours H\n");
     return 2;
   }
-  const auto run = [&words](uint64_t seed) {
-    return words.world == "raft" ? RunSeed(seed) : RunCluster(seed);
-  };
+  const auto run = [&words](uint64_t seed) { return Run(words, seed); };
   Summary summary(words);
   if (many) {
     const int64_t cores = std::max<int64_t>(1, sysconf(_SC_NPROCESSORS_ONLN));

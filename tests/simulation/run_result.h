@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "replication/runtime.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
 
@@ -25,6 +26,10 @@ struct RunResult {
 
 // Holds what the event loop and the network know of the run.
 RunResult ResultOf(uint64_t seed, const Simulation& simulation, const NetworkCounts& network);
+
+// Adds what a process has counted since it began: what is rare has to happen often enough
+// somewhere.
+void Tally(const replication::Runtime& runtime, std::map<std::string, uint64_t>& counts);
 
 }  // namespace ringleader::simulation
 

@@ -1,6 +1,7 @@
 #include "tests/simulation/seed_workers.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ class Pool {
 
   void Begin(Worker& worker) {
     worker.is_running = false;
-    if (worker.next > range_.last || TimeIsOver()) return;
+    if (worker.next > range_.last || TimeIsOver() || is_stopped_) return;
     int ends[2];
     CHECK_EQ(pipe(ends), 0);
     std::fflush(stdout);
@@ -87,6 +88,17 @@ class Pool {
     }
     close(ends[1]);
     worker.pipe = ends[0];
+  }
+
+  // What came after the failure that ended the run is not told.
+  void Report(const RunResult& result) {
+    if (is_stopped_) return;
+    done_(result);
+    if (result.violation.empty() || !range_.until_failure) return;
+    is_stopped_ = true;
+    for (const Worker& worker : workers_) {
+      if (worker.process != 0) kill(worker.process, SIGKILL);
+    }
   }
 
   void Read(Worker& worker) {
@@ -106,7 +118,7 @@ class Pool {
       } else {
         CHECK(DecodeResult(record, &result));
         worker.is_running = false;
-        done_(result);
+        Report(result);
       }
     }
   }
@@ -122,11 +134,11 @@ class Pool {
       worker.begun = worker.next;
       worker.next += workers_.size();
     }
-    done_({.seed = worker.begun,
-           .violation = WIFSIGNALED(status)
-                            ? absl::StrCat("the run ended by signal ", WTERMSIG(status),
-                                           "; what it said is above")
-                            : absl::StrCat("the run ended with ", WEXITSTATUS(status))});
+    Report({.seed = worker.begun,
+            .violation = WIFSIGNALED(status)
+                             ? absl::StrCat("the run ended by signal ", WTERMSIG(status),
+                                            "; what it said is above")
+                             : absl::StrCat("the run ended with ", WEXITSTATUS(status))});
     Begin(worker);
   }
 
@@ -135,6 +147,7 @@ class Pool {
   const std::function<void(const RunResult&)>& done_;
   const Duration started_ = SystemClock().Now().raw;
   std::vector<Worker> workers_;
+  bool is_stopped_ = false;
 };
 
 }  // namespace

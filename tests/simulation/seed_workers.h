@@ -18,7 +18,8 @@ struct SeedRange {
   uint64_t first = 0;
   uint64_t last = 0;  // included
   int workers = 1;
-  double seconds_max = 0;  // no seed begins after this; 0: all are run
+  double seconds_max = 0;      // no seed begins after this; 0: all are run
+  bool until_failure = false;  // none begins after one that failed, and what runs then is ended
 };
 
 // `done` is told every result, in the order of their ends.

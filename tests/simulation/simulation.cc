@@ -143,7 +143,11 @@ class SimulatedExecutor : public Executor {
 
   void Arm() {
     if (queue_.empty() || task_event_ != 0 || running_ || threads_.paused_) return;
-    const auto wait = Duration(threads_.random_.Between(0, threads_.task_time_max_.count()));
+    Duration longest = threads_.task_time_max_;
+    if (absl::StartsWith(name_, threads_.slow_name_)) {
+      longest = std::max(longest, threads_.slow_time_max_);
+    }
+    const auto wait = Duration(threads_.random_.Between(0, longest.count()));
     task_event_ = threads_.simulation_.At(wait, [this] { RunOne(); });
   }
 
@@ -178,6 +182,11 @@ class SimulatedExecutor : public Executor {
 
 std::unique_ptr<Executor> SimulatedThreads::Start(absl::string_view name) {
   return std::make_unique<SimulatedExecutor>(*this, name);
+}
+
+void SimulatedThreads::Slow(absl::string_view name, Duration task_time_max) {
+  slow_name_ = std::string(name);
+  slow_time_max_ = task_time_max;
 }
 
 bool SimulatedThreads::RunWaitedFor() {

@@ -111,6 +111,10 @@ class SimulatedThreads : public Threads {
 
   std::unique_ptr<Executor> Start(absl::string_view name) override;
 
+  // From now on tasks of the executors whose names begin with `name` wait for up to this, where
+  // that is longer: a slow disk is a slow "log". One name at a time.
+  void Slow(absl::string_view name, Duration task_time_max);
+
   void Pause() { paused_ = true; }
   void Resume();
   bool paused() const { return paused_; }
@@ -125,6 +129,8 @@ class SimulatedThreads : public Threads {
   Simulation& simulation_;
   Random random_;
   const Duration task_time_max_;
+  std::string slow_name_;
+  Duration slow_time_max_{0};
   bool paused_ = false;
   std::map<uint64_t, class SimulatedExecutor*>
       executors_;  // by number: the order of Resume is fixed

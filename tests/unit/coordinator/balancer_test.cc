@@ -74,6 +74,14 @@ class Cluster {
   void Restart(uint64_t node) { nodes_.at(node).up = true; }
   // Its log has lost history: the replica stays closed.
   void Damage(uint64_t node, uint64_t partition) { nodes_.at(node).damaged.insert(partition); }
+  // An order to make a learner, carried out after its move was given up.
+  void AddStray(uint64_t partition, uint64_t node) {
+    Group& group = groups_.at(partition);
+    v1::Replica& stray = group.members.emplace_back();
+    stray.set_id(1'000'000 + partition);
+    stray.set_node(node);
+    ++group.version;
+  }
   const Metadata& metadata() const { return metadata_; }
   const std::map<uint64_t, Group>& groups() const { return groups_; }
   void LoseOrders(double probability) { loss_ = probability; }
@@ -405,6 +413,21 @@ TEST(Balancer, AMoveWhoseTargetDiesIsAborted) {
   cluster.Run(40);
   ASSERT_GE(cluster.RunUntilSettled(500), 0);
   ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
+}
+
+TEST(Balancer, AMemberThatNoPlanNamesIsRemoved) {
+  // Protects: an order that is carried out after its move has ended leaves no replica behind.
+  Cluster cluster(8, 4, 3);
+  for (const char* zone : {"a", "b", "c", "d"}) cluster.Join(zone);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  std::set<uint64_t> hosts;
+  for (const v1::Replica& member : cluster.groups().at(1).members) hosts.insert(member.node());
+  uint64_t other = 1;
+  while (hosts.contains(other)) ++other;
+  cluster.AddStray(1, other);
+  cluster.Run(10);
+  EXPECT_EQ(cluster.groups().at(1).members.size(), 3u);
+  EXPECT_EQ(cluster.metadata().partitions().at(1).partition().replicas_size(), 3);
 }
 
 TEST(Balancer, TablesSettleInEveryPartition) {

@@ -253,6 +253,20 @@ TEST_F(StoreTest, CaptureIsTheStateAtItsIndex) {
 }
 
 // Protects what is shown of storage: files and bytes by level are those on the disk.
+// A replica that has applied nothing yet sent copies without any state, which nobody could open.
+TEST_F(StoreTest, AStateThatWasJustMadeIsCaptured) {
+  auto store = Open();
+  ASSERT_TRUE(disk_.CreateDirectory("/copy").ok());
+  ASSERT_TRUE(store->Capture("/copy").ok());
+  const StorePlace place{
+      .file_system = disk_, .clock = SystemClock(), .compactions = *compactions_};
+  auto opened = Store::Open(place, "/copy", {});  // as a receiver: it brings no state of its own
+  CHECK_OK(opened);
+  const std::unique_ptr<Store> other = *std::move(opened);
+  EXPECT_EQ(other->state().applied.last.index, store->state().applied.last.index);
+  EXPECT_EQ(other->state().range, model::TokenRange());
+}
+
 TEST_F(StoreTest, MeasuresWhatIsOnDisk) {
   StorageMetrics metrics;
   const std::string directory = testing::TempDir() + "/store-measured";

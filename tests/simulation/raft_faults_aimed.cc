@@ -1,0 +1,124 @@
+// Faults where something is at stake: at a group in one of its rare moments, in the newest part of
+// a log, and with a whole disk.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/raft_faults.h"
+
+namespace ringleader::simulation {
+namespace {
+
+using replication::Replica;
+using replication::ReplicaView;
+using replication::Role;
+
+constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+// What is at stake is decided within a few round trips and syncs.
+constexpr Duration kApartMax = std::chrono::seconds(5);  // long enough for an election
+constexpr Duration kStrikeWithin = std::chrono::milliseconds(40);
+
+}  // namespace
+
+void Faults::Watch() {
+  world_.simulation().At(kWatchPeriod, [this] {
+    if (healed_) return;
+    for (const auto& [node, machine] : world_.machines()) {
+      if (!machine.up()) continue;
+      for (const auto& replica : machine.runtime->Replicas()) WatchReplica(node, *replica);
+    }
+    Watch();
+  });
+}
+
+// Moments in which an election, a change of members or a transfer is half done.
+void Faults::WatchReplica(NodeId node, const Replica& replica) {
+  const ReplicaView view = replica.view();
+  if (view.role != Role::kLeader) return;
+  const std::pair<GroupId, NodeId> place(replica.group(), node);
+  const auto noticed = [&](auto& seen, uint64_t now, const char* moment) {
+    if (std::exchange(seen[place], now) == now || !random_.Chance(options_.strikes)) return;
+    Count(absl::StrCat("strike at ", moment));
+    const Duration delay = Some(kStrikeWithin);
+    world_.simulation().At(delay, [this, node] {
+      if (!healed_ && world_.machine(node).up()) Strike(node);
+    });
+  };
+  if (!view.serving) noticed(new_leaders_, view.term, "a new leader");
+  if (view.transferee != 0) noticed(transfers_, view.term, "a transfer");
+  if (view.configuration.joint() || view.configuration_index > view.commit) {
+    noticed(changes_, view.configuration_index, "a change of members");
+  }
+}
+
+void Faults::Strike(NodeId node) {
+  switch (random_.Below(4)) {
+    case 0:
+      return Down(node, /*power=*/false);
+    case 1:
+      return options_.wipes ? PauseFor(node) : Down(node, /*power=*/true);
+    case 2:
+      return PauseFor(node);
+    default: {
+      // With some of the others, or alone.
+      std::vector<std::pair<NodeId, NodeId>> links;
+      std::map<NodeId, bool> with;
+      for (const auto& [other, machine] : world_.machines()) with[other] = random_.Chance(0.4);
+      with[node] = true;
+      for (const auto& [from, a] : with) {
+        for (const auto& [to, b] : with) {
+          if (a != b) links.push_back({from, to});
+        }
+      }
+      return Block(links, Some(kApartMax));
+    }
+  }
+}
+
+// At most one machine of a run, which is a minority of every group.
+bool Faults::MayDamage(NodeId node) const { return damaged_.empty() || damaged_.contains(node); }
+
+// A block of the log goes bad while the process is down; mostly a new one, whose entries the others
+// may not have yet.
+void Faults::BadBlock(NodeId node) {
+  if (!MayDamage(node)) return;
+  SimulatedFileSystem& disk = *world_.machine(node).disk;
+  world_.Kill(node);
+  std::vector<std::string> files;
+  for (const std::string& file : disk.Files()) {
+    if (absl::StrContains(file, "/log/") && !disk.Content(file).empty()) files.push_back(file);
+  }
+  if (!files.empty()) {
+    damaged_.insert(node);
+    Count("bad block in the log");
+    const bool is_new = random_.Chance(0.7);
+    const std::string& file = is_new ? files.back() : files[random_.Below(files.size())];
+    const std::string content(disk.Content(file));
+    uint64_t blocks = content.size() / SimulatedFileSystem::kBlockBytes;
+    // Behind the last batch there is only what was preallocated.
+    const size_t end = content.find_last_not_of('\0');
+    if (end != content.npos) blocks = std::min(blocks, end / SimulatedFileSystem::kBlockBytes + 1);
+    if (blocks > 0) {
+      const uint64_t back =
+          is_new ? random_.Below(std::min<uint64_t>(blocks, 8)) : random_.Below(blocks);
+      disk.DamageBlock(file, blocks - 1 - back,
+                       random_.Chance(0.5) ? SimulatedFileSystem::BadBlock::kNoise
+                                           : SimulatedFileSystem::BadBlock::kZeros);
+    }
+  }
+  world_.StartLater(node, Some(options_.pace.lasts_max));
+}
+
+void Faults::Wipe(NodeId node) {
+  if (!MayDamage(node)) return;
+  damaged_.insert(node);
+  Count("wiped disk");
+  world_.Wipe(node);
+  world_.StartLater(node, Some(options_.pace.lasts_max));
+}
+
+}  // namespace ringleader::simulation
