@@ -173,12 +173,14 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   ClientOptions options;
   options.coordinators = coordinator_addresses_;
   options.route = options_.routes[machine.number % options_.routes.size()];
+  options.cache.bytes_max = options_.cache_bytes[machine.number % options_.cache_bytes.size()];
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
   machine.connection =
       std::make_unique<client::Connection>(client::RouterOptionsOf(options), std::move(network),
-                                           *machine.threads, *machine.clock, random_.Fork());
+                                           *machine.threads, *machine.clock, random_.Fork(),
+                                           options.cache);
 }
 
 void ClusterWorld::Kill(HostId host) {
@@ -275,6 +277,14 @@ void ClusterWorld::ObserveEpochs() {
 
 void ClusterWorld::Tally(const ClusterMachine& machine,
                          std::map<std::string, uint64_t>& counts) const {
+  if (machine.connection != nullptr) {
+    const CacheStatistics cache = machine.connection->cache_statistics();
+    counts["cache: hit"] += cache.hits;
+    counts["cache: miss"] += cache.misses;
+    counts["cache: lease had run out"] += cache.expired;
+    counts["cache: granted"] += cache.inserted;
+    counts["cache: taken back"] += cache.invalidated;
+  }
   if (machine.runtime() == nullptr) return;
   const auto& counters = machine.runtime()->counters();
   counts["replica stopped by an error"] += counters.replicas_failed.value();
@@ -309,6 +319,10 @@ std::vector<HostId> ClusterWorld::Hosts(MachineKind kind) const {
 
 client::Connection& ClusterWorld::connection(int client) {
   return *machine(kClientHosts + 1 + static_cast<uint64_t>(client)).connection;
+}
+
+bool ClusterWorld::ClientRuns(int client) {
+  return !machine(kClientHosts + 1 + static_cast<uint64_t>(client)).threads->paused();
 }
 
 client::Connection& ClusterWorld::administration() { return connection(options_.clients); }

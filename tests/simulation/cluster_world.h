@@ -43,6 +43,7 @@ struct ClusterOptions {
   NodeOptions node;
   replication::RuntimeOptions coordinator_runtime;
   std::vector<RoutePolicy> routes;  // of the clients, in turn; not empty
+  std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
   Duration request_timeout = std::chrono::seconds(5);
 };
 
@@ -98,6 +99,8 @@ class ClusterWorld {
   std::vector<HostId> Hosts(MachineKind kind) const;
   client::Connection& connection(int client);
   client::Connection& administration();
+  // Its process runs: what is in its memory can be looked at.
+  bool ClientRuns(int client);
 
   // The host of the coordinator that leads the metadata; 0: none does.
   HostId MetadataLeader() const;
