@@ -23,10 +23,6 @@ model::AttributeType TypeOf(coordinator::v1::KeyType type) {
   }
 }
 
-bool IsNewer(const Leader& leader, uint64_t epoch, uint64_t term) {
-  return std::tie(leader.epoch, leader.term) > std::tie(epoch, term);
-}
-
 // Sorts by token and checks that the ring is covered exactly once.
 absl::Status CheckCover(std::vector<const Partition*>* partitions) {
   if (partitions->empty()) return absl::OkStatus();  // a cluster that is just forming
@@ -50,6 +46,10 @@ absl::Status CheckCover(std::vector<const Partition*>* partitions) {
 }
 
 }  // namespace
+
+bool IsNewer(const Leader& leader, uint64_t epoch, uint64_t term) {
+  return std::tie(leader.epoch, leader.term) > std::tie(epoch, term);
+}
 
 model::TableSchema SchemaOf(const coordinator::v1::Table& table) {
   model::TableSchema schema;

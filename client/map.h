@@ -45,6 +45,9 @@ struct Leader {
   uint64_t term = 0;
 };
 
+// Whether `leader` is of a later epoch, or a later term of the same.
+bool IsNewer(const Leader& leader, uint64_t epoch, uint64_t term);
+
 class ClusterMap {
  public:
   // How long a refuted belief stays refuted if nothing newer is learned: the refusal may itself

@@ -247,9 +247,20 @@ void Router::ApplyMap(coordinator::v1::MapUpdate update) {
 absl::StatusOr<bool> Router::ApplyMapNow(const coordinator::v1::MapUpdate& update) {
   auto applied = map_.Apply(update);
   if (!applied.ok() || !*applied) return applied;
+  Wake([](const Operation&) { return true; });
+  auto waiters = std::exchange(map_waiters_, {});
+  for (auto& [number, waiter] : waiters) {
+    executor_.Cancel(waiter.timer);
+    executor_.Post(std::move(waiter.task));
+  }
+  return true;
+}
+
+void Router::Wake(absl::FunctionRef<bool(const Operation&)> concerns) {
   std::vector<uint64_t> woken;
   for (const auto& [number, operation] : operations_) {
-    if (operation->retry_timer != 0 && operation->wakes_with_map) woken.push_back(number);
+    const bool waits = operation->retry_timer != 0 && operation->wakes_with_map;
+    if (waits && concerns(*operation)) woken.push_back(number);
   }
   std::sort(woken.begin(), woken.end());  // in the order they came
   for (const uint64_t number : woken) {
@@ -259,12 +270,6 @@ absl::StatusOr<bool> Router::ApplyMapNow(const coordinator::v1::MapUpdate& updat
     operation->retry_timer = 0;
     Attempt(*operation);
   }
-  auto waiters = std::exchange(map_waiters_, {});
-  for (auto& [number, waiter] : waiters) {
-    executor_.Cancel(waiter.timer);
-    executor_.Post(std::move(waiter.task));
-  }
-  return true;
 }
 
 void Router::WhenMapChanges(Duration timeout, Task task) {

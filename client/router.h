@@ -36,6 +36,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "client/channel.h"
 #include "client/map.h"
 #include "client/retry.h"
@@ -148,6 +149,8 @@ class Router {
   void FinishWith(Operation& operation, data::v1::Error error, absl::string_view message);
   void GiveUp(Operation& operation, absl::string_view why);
   void RetryAfter(Operation& operation, Duration delay, bool also_when_map_changes);
+  // Attempts what waits for news of the map and is concerned by those that came.
+  void Wake(absl::FunctionRef<bool(const Operation&)> concerns);
   void SetExpiry(Operation& operation, Duration at);
   void ArmExpiry();
   void Expire();
@@ -168,6 +171,7 @@ class Router {
   void NoAnswer(Operation& operation, bool may_have_arrived, absl::string_view why);
   void WrongRoute(Operation& operation, const data::v1::Response& response);
   void SessionExpired(Operation& operation, data::v1::Response response);
+  void RetryElsewhere(Operation& operation, uint32_t retry_after_ms);
   void RetryLater(Operation& operation, uint32_t retry_after_ms);
   void WaitForMap(Operation& operation, absl::string_view why);
   Destination& DestinationOf(const std::string& address);

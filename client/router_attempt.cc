@@ -251,7 +251,7 @@ void Router::Answered(Operation& operation, data::v1::Response response) {
     case data::v1::ERROR_WRONG_SCHEMA:
     case data::v1::ERROR_UNAVAILABLE:
       if (operation.target.is_coordinator) ++coordinator_;
-      return RetryLater(operation, response.retry_after_ms());
+      return RetryElsewhere(operation, response.retry_after_ms());
     case data::v1::ERROR_INTERNAL:
     case data::v1::ERROR_UNKNOWN_OUTCOME:
       if (!operation.is_write()) break;
@@ -275,19 +275,21 @@ void Router::NoAnswer(Operation& operation, bool may_have_arrived, absl::string_
   } else {
     map_.Refute(operation.partition, operation.target.leader, Now());
   }
-  RetryLater(operation, 0);
+  RetryElsewhere(operation, 0);
 }
 
 void Router::WrongRoute(Operation& operation, const data::v1::Response& response) {
   if (response.has_route_hint() && map_.Learn(response.route_hint())) {
-    return Attempt(operation);  // at once: what is known has moved forward, so this can't go on
+    const uint64_t partition = operation.partition;
+    Attempt(operation);  // at once: what is known has moved forward, so this can't go on
+    return Wake([partition](const Operation& waiting) { return waiting.partition == partition; });
   }
   if (operation.target.is_coordinator) {
     ++coordinator_;
   } else if (operation.target.address == operation.target.leader.address) {
     map_.Refute(operation.partition, operation.target.leader, Now());
   }
-  RetryLater(operation, response.retry_after_ms());
+  RetryElsewhere(operation, response.retry_after_ms());
 }
 
 void Router::SessionExpired(Operation& operation, data::v1::Response response) {
@@ -300,6 +302,20 @@ void Router::SessionExpired(Operation& operation, data::v1::Response response) {
   operation.ticket.reset();
   operation.request.clear_session();
   RetryLater(operation, 0);
+}
+
+// The attempt failed. Did the map learn of a newer leader while it was under way, then nothing will
+// wake the operation any more: it is tried at once. Each time what is known has moved forward.
+void Router::RetryElsewhere(Operation& operation, uint32_t retry_after_ms) {
+  const auto* partition = map_.FindPartition(operation.partition);
+  if (retry_after_ms == 0 && partition != nullptr) {
+    const Leader leader = map_.LeaderOf(*partition, Now());
+    const Leader& asked = operation.target.leader;
+    if (leader.node != 0 && IsNewer(leader, asked.epoch, asked.term)) {
+      return RetryAfter(operation, Duration(0), /*also_when_map_changes=*/false);
+    }
+  }
+  RetryLater(operation, retry_after_ms);
 }
 
 void Router::RetryLater(Operation& operation, uint32_t retry_after_ms) {

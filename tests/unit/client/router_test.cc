@@ -192,6 +192,48 @@ TEST_F(RouterTest, AHintMovesTheLeaderAtOnce) {
   EXPECT_EQ(router_->counts().attempts, 3u);
 }
 
+TEST_F(RouterTest, ALeaderLearnedDuringAnAttemptIsAskedWhenTheAttemptFails) {
+  // Protects: the map that would have woken the request came before it began to wait.
+  RouterOptions options;
+  options.route = RouteMode::kDirect;
+  options.retry.backoff_min = options.retry.backoff_max = seconds(60);
+  Start(options);
+  const uint64_t first = LeaderOf(1);
+  cluster_->treat = [first](uint64_t node, const Request&) {
+    return node == first ? Treatment::kIgnore : Treatment::kServe;
+  };
+  const size_t update = Begin(UpdateOf(1));
+  simulation_.RunFor(options.attempt_timeout / 2);
+  cluster_->SetLeader(PartitionOf(1), first % 3 + 1);
+  cluster_->Publish(/*complete=*/false);
+  simulation_.RunFor(options.attempt_timeout / 2 + milliseconds(100));
+  ASSERT_TRUE(answers_[update].has_value());
+  EXPECT_EQ(answers_[update]->error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(Count(1), 1);
+}
+
+TEST_F(RouterTest, AHintWakesWhatWaitsForItsPartition) {
+  // Protects: after an election all requests go on with the first answer that names the leader.
+  RouterOptions options;
+  options.route = RouteMode::kDirect;
+  options.retry.backoff_min = options.retry.backoff_max = seconds(60);
+  Start(options);
+  cluster_->answer = [](uint64_t, const Request&, Response* response) {
+    response->set_error(data::v1::ERROR_UNAVAILABLE);
+    return true;
+  };
+  const size_t waiting = Begin(UpdateOf(1));
+  simulation_.RunFor(milliseconds(50));
+  cluster_->answer = nullptr;
+  cluster_->SetLeader(PartitionOf(1), LeaderOf(1) % 3 + 1);
+  const size_t second = Begin(UpdateOf(1));
+  simulation_.RunFor(milliseconds(100));
+  ASSERT_TRUE(answers_[second].has_value());
+  ASSERT_TRUE(answers_[waiting].has_value());
+  EXPECT_EQ(answers_[waiting]->error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(Count(1), 2);
+}
+
 TEST_F(RouterTest, TwoStaleNodesDoNotBounceARequest) {
   // Protects: DESIGN section 5: only a strictly newer hint is followed; otherwise a coordinator is
   // asked.
