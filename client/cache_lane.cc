@@ -121,10 +121,10 @@ void CacheLane::End(const absl::Status& status) {
   has_waiting_ = false;
   ended_ = clock_.Now();
   const bool refused = absl::IsResourceExhausted(status) || absl::IsUnimplemented(status);
-  reopen_after_ = has_answered_ && !refused
-                      ? options_.reopen_min
-                      : std::min(refused ? options_.reopen_max : 2 * reopen_after_,
-                                 options_.reopen_max);
+  reopen_after_ =
+      has_answered_ && !refused
+          ? options_.reopen_min
+          : std::min(refused ? options_.reopen_max : 2 * reopen_after_, options_.reopen_max);
   grants_.clear();
   fills_ = 0;
   for (auto& [number, request] : std::exchange(requests_, {})) {

@@ -73,7 +73,8 @@ std::optional<ReadResult> CachedReads::Find(const Place& place, const ReadOption
 void CachedReads::Read(Place place, const ReadOptions& options, data::v1::Request request,
                        ResponseCallback done) {
   executor_.Post([this, place = std::move(place), began = router_.Now(),
-                  stale_max = StaleMaxOf(options), request = std::move(request), done = std::move(done)]() mutable {
+                  stale_max = StaleMaxOf(options), request = std::move(request),
+                  done = std::move(done)]() mutable {
     const Duration timeout = request.timeout_ms() == 0
                                  ? router_.options().timeout
                                  : Duration(std::chrono::milliseconds(request.timeout_ms()));
@@ -216,8 +217,7 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
   std::vector<Reader> readers = std::move(found->second.readers);
   flights_.erase(found);
   readers_ -= readers.size();
-  const bool is_read =
-      answer.has_value() && answer->response.error() == data::v1::ERROR_NONE;
+  const bool is_read = answer.has_value() && answer->response.error() == data::v1::ERROR_NONE;
   for (size_t i = 0; i < readers.size(); ++i) {
     if (!is_read || (i > 0 && !answer->holds_now)) {
       AskRouter(std::move(readers[i]));

@@ -3,8 +3,8 @@
 //
 // A read looks into memory on the caller's thread, without a lock. On a miss it goes to the
 // executor. There reads of one key that miss at the same time become one fill; what can't be filled
-// (a key that is not asked for often enough, a node without a lane, any error) goes the way of every
-// request, through the router.
+// (a key that is not asked for often enough, a node without a lane, any error) goes the way of
+// every request, through the router.
 //
 // Invariants
 //   1. A read that joined a fill is answered by it only if the grant holds at that moment: the
@@ -115,7 +115,7 @@ class CachedReads {
   std::map<std::string, std::shared_ptr<CacheLane>> lanes_;  // by address
   std::map<std::string, Flight> flights_;                    // by key
   uint64_t last_flight_ = 0;
-  size_t readers_ = 0;                                       // of flights_
+  size_t readers_ = 0;  // of flights_
   bool is_tending_ = false;
   bool is_shut_down_ = false;
 };

@@ -57,8 +57,8 @@ Connection::Connection(const RouterOptions& options, std::unique_ptr<Network> ne
   watcher_ = std::make_shared<MapWatcher>(*router_, *network_, *executor_, random.Fork());
   executor_->Post([watcher = watcher_] { watcher->Start(); });
   if (cache.bytes_max == 0) return;
-  cached_ = std::make_unique<CachedReads>(cache, *router_, *network_, *executor_, clock,
-                                          random.Fork());
+  cached_ =
+      std::make_unique<CachedReads>(cache, *router_, *network_, *executor_, clock, random.Fork());
   executor_->Post([this] { cached_->Start(); });
 }
 
@@ -188,10 +188,9 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   if (options.coordinators.empty()) {
     return MakeError(ErrorKind::kValidation, "name at least one coordinator, as host:port");
   }
-  auto connection =
-      std::make_unique<client::Connection>(client::RouterOptionsOf(options), NewGrpcNetwork({}),
-                                           SystemThreads(), SystemClock(), Random(SystemEntropy()),
-                                           options.cache);
+  auto connection = std::make_unique<client::Connection>(
+      client::RouterOptionsOf(options), NewGrpcNetwork({}), SystemThreads(), SystemClock(),
+      Random(SystemEntropy()), options.cache);
   RETURN_IF_ERROR(connection->AwaitMap(options.connect_timeout));
   return std::unique_ptr<Client>(std::move(connection));
 }

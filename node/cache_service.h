@@ -1,6 +1,6 @@
 // ringleader.cache.v1.Cache as a node serves it: the lanes of the clients that cache, sorted to the
-// partitions (node/cache.md). What a frame holds for one applier is one task of it, so that each
-// partition sees a client's messages in their order. Nothing of it passes admission but the reads of
+// partitions (node/cache.md). What a frame holds for one partition is one task of its applier, so
+// that each sees a client's frames in their order. Nothing of it passes admission but the reads of
 // fills that are not granted: acknowledgements are what writers wait for.
 //
 // Thread-safe. Destroyed after the Listener that serves it and after the runtime.

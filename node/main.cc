@@ -97,11 +97,12 @@ void Define(OptionSet& options, Flags* flags) {
   options.AddChoice({.name = "client-leases",
                      .help = "Lease items to clients that cache; never with --read-mode quorum"},
                     {"on", "off"}, &flags->client_leases);
-  options.Add({.name = "lease-term",
-               .unit = "ms",
-               .help = "How long a write waits for a client that has its item and says nothing; the "
-                       "same at all nodes"},
-              100, 600'000, &flags->lease_term_ms);
+  options.Add(
+      {.name = "lease-term",
+       .unit = "ms",
+       .help = "How long a write waits for a client that has its item and says nothing; the "
+               "same at all nodes"},
+      100, 600'000, &flags->lease_term_ms);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
 }

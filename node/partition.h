@@ -25,8 +25,8 @@
 //   5. A write that changes a key which clients of the cache hold is not carried out: it is parked,
 //      and evaluated anew once they have given the key back or their grants are over
 //      (partition_cache.cc).
-//   6. Overlay, building batch, such answers and parked writes belong to one term. Batches in flight outlive it:
-//      they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
+//   6. Overlay, building batch, such answers and parked writes belong to one term. Batches in flight
+//      outlive it: they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
 #ifndef RINGLEADER_NODE_PARTITION_H_
 #define RINGLEADER_NODE_PARTITION_H_
 
@@ -128,7 +128,8 @@ class Partition : public replication::StateMachine {
 
   // Of the cache's sessions, in the order in which their messages came.
   void Fill(const ReplicaPointer& replica, CacheFill fill);
-  void Renew(const ReplicaPointer& replica, CacheSessionId session, const cache::v1::Renew& renewal);
+  void Renew(const ReplicaPointer& replica, CacheSessionId session,
+             const cache::v1::Renew& renewal);
   void Acknowledged(const ReplicaPointer& replica, CacheSessionId session, replication::Term term,
                     const std::vector<uint64_t>& numbers);
   void CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session);
@@ -217,7 +218,7 @@ class Partition : public replication::StateMachine {
     std::map<SessionSequence, std::string> parked_attempts;
     bool opening_armed = false;
     std::set<uint16_t> eras_wanted;
-    uint64_t era_batch = 0;                        // has a change of eras, and is not finished
+    uint64_t era_batch = 0;                         // has a change of eras, and is not finished
     std::map<uint64_t, TableRecord> tables_ending;  // wait for their keys' holders
     std::optional<HandingOver> handing_over;
     Instant began;

@@ -25,7 +25,9 @@ cache::v1::Event FilledEvent(uint64_t number, data::v1::Response response) {
   return event;
 }
 
-uint64_t Micros(Duration life) { return static_cast<uint64_t>(life / std::chrono::microseconds(1)); }
+uint64_t Micros(Duration life) {
+  return static_cast<uint64_t>(life / std::chrono::microseconds(1));
+}
 
 }  // namespace
 
@@ -91,8 +93,7 @@ bool Partition::JoinParked(const SessionSequence& sequence, WaitingRequest& wait
 // For what opens without an acknowledgement.
 void Partition::ArmOpening() {
   if (leadership_ == nullptr || leadership_->opening_armed) return;
-  const std::optional<Duration> wait =
-      leadership_->gate->UntilOpening(place_.store.clock.Now());
+  const std::optional<Duration> wait = leadership_->gate->UntilOpening(place_.store.clock.Now());
   const ReplicaPointer replica = leadership_->replica.lock();
   if (!wait.has_value() || replica == nullptr) return;
   leadership_->opening_armed = true;
@@ -134,8 +135,8 @@ void Partition::OpenParked(const ReplicaPointer& replica) {
 bool Partition::MayEndTable(const TableRecord& table) {
   const model::KeyRange range = model::TableRange(table.id, model::TokenRange());
   std::vector<Invalidation> to_send;
-  const bool open = leadership_->gate->EnterRange(range.start, range.limit,
-                                                  place_.store.clock.Now(), &to_send);
+  const bool open =
+      leadership_->gate->EnterRange(range.start, range.limit, place_.store.clock.Now(), &to_send);
   SendInvalidations(to_send);
   if (open) {
     leadership_->tables_ending.erase(table.id);
@@ -201,8 +202,8 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
   const Instant now = place_.store.clock.Now();
   if (!handing_over.is_asked) {
     const bool closed = eras_.empty() && leadership_->gate->IsRevoked(now);
-    const bool late = HolderElapsed(handing_over.began, now) >=
-                      place_.options.lease.lease_term + kCloseWithin;
+    const bool late =
+        HolderElapsed(handing_over.began, now) >= place_.options.lease.lease_term + kCloseWithin;
     if (!closed && !late && place_.admission.disk_fit()) return;
     handing_over.is_asked = true;
     handing_over.asked = now;
@@ -267,8 +268,7 @@ void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
   }
   // Registered, read and sent in one turn: no write can come between.
   data::v1::Response error;
-  auto response =
-      Read(fill.request, *FindTable(fill.request, &error), *state().range, *store_);
+  auto response = Read(fill.request, *FindTable(fill.request, &error), *state().range, *store_);
   cache::v1::Event event;
   if (response.ok()) {
     event = FilledEvent(fill.number, *std::move(response));

@@ -53,13 +53,13 @@ void Partition::ExecuteWrite(WaitingRequest waiting) {
   const auto table = FindTable(request, &error);
   if (table == nullptr) return AnswerWaiting(waiting, error);
   uint64_t seen_batch = 0;
-  auto evaluation =
-      EvaluateWrite(request, *table, *state().range,
-                    [&](const std::string& key) { return CurrentItem(key, &seen_batch); });
+  auto evaluation = EvaluateWrite(request, *table, *state().range, [&](const std::string& key) {
+    return CurrentItem(key, &seen_batch);
+  });
   if (!evaluation.ok()) {
     store_->MarkDamaged(evaluation.status());
-    return AnswerWaiting(waiting, ErrorResponse(data::v1::ERROR_UNAVAILABLE,
-                                                "this replica's storage is damaged"));
+    return AnswerWaiting(
+        waiting, ErrorResponse(data::v1::ERROR_UNAVAILABLE, "this replica's storage is damaged"));
   }
   // In this turn, or the write is evaluated anew.
   if (evaluation->kind == Evaluation::Kind::kEffect && !MayChange(evaluation->key)) {

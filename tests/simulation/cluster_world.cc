@@ -177,10 +177,9 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
-  machine.connection =
-      std::make_unique<client::Connection>(client::RouterOptionsOf(options), std::move(network),
-                                           *machine.threads, *machine.clock, random_.Fork(),
-                                           options.cache);
+  machine.connection = std::make_unique<client::Connection>(
+      client::RouterOptionsOf(options), std::move(network), *machine.threads, *machine.clock,
+      random_.Fork(), options.cache);
 }
 
 void ClusterWorld::Kill(HostId host) {

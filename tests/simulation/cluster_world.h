@@ -42,7 +42,7 @@ struct ClusterOptions {
   // For each node and coordinator; what belongs to one machine is filled in.
   NodeOptions node;
   replication::RuntimeOptions coordinator_runtime;
-  std::vector<RoutePolicy> routes;  // of the clients, in turn; not empty
+  std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
   std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
   Duration request_timeout = std::chrono::seconds(5);
 };

@@ -14,11 +14,12 @@
 // see ringleader/error.h; only kUnknownOutcome means that a write may have been carried out.
 //
 // The cache (ClientOptions::cache) keeps items in this process's memory, those most asked for. The
-// cluster leases them out: whoever changes an item first takes it back from everybody who has it, or
-// waits until the lease has run out. So a read from memory is as linearizable as any other, and
+// cluster leases them out: whoever changes an item first takes it back from everybody who has it,
+// or waits until the lease has run out. So a read from memory is as linearizable as any other, and
 // costs no message. It assumes that no two clocks differ in rate by more than the nodes'
-// --clock-drift. A process that holds an item and dies or stands still delays the next write of that
-// item, by the nodes' --lease-term at most: do not cache what is written more often than it is read.
+// --clock-drift. A process that holds an item and dies or stands still delays the next write of
+// that item, by the nodes' --lease-term at most: do not cache what is written more often than it is
+// read.
 //
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
@@ -124,7 +125,7 @@ struct ReadResult {
 struct CacheStatistics {
   uint64_t hits = 0;
   uint64_t misses = 0;
-  uint64_t expired = 0;      // misses of an item whose lease had run out
+  uint64_t expired = 0;  // misses of an item whose lease had run out
   uint64_t inserted = 0;
   uint64_t refused = 0;      // not asked for often enough to be kept
   uint64_t invalidated = 0;  // somebody changed it

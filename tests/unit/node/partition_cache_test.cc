@@ -240,8 +240,8 @@ TEST(PartitionCacheTest, CopiesOfAParkedWriteApplyOnce) {
   world.CreatePartition(1);
   Holder holder(world, 1);
   holder.FillGranted("a");
-  Request add = UpdateRequest("a", 1, "SET n = if_not_exists(n, :zero) + :one",
-                              R"({":zero":0,":one":1})");
+  Request add =
+      UpdateRequest("a", 1, "SET n = if_not_exists(n, :zero) + :one", R"({":zero":0,":one":1})");
   add.mutable_session()->set_session(77);
   add.mutable_session()->set_sequence(1);
   std::vector<std::shared_ptr<Sent>> copies;
@@ -355,8 +355,7 @@ TEST(PartitionCacheTest, LeadershipIsHandedOverWithNothingHeld) {
     const uint64_t term = holder.FillGranted("a").term();
     EXPECT_GT(holder.Renew(term), 0u);
     const auto replica = world.ReplicaOf(first);
-    replica->applier().Post(
-        [&] { world.PartitionOf(first)->HandOver(replica, 10 + next); });
+    replica->applier().Post([&] { world.PartitionOf(first)->HandOver(replica, 10 + next); });
     world.RunFor(milliseconds(100));
     EXPECT_EQ(holder.Renew(term), 0u);
     EXPECT_EQ(holder.Fill("b").life_us(), 0u);
