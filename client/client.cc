@@ -13,6 +13,9 @@ using Awaited = client::Awaited<absl::StatusOr<Result>>;
 
 absl::StatusOr<ReadResult> Client::Get(absl::string_view table, const Item& key,
                                        const ReadOptions& options) {
+  if (std::optional<ReadResult> known = GetFromMemory(table, key, options); known.has_value()) {
+    return *std::move(known);
+  }
   CheckMayWait();
   Awaited<ReadResult> awaited;
   GetAsync(table, key, options, awaited.Done());

@@ -50,12 +50,16 @@ RouterOptions RouterOptionsOf(const ClientOptions& options) {
 }
 
 Connection::Connection(const RouterOptions& options, std::unique_ptr<Network> network,
-                       Threads& threads, Clock& clock, Random random)
+                       Threads& threads, Clock& clock, Random random, const CacheOptions& cache)
     : network_(std::move(network)), executor_(threads.Start("ring-client")) {
   router_ = std::make_unique<Router>(options, *network_, *executor_, clock, random.Fork());
   admin_ = std::make_unique<Admin>(*router_, *network_, *executor_, random.Fork());
   watcher_ = std::make_shared<MapWatcher>(*router_, *network_, *executor_, random.Fork());
   executor_->Post([watcher = watcher_] { watcher->Start(); });
+  if (cache.bytes_max == 0) return;
+  cached_ =
+      std::make_unique<CachedReads>(cache, *router_, *network_, *executor_, clock, random.Fork());
+  executor_->Post([this] { cached_->Start(); });
 }
 
 Connection::~Connection() {
@@ -63,11 +67,13 @@ Connection::~Connection() {
   Awaited<bool> closed;
   executor_->Post([this, done = closed.Done()]() mutable {
     watcher_->Stop();
+    if (cached_ != nullptr) cached_->Shutdown();
     router_->Shutdown();
     done(true);
   });
   closed.Wait();
   executor_->Stop();
+  cached_.reset();
   watcher_.reset();
   admin_.reset();
   router_.reset();   // cancels its calls
@@ -114,10 +120,26 @@ absl::Status Connection::AwaitMap(Duration timeout) {
 
 void Connection::GetAsync(absl::string_view table, const Item& key, const ReadOptions& options,
                           Callback<ReadResult> done) {
-  router_->Execute(GetRequest(table, key, options),
-                   [done = std::move(done)](data::v1::Response response) mutable {
-                     done(ReadResultOf(response));
-                   });
+  auto respond = [done = std::move(done)](data::v1::Response response) mutable {
+    done(ReadResultOf(response));
+  };
+  data::v1::Request request = GetRequest(table, key, options);
+  std::optional<CachedReads::Place> place;
+  if (cached_ != nullptr) place = cached_->PlaceOf(table, key, options);
+  if (!place.has_value()) return router_->Execute(std::move(request), std::move(respond));
+  cached_->Read(*std::move(place), options, std::move(request), std::move(respond));
+}
+
+std::optional<ReadResult> Connection::GetFromMemory(absl::string_view table, const Item& key,
+                                                    const ReadOptions& options) {
+  if (cached_ == nullptr) return std::nullopt;
+  const std::optional<CachedReads::Place> place = cached_->PlaceOf(table, key, options);
+  return place.has_value() ? cached_->Find(*place, options) : std::nullopt;
+}
+
+CacheStatistics Connection::cache_statistics() const {
+  if (cached_ == nullptr) return {};
+  return cached_->statistics();
 }
 
 void Connection::PutAsync(absl::string_view table, const Item& item, const WriteOptions& options,
@@ -166,9 +188,9 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   if (options.coordinators.empty()) {
     return MakeError(ErrorKind::kValidation, "name at least one coordinator, as host:port");
   }
-  auto connection =
-      std::make_unique<client::Connection>(client::RouterOptionsOf(options), NewGrpcNetwork({}),
-                                           SystemThreads(), SystemClock(), Random(SystemEntropy()));
+  auto connection = std::make_unique<client::Connection>(
+      client::RouterOptionsOf(options), NewGrpcNetwork({}), SystemThreads(), SystemClock(),
+      Random(SystemEntropy()), options.cache);
   RETURN_IF_ERROR(connection->AwaitMap(options.connect_timeout));
   return std::unique_ptr<Client>(std::move(connection));
 }

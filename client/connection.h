@@ -10,6 +10,7 @@
 
 #include "client/admin.h"
 #include "client/await.h"
+#include "client/cached_reads.h"
 #include "client/map_watcher.h"
 #include "client/router.h"
 #include "ringleader/client.h"
@@ -22,7 +23,7 @@ class Connection : public Client {
  public:
   // Seams outlive the connection; the network is its own.
   Connection(const RouterOptions& options, std::unique_ptr<Network> network, Threads& threads,
-             Clock& clock, Random random);
+             Clock& clock, Random random, const CacheOptions& cache = {});
   ~Connection() override;
 
   // Waits for the map. An error says what the coordinators answered.
@@ -47,6 +48,9 @@ class Connection : public Client {
   absl::StatusOr<TableDescription> DescribeTable(absl::string_view name) override;
   absl::Status DeleteTable(absl::string_view name) override;
   absl::StatusOr<std::vector<std::string>> ListTables() override;
+  CacheStatistics cache_statistics() const override;
+  std::optional<ReadResult> GetFromMemory(absl::string_view table, const Item& key,
+                                          const ReadOptions& options) override;
 
   // One call of the Cluster service, and its answer. Waits.
   template <typename Response>
@@ -64,6 +68,7 @@ class Connection : public Client {
   std::unique_ptr<Router> router_;
   std::unique_ptr<Admin> admin_;
   std::shared_ptr<MapWatcher> watcher_;
+  std::unique_ptr<CachedReads> cached_;  // null: nothing is kept
 };
 
 template <typename Response>

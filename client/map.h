@@ -70,6 +70,7 @@ class ClusterMap {
   const std::vector<const coordinator::v1::Partition*>& partitions() const { return by_token_; }
   const MapTable* FindTable(absl::string_view name) const;
   const MapTable* FindTable(uint64_t id) const;
+  const absl::flat_hash_map<uint64_t, std::unique_ptr<MapTable>>& tables() const { return tables_; }
   // No table that this map has had has a greater id; ids only grow.
   uint64_t highest_table() const { return highest_table_; }
   const coordinator::v1::Node* FindNode(uint64_t id) const;

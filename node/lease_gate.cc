@@ -37,6 +37,25 @@ bool LeaseGate::Enter(absl::string_view key, const Instant& now,
   return false;
 }
 
+bool LeaseGate::IsUntouched(absl::string_view key) const {
+  const uint16_t bucket = EraBucketOf(key);
+  if (bucket_keys_[bucket] != 0 || before_[bucket]) return false;
+  return blocked_.empty() || !blocked_.contains(key);
+}
+
+std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
+  std::optional<Duration> soonest;
+  for (const std::string& name : blocked_) {
+    Duration last(0);
+    if (before_[EraBucketOf(name)]) last = UntilOver(began_, now);
+    if (const auto key = keys_.find(name); key != keys_.end()) {
+      for (const Wait& wait : key->second.waits) last = std::max(last, UntilOver(wait.from, now));
+    }
+    soonest = std::min(last, soonest.value_or(last));
+  }
+  return soonest;
+}
+
 bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
                            std::vector<Invalidation>* to_send) {
   closed_ranges_.emplace(start, limit);

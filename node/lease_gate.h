@@ -103,6 +103,11 @@ class LeaseGate {
   void LeaveRange(absl::string_view start);
   // Keys that Enter refused and that may be changed now; in this turn.
   std::vector<std::string> Opened(const Instant& now);
+  // Nobody holds the key or waits for it: Enter would return true, and do nothing. What a write of
+  // a key that nobody holds costs.
+  bool IsUntouched(absl::string_view key) const;
+  // The soonest that time alone opens a key that Enter refused; none if there is no such key.
+  std::optional<Duration> UntilOpening(const Instant& now) const;
 
   // --- Grants ---------------------------------------------------------------------------------
 
@@ -161,6 +166,9 @@ class LeaseGate {
 
   bool IsOver(const Instant& from, const Instant& now) const {
     return WaiterElapsed(from, now) >= options_.lease_term;
+  }
+  Duration UntilOver(const Instant& from, const Instant& now) const {
+    return options_.lease_term - WaiterElapsed(from, now);
   }
   bool IsOpen(absl::string_view key, const Instant& now);
   bool InClosedRange(absl::string_view key) const;

@@ -47,6 +47,8 @@ struct Flags {
   int64_t appliers = 0;
   int64_t drain_s = 10;
   int64_t hash_pass_h = 24;
+  std::string client_leases = "on";
+  int64_t lease_term_ms = 2000;
   bool insecure = false;
 };
 
@@ -94,6 +96,15 @@ void Define(OptionSet& options, Flags* flags) {
                .unit = "h",
                .help = "Time in which replicas compare all that they hold; 0: never"},
               0, 24 * 365, &flags->hash_pass_h);
+  options.AddChoice({.name = "client-leases",
+                     .help = "Lease items to clients that cache; never with --read-mode quorum"},
+                    {"on", "off"}, &flags->client_leases);
+  options.Add(
+      {.name = "lease-term",
+       .unit = "ms",
+       .help = "How long a write waits for a client that has its item and says nothing; the "
+               "same at all nodes"},
+      100, 600'000, &flags->lease_term_ms);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
 }
@@ -119,6 +130,9 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.runtime.replica.core.election_ticks = static_cast<uint32_t>(flags.election_ticks);
   options.runtime.replica.clock_drift_max = flags.clock_drift;
   options.partition.quorum_reads = flags.read_mode == "quorum";
+  options.partition.grants = flags.client_leases == "on";
+  options.partition.lease.lease_term = std::chrono::milliseconds(flags.lease_term_ms);
+  options.partition.lease.drift = flags.clock_drift;
   options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);

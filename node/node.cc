@@ -29,9 +29,10 @@ size_t WriteBufferBytes(const NodeOptions& options) {
 
 class Node::Gate : public Service {
  public:
-  void Open(DataService* data, replication::Transport* transport) {
+  void Open(DataService* data, CacheService* cache, replication::Transport* transport) {
     auto router = std::make_unique<ServiceRouter>();
     router->Add(kDataServicePrefix, data);
+    router->Add(kCacheServicePrefix, cache);
     router->Add(kReplicationPrefix, transport);
     MutexLock lock(mutex_);
     router_ = std::move(router);
@@ -57,6 +58,7 @@ Node::Node(const NodeOptions& options, const replication::RuntimeSeams& seams, R
       seams_(seams),
       random_(std::move(random)),
       admission_(options.admission),
+      cache_sessions_(options.cache_sessions),
       block_cache_(leveldb::NewLRUCache(options.block_cache_bytes)),
       started_(seams.clock.Now()) {
   CHECK(options_.on_fatal) << "somebody has to end the process";
@@ -108,6 +110,7 @@ Node::~Node() {
   listener_ = nullptr;
   runtime_ = nullptr;
   data_ = nullptr;
+  cache_ = nullptr;
   factory_ = nullptr;
   compactors_.clear();
 }
@@ -123,7 +126,8 @@ absl::Status Node::OpenRuntime() {
                               .metrics = &storage_metrics_},
                              registry_,
                              admission_,
-                             options_.partition};
+                             options_.partition,
+                             &cache_sessions_};
   factory_ = std::make_unique<PartitionFactory>(place, std::move(compactors),
                                                 JoinPath(options_.data, "plans"));
   replication::RuntimeOptions options = options_.runtime;
@@ -133,10 +137,13 @@ absl::Status Node::OpenRuntime() {
   options.on_fatal = options_.on_fatal;
   ASSIGN_OR_RETURN(runtime_,
                    replication::Runtime::Open(options, seams_, *factory_, random_.Fork()));
-  data_ = std::make_unique<DataService>(
-      [runtime = runtime_.get()](replication::GroupId group) { return runtime->Find(group); },
-      registry_, seams_.clock, options_.service);
-  gate_->Open(data_.get(), &runtime_->transport());
+  const auto find = [runtime = runtime_.get()](replication::GroupId group) {
+    return runtime->Find(group);
+  };
+  data_ = std::make_unique<DataService>(find, registry_, seams_.clock, options_.service);
+  cache_ = std::make_unique<CacheService>(find, registry_, cache_sessions_, seams_.clock,
+                                          options_.cache_service);
+  gate_->Open(data_.get(), cache_.get(), &runtime_->transport());
   LogInfo("node ", identity_.node, " serves ", runtime_->Replicas().size(), " replicas");
   executor_->Post([this] { Maintain(); });
   return absl::OkStatus();
@@ -214,6 +221,14 @@ void Node::Drain(Duration timeout, std::function<void(size_t)> done) {
   });
 }
 
+// The partition takes back what it has leased, and then lets go.
+void Node::HandOver(const std::shared_ptr<replication::Replica>& replica,
+                    replication::ReplicaId to) {
+  replica->applier().Post([this, replica, to] {
+    if (Partition* partition = registry_.Open(replica->group())) partition->HandOver(replica, to);
+  });
+}
+
 void Node::DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done) {
   constexpr Duration kStep = std::chrono::milliseconds(100);
   size_t led = 0;
@@ -229,7 +244,7 @@ void Node::DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t
         const auto& near = view.caught_up;
         const bool fit = std::find(near.begin(), near.end(), voter.replica) != near.end();
         if (voter.replica == replica->id() || !fit) continue;
-        replica->Transfer(voter.replica, [](const absl::Status&) {});
+        HandOver(replica, voter.replica);
         break;
       }
     }

@@ -23,6 +23,7 @@
 #include "common/random.h"
 #include "leveldb/cache.h"
 #include "node/agent.h"
+#include "node/cache_service.h"
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
@@ -44,6 +45,8 @@ struct NodeOptions {
   PartitionOptions partition;
   AdmissionOptions admission;
   DataServiceOptions service;
+  CacheSessionsOptions cache_sessions;
+  CacheServiceOptions cache_service;
   uint64_t block_cache_bytes = 256 << 20;
   // Of all memtables; each partition gets its share of it, for `partitions_expected` of them.
   uint64_t memtable_bytes = 256 << 20;
@@ -89,6 +92,7 @@ class Node {
   void Maintain();
   // False: no file system says.
   bool MeasureFree();
+  void HandOver(const std::shared_ptr<replication::Replica>& replica, replication::ReplicaId to);
   void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
 
   // node_metrics.cc: tasks of `executor_`
@@ -115,12 +119,14 @@ class Node {
   NodeIdentity identity_;
   Registry registry_;
   Admission admission_;
+  CacheSessions cache_sessions_;
   StorageMetrics storage_metrics_;
   std::unique_ptr<leveldb::Cache> block_cache_;
   std::vector<std::unique_ptr<Executor>> compactors_;
   std::shared_ptr<Executor> executor_;
   std::unique_ptr<PartitionFactory> factory_;
   std::unique_ptr<DataService> data_;
+  std::unique_ptr<CacheService> cache_;
   std::unique_ptr<replication::Runtime> runtime_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Listener> listener_;

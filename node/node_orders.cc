@@ -124,7 +124,7 @@ void Node::CarryOut(const coordinator::v1::NodeOrders& orders) {
   for (const auto& order : orders.transfer()) {
     const auto replica = runtime_->Find(order.partition());
     if (replica == nullptr || !replica->view().serving) continue;
-    replica->Transfer(order.to_replica(), [](const absl::Status&) {});
+    HandOver(replica, order.to_replica());
   }
   for (const auto& order : orders.schema()) ApplySchema(order);
   for (const auto& order : orders.rebuild()) Rebuild(order);

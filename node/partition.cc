@@ -122,9 +122,15 @@ void Partition::Answer(Waiter& waiter, data::v1::Response response) {
   waiter.respond(std::move(response));
 }
 
-void Partition::AnswerWaiting(WaitingRequest& waiting, data::v1::Response response) {
-  Waiter waiter{waiting.pending.request.id(), waiting.bytes, std::move(waiting.pending.respond)};
-  Answer(waiter, std::move(response));
+void Partition::AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response) {
+  for (Waiter& waiter : WaitersOf(waiting)) Answer(waiter, response);
+}
+
+std::vector<Partition::Waiter> Partition::WaitersOf(WaitingRequest& waiting) {
+  std::vector<Waiter> waiters = std::move(waiting.copies);
+  waiters.push_back(
+      {waiting.pending.request.id(), waiting.bytes, std::move(waiting.pending.respond)});
+  return waiters;
 }
 
 bool Partition::IsPastItsTime(const PendingRequest& pending) const {
@@ -210,6 +216,7 @@ bool Partition::CheckRequest(const ReplicaPointer& replica, PendingRequest& pend
 
 void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingRequest> requests) {
   std::vector<PendingRequest> reads;
+  if (leadership_ != nullptr) leadership_->replica = replica;
   for (PendingRequest& pending : requests) {
     if (!CheckRequest(replica, pending)) continue;
     if (!IsWrite(pending.request)) {
@@ -232,7 +239,7 @@ void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingReques
       leadership_->deferred.push_back({std::move(pending), bytes});
       continue;
     }
-    ExecuteWrite(std::move(pending), bytes);
+    ExecuteWrite({std::move(pending), bytes});
     if (BuildingIsFull()) ProposeBuilding(replica);
   }
   if (!reads.empty()) ExecuteReads(replica, std::move(reads));

@@ -22,8 +22,11 @@
 //      it may have seen is applied and leadership was confirmed after it was evaluated.
 //      If copies of the request may be about, the answer is an entry instead, with the session's
 //      record and no effect: no copy is evaluated after an answer that its originator took.
-//   5. Overlay, building batch and such answers belong to one term. Batches in flight outlive it:
-//      they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
+//   5. A write that changes a key which clients of the cache hold is not carried out: it is parked,
+//      and evaluated anew once they have given the key back or their grants are over
+//      (partition_cache.cc).
+//   6. Overlay, building batch, such answers and parked writes belong to one term. Batches in flight
+//      outlive it: they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
 #ifndef RINGLEADER_NODE_PARTITION_H_
 #define RINGLEADER_NODE_PARTITION_H_
 
@@ -43,8 +46,11 @@
 #include "absl/functional/function_ref.h"
 #include "client/data_server.h"
 #include "node/admission.h"
+#include "node/cache_sessions.h"
 #include "node/effects.h"
+#include "node/eras.h"
 #include "node/evaluate.h"
+#include "node/lease_gate.h"
 #include "node/overlay.h"
 #include "node/registry.h"
 #include "node/sessions.h"
@@ -74,6 +80,9 @@ struct PartitionOptions {
   Duration hash_pause_min = std::chrono::seconds(5);
   uint64_t hash_bytes_max = 1 << 20;
   uint64_t hash_keys_max = 4096;
+  // Whether keys are leased to clients that cache. What was leased before is honoured either way.
+  bool grants = true;
+  LeaseOptions lease;
   // With as many write sessions as this, the leader lets expire what is due though nobody writes.
   size_t sessions_crowded = kSessionsMax / 8 * 7;
 };
@@ -84,6 +93,15 @@ struct PartitionPlace {
   Registry& registry;
   Admission& admission;
   PartitionOptions options;
+  CacheSessions* cache_sessions = nullptr;  // null: nothing is granted
+};
+
+// A read by a client that wants to keep what it reads.
+struct CacheFill {
+  CacheSessionId session = 0;
+  uint64_t number = 0;
+  data::v1::Request request;  // a get
+  Instant received;
 };
 
 // A request on its way; unanswered only if the process ends first.
@@ -104,6 +122,18 @@ class Partition : public replication::StateMachine {
   void Execute(const ReplicaPointer& replica, std::vector<PendingRequest> requests);
   // Proposes a table's definition, if this replica leads and its state has an older one.
   void ProposeTable(const ReplicaPointer& replica, const TableRecord& table);
+  // Hands leadership to another voter, after everything that is leased is taken back: the next
+  // leader then waits for nothing. Not longer than that takes at the most.
+  void HandOver(const ReplicaPointer& replica, replication::ReplicaId to);
+
+  // Of the cache's sessions, in the order in which their messages came.
+  void Fill(const ReplicaPointer& replica, CacheFill fill);
+  void Renew(const ReplicaPointer& replica, CacheSessionId session,
+             const cache::v1::Renew& renewal);
+  void Acknowledged(const ReplicaPointer& replica, CacheSessionId session, replication::Term term,
+                    const std::vector<uint64_t>& numbers);
+  void CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session);
+
   // What time alone brings; called every 100 ms or so.
   void Maintain(const ReplicaPointer& replica);
 
@@ -113,6 +143,8 @@ class Partition : public replication::StateMachine {
   uint64_t waiting_requests() const { return admitted_requests_; }
   size_t sessions() const { return sessions_.size(); }
   const Eras& eras() const { return eras_; }
+  // Null: this replica does not lead.
+  const LeaseGate* gate() const { return leadership_ == nullptr ? nullptr : &*leadership_->gate; }
 
   replication::AppliedState applied() const override { return store_->state().applied; }
   absl::Status Apply(absl::Span<const replication::Entry> entries) override;
@@ -155,6 +187,14 @@ class Partition : public replication::StateMachine {
   struct WaitingRequest {
     PendingRequest pending;
     uint64_t bytes = 0;
+    std::vector<Waiter> copies = {};  // further attempts of the same write
+  };
+  // Leadership is to go to another voter: what is leased is taken back first.
+  struct HandingOver {
+    replication::ReplicaId to = 0;
+    Instant began;
+    bool is_asked = false;  // the transfer
+    Instant asked;
   };
   struct Leadership {
     replication::Term term = 0;
@@ -171,6 +211,16 @@ class Partition : public replication::StateMachine {
     std::map<SessionSequence, std::pair<uint64_t, size_t>> attempts;
     // Table and schema version (kRetiring for its end), and the batch that has it.
     std::map<std::pair<uint64_t, uint64_t>, uint64_t> tables_proposed;
+    // partition_cache.cc. Writes by the key that they wait for, which the gate has as blocked, and
+    // where an attempt of a session's write waits.
+    std::optional<LeaseGate> gate;
+    std::map<std::string, std::deque<WaitingRequest>> parked;
+    std::map<SessionSequence, std::string> parked_attempts;
+    bool opening_armed = false;
+    std::set<uint16_t> eras_wanted;
+    uint64_t era_batch = 0;                         // has a change of eras, and is not finished
+    std::map<uint64_t, TableRecord> tables_ending;  // wait for their keys' holders
+    std::optional<HandingOver> handing_over;
     Instant began;
     std::optional<int64_t> hash_due_us;  // by ElapsedMicros
     int64_t elapsed_base_us = 0;
@@ -188,7 +238,8 @@ class Partition : public replication::StateMachine {
   // partition.cc: requests come in and go out
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
-  void AnswerWaiting(WaitingRequest& waiting, data::v1::Response response);
+  void AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response);
+  static std::vector<Waiter> WaitersOf(WaitingRequest& waiting);
   bool IsPastItsTime(const PendingRequest& pending) const;
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
   void MeasureStore(const Instant& now);
@@ -205,8 +256,8 @@ class Partition : public replication::StateMachine {
   void ReleaseReads();
 
   // partition_writes.cc
-  void ExecuteWrite(PendingRequest pending, uint64_t bytes);
-  bool AnswerKnown(PendingRequest& pending, uint64_t bytes);
+  void ExecuteWrite(WaitingRequest waiting);
+  bool AnswerKnown(WaitingRequest& waiting);
   void AddToBatch(Outcome outcome, Evaluation evaluation, uint64_t lowest);
   void RecordAnswer(Outcome outcome, data::v1::Response response, uint64_t lowest);
   Batch& Building();
@@ -226,6 +277,21 @@ class Partition : public replication::StateMachine {
   void DropAnswers(uint64_t seen_min, const data::v1::Response& why);
   void FinishBatch(Batch& batch, const data::v1::Response* failure);
   int64_t ElapsedMicros() const;
+
+  // partition_cache.cc: what is leased to clients
+  bool MayChange(const std::string& key);
+  void Park(WaitingRequest waiting, const std::string& key);
+  bool JoinParked(const SessionSequence& sequence, WaitingRequest& waiting);
+  void ArmOpening();
+  void OpenParked(const ReplicaPointer& replica);
+  void SendInvalidations(const std::vector<Invalidation>& invalidations);
+  bool MayEndTable(const TableRecord& table);
+  void TendTables(const ReplicaPointer& replica);
+  void TendEras();
+  void EraBatchFinished();
+  void TendHandingOver(const ReplicaPointer& replica);
+  void TendCache(const ReplicaPointer& replica);
+  LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 
   // partition_apply.cc
   absl::Status ApplyAll(absl::Span<const replication::Entry> entries);

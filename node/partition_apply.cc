@@ -33,6 +33,7 @@ absl::Status Partition::Apply(absl::Span<const Entry> entries) {
     if (const ReplicaPointer replica = leadership_->replica.lock()) {
       ProposeBuilding(replica);
       ExecuteDeferred(replica);
+      if (leadership_->handing_over.has_value()) TendCache(replica);
     }
   }
   return absl::OkStatus();
@@ -225,6 +226,7 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   }
   // A damaged store may see no write that would tell: a flush fails, and with it the replica.
   if (!store_->failure().ok()) replica->FlushAndCompact();
+  TendCache(replica);
   ConfirmAnswers(replica);
   ProposeBuilding(replica);
   MeasureStore(now);

@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/mutants.h"
+#include "model/key_codec.h"
 #include "node/partition.h"
 
 namespace ringleader {
@@ -46,25 +47,29 @@ StoredResult ResultOfNothing(const data::v1::Response& response) {
 // --- Evaluation
 // -----------------------------------------------------------------------------------
 
-void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
-  if (AnswerKnown(pending, bytes)) return;
-  Outcome outcome;
-  outcome.waiters.push_back({pending.request.id(), bytes, std::move(pending.respond)});
-  const data::v1::WriteSession& session = pending.request.session();
-  if (session.session() != 0) outcome.sequence = {session.session(), session.sequence()};
-
+void Partition::ExecuteWrite(WaitingRequest waiting) {
+  if (AnswerKnown(waiting)) return;
+  const data::v1::Request& request = waiting.pending.request;
   data::v1::Response error;
-  const auto table = FindTable(pending.request, &error);
-  if (table == nullptr) return AnswerAll(outcome, error);
+  const auto table = FindTable(request, &error);
+  if (table == nullptr) return AnswerWaiting(waiting, error);
   uint64_t seen_batch = 0;
-  auto evaluation =
-      EvaluateWrite(pending.request, *table, *state().range,
-                    [&](const std::string& key) { return CurrentItem(key, &seen_batch); });
+  auto evaluation = EvaluateWrite(request, *table, *state().range, [&](const std::string& key) {
+    return CurrentItem(key, &seen_batch);
+  });
   if (!evaluation.ok()) {
     store_->MarkDamaged(evaluation.status());
-    return AnswerAll(
-        outcome, ErrorResponse(data::v1::ERROR_UNAVAILABLE, "this replica's storage is damaged"));
+    return AnswerWaiting(
+        waiting, ErrorResponse(data::v1::ERROR_UNAVAILABLE, "this replica's storage is damaged"));
   }
+  // In this turn, or the write is evaluated anew.
+  if (evaluation->kind == Evaluation::Kind::kEffect && !MayChange(evaluation->key)) {
+    return Park(std::move(waiting), evaluation->key);
+  }
+  const data::v1::WriteSession& session = request.session();
+  Outcome outcome;
+  if (session.session() != 0) outcome.sequence = {session.session(), session.sequence()};
+  outcome.waiters = WaitersOf(waiting);
   switch (evaluation->kind) {
     case Evaluation::Kind::kRefused:
       return AnswerAll(outcome, evaluation->response);
@@ -80,13 +85,11 @@ void Partition::ExecuteWrite(PendingRequest pending, uint64_t bytes) {
 }
 
 // Answers, or lets share an outcome, what has been evaluated before. False: it is new.
-bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
-  const data::v1::WriteSession& session = pending.request.session();
+bool Partition::AnswerKnown(WaitingRequest& waiting) {
+  const data::v1::WriteSession& session = waiting.pending.request.session();
   if (session.session() == 0) return false;
-  Waiter waiter{pending.request.id(), bytes, nullptr};
-  const auto answer = [&](data::v1::Response response) {
-    waiter.respond = std::move(pending.respond);
-    Answer(waiter, std::move(response));
+  const auto answer = [&](const data::v1::Response& response) {
+    AnswerWaiting(waiting, response);
     return true;
   };
   const SessionSequence sequence(session.session(), session.sequence());
@@ -95,10 +98,10 @@ bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
   }
   if (Outcome* attempt = FindAttempt(sequence);
       attempt != nullptr && !MUTANT("attempts-evaluated-apart")) {
-    waiter.respond = std::move(pending.respond);
-    attempt->waiters.push_back(std::move(waiter));
+    for (Waiter& waiter : WaitersOf(waiting)) attempt->waiters.push_back(std::move(waiter));
     return true;
   }
+  if (JoinParked(sequence, waiting)) return true;
   const SessionTable::Answer known = sessions_.Find(sequence.first, sequence.second);
   switch (known.known) {
     case SessionTable::Known::kNew:
@@ -112,7 +115,7 @@ bool Partition::AnswerKnown(PendingRequest& pending, uint64_t bytes) {
       data::v1::Response full = ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
                                               "too many write sessions, or results in this one");
       full.set_retry_after_ms(place_.admission.options().retry_after_ms);
-      return answer(std::move(full));
+      return answer(full);
     }
   }
   return false;
@@ -201,6 +204,8 @@ void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& t
   const std::pair<uint64_t, uint64_t> proposal(table.id,
                                                retires ? kRetiring : table.schema_version);
   if (leadership_->tables_proposed.contains(proposal)) return;
+  leadership_->replica = replica;
+  if (retires && !MayEndTable(table)) return;
   Batch& batch = Building();
   leadership_->tables_proposed[proposal] = batch.number;
   batch.effects.Table(table);
@@ -230,7 +235,7 @@ void Partition::ExecuteDeferred(const ReplicaPointer& replica) {
     if (IsPastItsTime(waiting.pending)) {
       AnswerWaiting(waiting, ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
     } else {
-      ExecuteWrite(std::move(waiting.pending), waiting.bytes);
+      ExecuteWrite(std::move(waiting));
     }
   }
   ProposeBuilding(replica);
@@ -305,11 +310,15 @@ void Partition::FinishBatch(Batch& batch, const data::v1::Response* failure) {
   }
   batch.outcomes.clear();
   if (leadership_ == nullptr) return;
+  if (batch.number != 0 && leadership_->era_batch == batch.number) EraBatchFinished();
   for (const auto& table : batch.tables) {
     // A batch of an earlier term leaves what this one has proposed since.
     const auto proposed = leadership_->tables_proposed.find(table);
     if (proposed != leadership_->tables_proposed.end() && proposed->second == batch.number) {
       leadership_->tables_proposed.erase(proposed);
+      if (table.second == kRetiring) {
+        leadership_->gate->LeaveRange(model::TableRange(table.first, model::TokenRange()).start);
+      }
     }
   }
 }
@@ -391,6 +400,11 @@ void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
 void Partition::DropUnproposed(const data::v1::Response& why) {
   for (WaitingRequest& waiting : leadership_->deferred) AnswerWaiting(waiting, why);
   leadership_->deferred.clear();
+  for (auto& [key, parked] : leadership_->parked) {
+    for (WaitingRequest& waiting : parked) AnswerWaiting(waiting, why);
+  }
+  leadership_->parked.clear();
+  leadership_->parked_attempts.clear();
   FinishBatch(leadership_->building, &why);
   DropAnswers(0, why);
 }
@@ -402,6 +416,7 @@ void Partition::LeadershipBegan(replication::Term term) {
   leadership_->began = place_.store.clock.Now();
   leadership_->elapsed_base_us = state().elapsed_us;
   leadership_->last_time_us = state().time_us;
+  leadership_->gate.emplace(place_.options.lease, term, leadership_->began, eras_.Before(term));
 }
 
 void Partition::LeadershipEnded(replication::Term term) {

@@ -176,10 +176,8 @@ absl::StatusOr<data::v1::Response> ReadItem(const data::v1::Get& get, const Tabl
                        model::Projection::Parse(get.expressions().projection(), &placeholders));
     }
     RETURN_IF_ERROR(placeholders.CheckAllUsed());
-    ASSIGN_OR_RETURN(const Item given, model::DecodeItem(get.key()));
-    ASSIGN_OR_RETURN(const model::KeyView view, table.schema.ValidateKey(given));
-    key = model::EncodeItemKey(table.schema.id, view);
-    return CheckToken(model::TokenOfKey(table.schema.id, *view.partition), range);
+    ASSIGN_OR_RETURN(key, ItemKeyOf(get.key(), table, range));
+    return absl::OkStatus();
   };
   if (absl::Status prepared = prepare(); !prepared.ok()) return StatusResponse(prepared);
 
@@ -201,6 +199,14 @@ absl::StatusOr<data::v1::Response> ReadItem(const data::v1::Get& get, const Tabl
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> ItemKeyOf(absl::string_view key, const TableInfo& table,
+                                      const model::TokenRange& range) {
+  ASSIGN_OR_RETURN(const Item given, model::DecodeItem(key));
+  ASSIGN_OR_RETURN(const model::KeyView view, table.schema.ValidateKey(given));
+  RETURN_IF_ERROR(CheckToken(model::TokenOfKey(table.schema.id, *view.partition), range));
+  return model::EncodeItemKey(table.schema.id, view);
+}
 
 bool SegmentTokens(const model::TokenRange& range, uint32_t segment, uint32_t segments,
                    model::TokenRange* tokens) {

@@ -20,6 +20,10 @@ inline constexpr size_t kPageBytesMax = 1 << 20;
 absl::StatusOr<data::v1::Response> Read(const data::v1::Request& request, const TableInfo& table,
                                         const model::TokenRange& range, Store& store);
 
+// What a get's key is in the store (model/key_codec.h). Errors as StatusResponse takes them.
+absl::StatusOr<std::string> ItemKeyOf(absl::string_view key, const TableInfo& table,
+                                      const model::TokenRange& range);
+
 // The tokens of one of `segments` equal pieces of the ring, within `range`; false if they have none
 // in common. segment < segments.
 bool SegmentTokens(const model::TokenRange& range, uint32_t segment, uint32_t segments,

@@ -45,6 +45,14 @@ absl::StatusOr<Index> Replica::LeaseRead() const {
   return view_.commit;
 }
 
+std::optional<Instant> Replica::ConfirmedRound(Term term) const {
+  MutexLock lock(view_mutex_);
+  if (!view_.serving || view_.term != term || !view_.lease_allowed || !view_.has_lease) {
+    return std::nullopt;
+  }
+  return view_.lease_from;
+}
+
 void Replica::QuorumRead(ReadReady ready) {
   place_.worker.Post([self = shared_from_this(), ready = std::move(ready)]() mutable {
     absl::StatusOr<uint64_t> read =

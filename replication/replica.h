@@ -29,6 +29,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -146,6 +147,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   // lease holds now. FAILED_PRECONDITION: it does not lead; UNAVAILABLE: no lease at this moment:
   // ask QuorumRead.
   absl::StatusOr<Index> LeaseRead() const;
+  // When the newest round of heartbeats of this term that a quorum has answered was sent: until a
+  // lease term after that nobody else can have waited one out. None: this replica does not lead in
+  // `term`, or is about to give leadership away.
+  std::optional<Instant> ConfirmedRound(Term term) const;
   // The same by a round of heartbeats; `ready` runs on the applier.
   void QuorumRead(ReadReady ready);
   // Runs `ready` on the applier once `index` is applied; or with an error, when the replica stops.

@@ -60,6 +60,11 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.node.partition.hash_pause_min = std::chrono::seconds(1);
   cluster.node.partition.hash_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
   cluster.node.partition.entries_in_flight_max = random.Below(4) + 1;
+  // Some keep nothing, so that there are runs in which what was leased before is all there is.
+  const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {1 << 20}, {0, 1 << 20}, {0}};
+  cluster.cache_bytes = caches[random.Below(caches.size())];
+  cluster.node.partition.grants = random.Chance(0.9);
+  cluster.node.partition.lease.lease_term = std::chrono::milliseconds(random.Between(200, 4000));
   return cluster;
 }
 
@@ -141,6 +146,7 @@ RunResult RunCluster(uint64_t seed) {
   ClusterWorkloadOptions load;
   load.lanes = static_cast<int>(random.Between(1, 3));
   load.keys = static_cast<int>(random.Between(4, 12));
+  load.reads_percent = static_cast<uint64_t>(random.Between(40, 90));
   load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
   ClusterWorkload workload(world, load);
   ClusterFaults faults(world, DrawPace(random));

@@ -70,6 +70,7 @@ void ClusterWorkload::Next(size_t number) {
   world_.simulation().At(think, [this, number] {
     if (stopped_) return;
     Lane& lane = lanes_[number];
+    LookIntoMemory(lane);
     const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
     const RegisterEvent event = Draw(lane, key);
     const uint64_t padding = lane.random.Below(options_.padding_bytes_max + 1);
@@ -81,13 +82,30 @@ void ClusterWorkload::Next(size_t number) {
   });
 }
 
+// As an application's own thread does: at once, beside whatever the library is doing.
+void ClusterWorkload::LookIntoMemory(Lane& lane) {
+  if (!world_.ClientRuns(lane.client)) return;
+  const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
+  const std::optional<ReadResult> read =
+      world_.connection(lane.client).GetFromMemory(kTable, KeyOf(key), {});
+  if (!read.has_value()) return;
+  RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
+  if (read->found) event.output = ValueOf(read->item);
+  ++counts_["read from memory"];
+  event.returned = Now();
+  world_.simulation().Trace(static_cast<uint64_t>(event.output));
+  histories_[static_cast<size_t>(key)].push_back(event);
+}
+
 RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
   RegisterEvent event;
   event.call = Now();
-  const uint64_t draw = lane.random.Below(100);
-  if (draw < 40) {
+  if (lane.random.Below(100) < options_.reads_percent) {
     event.operation = RegisterOperation::kRead;
-  } else if (draw < 60) {
+    return event;
+  }
+  const uint64_t draw = lane.random.Between(40, 99);
+  if (draw < 60) {
     event.operation = RegisterOperation::kWrite;
     event.input = ++last_value_ * kValueStep;
   } else if (draw < 75) {

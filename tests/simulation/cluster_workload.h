@@ -24,6 +24,7 @@ struct ClusterWorkloadOptions {
   int keys = 8;
   Duration think_max = std::chrono::milliseconds(100);
   uint64_t padding_bytes_max = 2000;
+  uint64_t reads_percent = 40;
 };
 
 class ClusterWorkload {
@@ -57,6 +58,7 @@ class ClusterWorkload {
 
   void Next(size_t lane);
   RegisterEvent Draw(Lane& lane, int key);
+  void LookIntoMemory(Lane& lane);
   void Send(int client, int key, RegisterEvent event, uint64_t padding,
             std::function<void(RegisterEvent, const absl::Status&)> done);
   void Answered(size_t lane, int key, const RegisterEvent& event, const absl::Status& status);

@@ -30,6 +30,15 @@ constexpr Duration kRestartAfter = std::chrono::milliseconds(500);
 constexpr HostId kNodeHosts = 100, kClientHosts = 200, kObserverHost = 999;
 constexpr Duration kAnswerWithin = std::chrono::seconds(5);
 
+// What a client's cache met.
+void Tally(const CacheStatistics& cache, std::map<std::string, uint64_t>& counts) {
+  counts["cache: hit"] += cache.hits;
+  counts["cache: miss"] += cache.misses;
+  counts["cache: lease had run out"] += cache.expired;
+  counts["cache: granted"] += cache.inserted;
+  counts["cache: taken back"] += cache.invalidated;
+}
+
 class OneAnswer : public CallHandler {
  public:
   struct Answer {
@@ -178,13 +187,15 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   ClientOptions options;
   options.coordinators = coordinator_addresses_;
   options.route = options_.routes[machine.number % options_.routes.size()];
+  options.cache.bytes_max = options_.cache_bytes[machine.number % options_.cache_bytes.size()];
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
   client::RouterOptions router = client::RouterOptionsOf(options);
   router.attempt_timeout = options_.attempt_timeout;
-  machine.connection = std::make_unique<client::Connection>(
-      router, std::move(network), *machine.threads, *machine.clock, random_.Fork());
+  machine.connection =
+      std::make_unique<client::Connection>(router, std::move(network), *machine.threads,
+                                           *machine.clock, random_.Fork(), options.cache);
 }
 
 void ClusterWorld::Kill(HostId host) {
@@ -289,6 +300,7 @@ std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
   for (const auto& [host, machine] : machines_) {
     if (machine->runtime() != nullptr) Tally(*machine->runtime(), counts);
+    if (machine->connection != nullptr) Tally(machine->connection->cache_statistics(), counts);
   }
   return counts;
 }
@@ -303,6 +315,10 @@ std::vector<HostId> ClusterWorld::Hosts(MachineKind kind) const {
 
 client::Connection& ClusterWorld::connection(int client) {
   return *machine(kClientHosts + 1 + static_cast<uint64_t>(client)).connection;
+}
+
+bool ClusterWorld::ClientRuns(int client) {
+  return !machine(kClientHosts + 1 + static_cast<uint64_t>(client)).threads->paused();
 }
 
 client::Connection& ClusterWorld::administration() { return connection(options_.clients); }

@@ -43,7 +43,8 @@ struct ClusterOptions {
   // For each node and coordinator; what belongs to one machine is filled in.
   NodeOptions node;
   replication::RuntimeOptions coordinator_runtime;
-  std::vector<RoutePolicy> routes;  // of the clients, in turn; not empty
+  std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
+  std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
   Duration request_timeout = std::chrono::seconds(5);
   Duration attempt_timeout = std::chrono::seconds(3);
 };
@@ -104,6 +105,8 @@ class ClusterWorld {
   std::vector<HostId> Hosts(MachineKind kind) const;
   client::Connection& connection(int client);
   client::Connection& administration();
+  // Its process runs: what is in its memory can be looked at.
+  bool ClientRuns(int client);
 
   // The host of the coordinator that leads the metadata; 0: none does.
   HostId MetadataLeader() const;

@@ -13,6 +13,14 @@
 // otherwise. A write is carried out once at most, however often the library had to send it. Errors:
 // see ringleader/error.h; only kUnknownOutcome means that a write may have been carried out.
 //
+// The cache (ClientOptions::cache) keeps items in this process's memory, those most asked for. The
+// cluster leases them out: whoever changes an item first takes it back from everybody who has it,
+// or waits until the lease has run out. So a read from memory is as linearizable as any other, and
+// costs no message. It assumes that no two clocks differ in rate by more than the nodes'
+// --clock-drift. A process that holds an item and dies or stands still delays the next write of
+// that item, by the nodes' --lease-term at most: do not cache what is written more often than it is
+// read.
+//
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
 // own thread; they must not block, and must not call a form that waits (the process is stopped if
@@ -23,6 +31,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +58,12 @@ enum class RoutePolicy {
   kCoordinators,  // through coordinators: the nodes are on a private network
 };
 
+// Keeps items in this process's memory, leased by the cluster (see "The cache" below).
+struct CacheOptions {
+  uint64_t bytes_max = 0;           // for all items; 0: nothing is kept
+  std::vector<std::string> tables;  // items of these tables only; empty: of all
+};
+
 struct ClientOptions {
   std::vector<std::string> coordinators;  // host:port, at least one
   RoutePolicy route = RoutePolicy::kAuto;
@@ -56,6 +71,7 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{10000};  // for Connect to get the cluster's map
   uint32_t requests_max = 65536;                     // outstanding; more are refused as throttled
   uint64_t bytes_max = 256 << 20;                    // of outstanding requests
+  CacheOptions cache;                                // off unless asked for
 };
 
 enum class Consistency { kLinearizable, kEventual };
@@ -70,6 +86,9 @@ struct ReadOptions {
   std::string projection;
   Names names;
   std::chrono::milliseconds timeout{0};  // 0: the client's
+  // With a cache: an answer from memory may be old by this much. 0: it is not old at all. Other
+  // answers never are.
+  std::chrono::milliseconds stale_max{0};
 };
 
 struct WriteOptions {
@@ -101,6 +120,18 @@ struct ReadResult {
   bool found = false;
   Item item;
   uint64_t item_version = 0;
+};
+
+struct CacheStatistics {
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t expired = 0;  // misses of an item whose lease had run out
+  uint64_t inserted = 0;
+  uint64_t refused = 0;      // not asked for often enough to be kept
+  uint64_t invalidated = 0;  // somebody changed it
+  uint64_t evicted = 0;
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
 };
 
 struct WriteResult {
@@ -186,10 +217,16 @@ class Client {
   // All names, sorted.
   virtual absl::StatusOr<std::vector<std::string>> ListTables() = 0;
 
+  // All zero without a cache.
+  virtual CacheStatistics cache_statistics() const = 0;
+
  protected:
   Client() = default;
   // CHECKs that the caller may wait here.
   virtual void CheckMayWait() const = 0;
+  // The answer that is in this process's memory, if there is one.
+  virtual std::optional<ReadResult> GetFromMemory(absl::string_view table, const Item& key,
+                                                  const ReadOptions& options) = 0;
 };
 
 }  // namespace ringleader

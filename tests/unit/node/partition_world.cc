@@ -37,13 +37,15 @@ void PartitionWorld::Start(uint64_t number) {
       network_.NewEndpoint(number, [threads = node.threads.get()] { return threads->paused(); });
   node.registry = std::make_unique<Registry>();
   node.admission = std::make_unique<Admission>(AdmissionOptions());
+  node.cache_sessions = std::make_unique<CacheSessions>(CacheSessionsOptions());
   const PartitionPlace place{{.file_system = *node.disk,
                               .clock = *node.clock,
                               .compactions = *node.compactions,
                               .write_buffer_bytes = 64 << 10},
                              *node.registry,
                              *node.admission,
-                             partition_options_};
+                             partition_options_,
+                             node.cache_sessions.get()};
   node.factory = std::make_unique<PartitionFactory>(
       place, std::vector<Executor*>{node.compactions.get()}, "/data/plans");
   node.data = std::make_unique<DataService>(

@@ -30,6 +30,7 @@ struct PartitionNode {
   std::unique_ptr<Network> network;
   std::unique_ptr<Registry> registry;
   std::unique_ptr<Admission> admission;
+  std::unique_ptr<CacheSessions> cache_sessions;
   std::unique_ptr<PartitionFactory> factory;
   std::unique_ptr<DataService> data;
   std::unique_ptr<replication::Runtime> runtime;

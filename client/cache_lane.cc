@@ -1,0 +1,252 @@
+#include "client/cache_lane.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "common/check.h"
+
+namespace ringleader::client {
+namespace {
+
+constexpr absl::string_view kMethod = "/ringleader.cache.v1.Cache/Session";
+
+}  // namespace
+
+// Decodes on the network's threads and posts.
+class CacheLane::Handler : public CallHandler {
+ public:
+  Handler(std::weak_ptr<CacheLane> lane, std::shared_ptr<Gate> gate, uint64_t stream)
+      : lane_(std::move(lane)), gate_(std::move(gate)), stream_(stream) {}
+
+  void OnMessage(std::string bytes) override {
+    cache::v1::ToClient message;
+    if (!message.ParseFromString(bytes)) {
+      return Post([stream = stream_](CacheLane& lane) {
+        if (stream == lane.stream_) lane.End(absl::DataLossError("a message can't be read"));
+      });
+    }
+    Post([stream = stream_, message = std::move(message)](CacheLane& lane) mutable {
+      lane.Taken(stream, std::move(message));
+    });
+  }
+  void OnSendIdle() override {
+    Post([stream = stream_](CacheLane& lane) { lane.SendIdle(stream); });
+  }
+  void OnEnd(const absl::Status& status) override {
+    Post([stream = stream_, status](CacheLane& lane) { lane.Ended(stream, status); });
+  }
+
+ private:
+  void Post(absl::AnyInvocable<void(CacheLane&)> event) {
+    MutexLock lock(gate_->mutex);
+    if (gate_->executor == nullptr) return;
+    gate_->executor->Post([lane = lane_, event = std::move(event)]() mutable {
+      if (const auto alive = lane.lock(); alive != nullptr) event(*alive);
+    });
+  }
+
+  const std::weak_ptr<CacheLane> lane_;
+  const std::shared_ptr<Gate> gate_;
+  const uint64_t stream_;
+};
+
+CacheLane::~CacheLane() {
+  {
+    MutexLock lock(gate_->mutex);
+    gate_->executor = nullptr;
+  }
+  if (call_ != nullptr) call_->Finish(absl::CancelledError("the client is closing"));
+}
+
+// --- The stream ---------------------------------------------------------------------------------
+
+bool CacheLane::Open() {
+  if (call_ != nullptr) return true;
+  if (ended_.has_value() && HolderElapsed(*ended_, clock_.Now()) < reopen_after_) return false;
+  {
+    MutexLock lock(gate_->mutex);
+    gate_->executor = &executor_;
+  }
+  ++stream_;
+  is_frame_out_ = has_answered_ = false;
+  waiting_.Clear();
+  waiting_.mutable_open()->set_client(client_);
+  waiting_.mutable_open()->set_incarnation(stream_);
+  CallOptions options;
+  options.connection = "cache";  // behind no bulk answers
+  call_ = network_.Start(address_, kMethod, options,
+                         std::make_unique<Handler>(weak_from_this(), gate_, stream_));
+  return true;
+}
+
+// One turn later: what else this turn asks for goes into the same frame.
+void CacheLane::FlushSoon() {
+  has_waiting_ = true;
+  if (is_frame_out_ || is_flush_posted_) return;
+  is_flush_posted_ = true;
+  executor_.Post([weak = weak_from_this()] {
+    const auto lane = weak.lock();
+    if (lane == nullptr) return;
+    lane->is_flush_posted_ = false;
+    lane->Flush();
+  });
+}
+
+void CacheLane::Flush() {
+  if (call_ == nullptr || is_frame_out_ || !has_waiting_) return;
+  has_waiting_ = false;
+  is_frame_out_ = true;
+  if (!call_->Send(std::exchange(waiting_, {}).SerializeAsString())) {
+    End(absl::UnavailableError("the stream takes no more"));
+  }
+}
+
+void CacheLane::SendIdle(uint64_t stream) {
+  if (stream != stream_ || call_ == nullptr) return;
+  is_frame_out_ = false;
+  Flush();
+}
+
+void CacheLane::Ended(uint64_t stream, const absl::Status& status) {
+  if (stream == stream_) End(status);
+}
+
+// Nothing extends what was granted any more. The entries stay until their deadline: the node waits
+// for that.
+void CacheLane::End(const absl::Status& status) {
+  if (call_ == nullptr) return;
+  call_->Finish(absl::CancelledError("the session is over"));
+  call_ = nullptr;
+  ++stream_;  // events that are still to come are another's
+  has_waiting_ = false;
+  ended_ = clock_.Now();
+  const bool refused = absl::IsResourceExhausted(status) || absl::IsUnimplemented(status);
+  reopen_after_ =
+      has_answered_ && !refused
+          ? options_.reopen_min
+          : std::min(refused ? options_.reopen_max : 2 * reopen_after_, options_.reopen_max);
+  grants_.clear();
+  fills_ = 0;
+  for (auto& [number, request] : std::exchange(requests_, {})) {
+    if (request.done) request.done(std::nullopt);
+  }
+}
+
+void CacheLane::Close() { End(absl::CancelledError("the client is closing")); }
+
+// --- Requests -----------------------------------------------------------------------------------
+
+bool CacheLane::Fill(data::v1::Request request, const std::string& key, FillDone done) {
+  if (fills_ >= options_.fills_max || !Open()) return false;
+  const uint64_t number = ++last_number_;
+  requests_.emplace(number, Request{clock_.Now(), key, std::move(done)});
+  ++fills_;
+  cache::v1::Fill& fill = *waiting_.add_fills();
+  fill.set_number(number);
+  *fill.mutable_request() = std::move(request);
+  FlushSoon();
+  return true;
+}
+
+void CacheLane::Renew(const PartitionTerm& where, Grants& grants, const Instant& now) {
+  const uint64_t number = ++last_number_;
+  requests_.emplace(number, Request{now, "", nullptr});
+  grants.is_asked = true;
+  cache::v1::Renew& renewal = *waiting_.add_renewals();
+  renewal.set_number(number);
+  renewal.set_partition(where.first);
+  renewal.set_term(where.second);
+  FlushSoon();
+}
+
+bool CacheLane::Tend() {
+  if (call_ == nullptr) return false;
+  const Instant now = clock_.Now();
+  if (!requests_.empty() &&
+      HolderElapsed(requests_.begin()->second.made, now) >= options_.answer_max) {
+    End(absl::DeadlineExceededError("the node does not answer"));
+    return false;
+  }
+  for (auto at = grants_.begin(); at != grants_.end();) {
+    auto& [where, grants] = *at;
+    const bool has_entries = grants.deadline.use_count() > 1;
+    const bool is_over = grants.deadline->Load().IsOver(now);
+    if (is_over && !grants.is_asked && (!has_entries || grants.is_refused)) {
+      at = grants_.erase(at);
+      continue;
+    }
+    // Three attempts before the deadline.
+    const bool is_due = HolderElapsed(grants.extended, now) >= grants.life / 2;
+    if (has_entries && is_due && !grants.is_asked && !grants.is_refused) Renew(where, grants, now);
+    ++at;
+  }
+  return !grants_.empty() || !requests_.empty();
+}
+
+// --- What the node says -------------------------------------------------------------------------
+
+void CacheLane::Taken(uint64_t stream, cache::v1::ToClient message) {
+  for (cache::v1::Event& event : *message.mutable_events()) {
+    if (stream != stream_ || call_ == nullptr) return;
+    if (!std::exchange(has_answered_, true)) reopen_after_ = options_.reopen_min;
+    if (event.has_filled()) {
+      TakeFilled(*event.mutable_filled());
+    } else if (event.has_renewed()) {
+      TakeRenewed(event.renewed());
+    } else if (event.has_invalidate()) {
+      TakeInvalidate(event.invalidate());
+    }
+  }
+}
+
+void CacheLane::TakeFilled(cache::v1::Filled& filled) {
+  auto node = requests_.extract(filled.number());
+  if (node.empty() || !node.mapped().done) {
+    return End(absl::DataLossError("an answer to nothing that was asked"));
+  }
+  --fills_;
+  Request& request = node.mapped();
+  Answer answer{.response = std::move(*filled.mutable_response())};
+  if (filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE) {
+    const Duration life = std::chrono::microseconds(filled.life_us());
+    Grants& grants = grants_[{filled.partition(), filled.term()}];
+    std::optional<std::string> item;
+    if (answer.response.found()) item = answer.response.item();
+    cache_.Insert(request.key, item, answer.response.item_version(), grants.deadline);
+    grants.deadline->Extend(request.made, life);
+    grants.life = life;
+    grants.extended = request.made;
+    grants.is_refused = false;
+    answer.holds_now = !grants.deadline->Load().IsOver(clock_.Now());
+  }
+  request.done(std::move(answer));
+}
+
+void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
+  auto node = requests_.extract(renewed.number());
+  if (node.empty() || node.mapped().done) {
+    return End(absl::DataLossError("an answer to nothing that was asked"));
+  }
+  const auto found = grants_.find({renewed.partition(), renewed.term()});
+  if (found == grants_.end()) return;
+  Grants& grants = found->second;
+  grants.is_asked = false;
+  grants.is_refused = renewed.life_us() == 0;
+  if (grants.is_refused) return;
+  grants.life = std::chrono::microseconds(renewed.life_us());
+  grants.extended = node.mapped().made;
+  grants.deadline->Extend(grants.extended, grants.life);
+}
+
+void CacheLane::TakeInvalidate(const cache::v1::Invalidate& invalidate) {
+  const auto found = grants_.find({invalidate.partition(), invalidate.term()});
+  // What this stream was granted and is over has no place here any more, and is not readable.
+  if (found != grants_.end()) cache_.Erase(invalidate.key(), found->second.deadline.get());
+  cache::v1::Acknowledge& acknowledge = *waiting_.add_acknowledgements();
+  acknowledge.set_partition(invalidate.partition());
+  acknowledge.set_term(invalidate.term());
+  acknowledge.set_number(invalidate.number());
+  FlushSoon();
+}
+
+}  // namespace ringleader::client

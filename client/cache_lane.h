@@ -1,0 +1,146 @@
+// A client's cache session with one node: the lane on which the node grants items, renews what it
+// granted and takes it back (node/cache.md).
+//
+// Invariants
+//   1. What the node sent is taken in its order. An invalidation is acknowledged after no lookup
+//      that begins can find the entry any more.
+//   2. A stream is one incarnation: its deadlines are extended by its own answers only, and by each
+//      from when its request was made, which is before it was sent.
+//   3. A fill gets exactly one answer; none was to be had if the stream ends before.
+//
+// Renewed is what has entries, and only while it has. A stream that leaves a request unanswered for
+// `answer_max` is ended. Outstanding requests are bounded.
+//
+// Threads: the executor; of its streams' events, those that come after it is gone find nothing.
+#ifndef RINGLEADER_CLIENT_CACHE_LANE_H_
+#define RINGLEADER_CLIENT_CACHE_LANE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "client/grant_deadline.h"
+#include "client/item_cache.h"
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/mutex.h"
+#include "common/network.h"
+#include "ringleader/cache/v1/cache.pb.h"
+
+namespace ringleader::client {
+
+struct CacheLaneOptions {
+  size_t fills_max = 4096;  // outstanding
+  Duration answer_max = std::chrono::seconds(3);
+  // Between two attempts to open a stream, doubling while none is answered.
+  Duration reopen_min = std::chrono::milliseconds(50);
+  Duration reopen_max = std::chrono::seconds(5);
+};
+
+class CacheLane : public std::enable_shared_from_this<CacheLane> {
+ public:
+  struct Answer {
+    data::v1::Response response;
+    // Granted, and at this moment neither taken back nor over: the answer holds for every read that
+    // is under way now, whenever it began.
+    bool holds_now = false;
+  };
+  // None: no answer is to be had here; ask elsewhere.
+  using FillDone = absl::AnyInvocable<void(std::optional<Answer>)>;
+
+  // All outlive it. `client`: a random number of this process.
+  CacheLane(Network& network, Executor& executor, Clock& clock, ItemCache& cache,
+            std::string address, uint64_t client, const CacheLaneOptions& options)
+      : network_(network),
+        executor_(executor),
+        clock_(clock),
+        cache_(cache),
+        address_(std::move(address)),
+        client_(client),
+        options_(options),
+        reopen_after_(options.reopen_min) {}
+  ~CacheLane();
+  CacheLane(const CacheLane&) = delete;
+  CacheLane& operator=(const CacheLane&) = delete;
+
+  // Asks for an item and its grant; `key` is the whole key. False, and `done` is not called: there
+  // is no stream at the moment, or it has enough to do.
+  bool Fill(data::v1::Request request, const std::string& key, FillDone done);
+
+  // Renews what is due; called every `kTendPeriod`. False: there is nothing to tend.
+  static constexpr Duration kTendPeriod = std::chrono::milliseconds(100);
+  bool Tend();
+
+  // Answers everything, and ends the stream.
+  void Close();
+
+  bool is_open() const { return call_ != nullptr; }
+  uint64_t incarnation() const { return stream_; }
+
+ private:
+  class Handler;
+  struct Request {
+    Instant made;
+    std::string key;  // of a fill
+    FillDone done;    // null: a renewal
+  };
+  // What was granted in one partition and term, by this stream.
+  struct Grants {
+    std::shared_ptr<GrantDeadline> deadline = std::make_shared<GrantDeadline>();
+    Duration life{0};  // that the last answer gave
+    Instant extended;  // when that was asked for
+    bool is_asked = false;
+    bool is_refused = false;
+  };
+  using PartitionTerm = std::pair<uint64_t, uint64_t>;
+
+  bool Open();
+  void FlushSoon();
+  void Flush();
+  void End(const absl::Status& status);
+  void Renew(const PartitionTerm& where, Grants& grants, const Instant& now);
+
+  // Of stream number `stream`; ignored if that is over.
+  void Taken(uint64_t stream, cache::v1::ToClient message);
+  void SendIdle(uint64_t stream);
+  void Ended(uint64_t stream, const absl::Status& status);
+  void TakeFilled(cache::v1::Filled& filled);
+  void TakeRenewed(const cache::v1::Renewed& renewed);
+  void TakeInvalidate(const cache::v1::Invalidate& invalidate);
+
+  Network& network_;
+  Executor& executor_;
+  Clock& clock_;
+  ItemCache& cache_;
+  const std::string address_;
+  const uint64_t client_;
+  const CacheLaneOptions options_;
+  // What handlers of streams may reach, as long as it is there.
+  struct Gate {
+    Mutex mutex;
+    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+  };
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+  std::shared_ptr<Call> call_;  // null: no stream
+  uint64_t stream_ = 0;         // the incarnation
+  cache::v1::ToNode waiting_;   // to be sent
+  bool has_waiting_ = false;
+  bool is_frame_out_ = false;
+  bool is_flush_posted_ = false;
+  bool has_answered_ = false;  // this stream
+  std::optional<Instant> ended_;
+  Duration reopen_after_;
+  uint64_t last_number_ = 0;
+  std::map<uint64_t, Request> requests_;
+  size_t fills_ = 0;  // of requests_
+  std::map<PartitionTerm, Grants> grants_;
+};
+
+}  // namespace ringleader::client
+
+#endif  // RINGLEADER_CLIENT_CACHE_LANE_H_

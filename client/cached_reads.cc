@@ -1,0 +1,287 @@
+#include "client/cached_reads.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/client_request.h"
+#include "client/errors.h"
+#include "model/item_codec.h"
+#include "model/key_codec.h"
+
+namespace ringleader::client {
+namespace {
+
+constexpr Duration kMapWait = std::chrono::hours(1);
+// What an item is taken to have before it has been read.
+constexpr size_t kItemBytesExpected = 256;
+
+}  // namespace
+
+CachedReads::CachedReads(const CacheOptions& options, Router& router, Network& network,
+                         Executor& executor, Clock& clock, Random random)
+    : options_(options),
+      router_(router),
+      network_(network),
+      executor_(executor),
+      clock_(clock),
+      client_(random.Next()),
+      cache_(clock, {.bytes_max = options.bytes_max}) {}
+
+CachedReads::~CachedReads() = default;
+
+// --- Any thread ---------------------------------------------------------------------------------
+
+std::optional<CachedReads::Place> CachedReads::PlaceOf(absl::string_view table, const Item& key,
+                                                       const ReadOptions& options) const {
+  if (!options.projection.empty() || !options.names.empty()) return std::nullopt;
+  const ReadSections::Section section(table_sections_);
+  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
+  if (tables == nullptr) return std::nullopt;
+  const auto found = tables->find(table);
+  if (found == tables->end()) return std::nullopt;
+  const model::TableSchema& schema = found->second.schema;
+  const absl::StatusOr<model::KeyView> view = schema.ValidateKey(key);
+  if (!view.ok()) return std::nullopt;  // the node says what is wrong with it
+  return Place{schema.id, model::TokenOfKey(schema.id, *view->partition),
+               model::EncodeItemKey(schema.id, *view)};
+}
+
+Duration CachedReads::StaleMaxOf(const ReadOptions& options) {
+  return options.consistency == Consistency::kEventual
+             ? std::max<Duration>(kEventualStaleMax, options.stale_max)
+             : Duration(options.stale_max);
+}
+
+std::optional<ReadResult> CachedReads::Find(const Place& place, const ReadOptions& options) {
+  std::string bytes;
+  ReadResult result;
+  switch (cache_.Lookup(place.key, StaleMaxOf(options), &bytes, &result.item_version)) {
+    case ItemCache::Found::kMiss:
+      return std::nullopt;
+    case ItemCache::Found::kAbsent:
+      return result;
+    case ItemCache::Found::kItem:
+      break;
+  }
+  absl::StatusOr<Item> item = model::DecodeItem(bytes);
+  if (!item.ok()) return std::nullopt;
+  result.found = true;
+  result.item = *std::move(item);
+  return result;
+}
+
+void CachedReads::Read(Place place, const ReadOptions& options, data::v1::Request request,
+                       ResponseCallback done) {
+  executor_.Post([this, place = std::move(place), began = router_.Now(),
+                  stale_max = StaleMaxOf(options), request = std::move(request),
+                  done = std::move(done)]() mutable {
+    const Duration timeout = request.timeout_ms() == 0
+                                 ? router_.options().timeout
+                                 : Duration(std::chrono::milliseconds(request.timeout_ms()));
+    Begin(std::move(place), {stale_max, std::move(request), std::move(done), began,
+                             std::min(timeout, router_.options().timeout_max)});
+  });
+}
+
+CacheStatistics CachedReads::statistics() const {
+  const ItemCache::Statistics now = cache_.statistics();
+  return {.hits = now.hits,
+          .misses = misses_.value(),
+          .expired = now.expired,
+          .inserted = now.inserted,
+          .refused = now.refused,
+          .invalidated = now.invalidated,
+          .evicted = now.evicted,
+          .entries = now.entries,
+          .bytes = now.bytes};
+}
+
+// --- Tables -------------------------------------------------------------------------------------
+
+void CachedReads::Start() {
+  TakeMap();
+  WatchMap();
+}
+
+void CachedReads::WatchMap() {
+  router_.WhenMapChanges(kMapWait, [this] {
+    if (is_shut_down_) return;
+    TakeMap();
+    WatchMap();
+  });
+}
+
+bool CachedReads::IsCached(const std::string& table) const {
+  const std::vector<std::string>& only = options_.tables;
+  return only.empty() || std::find(only.begin(), only.end(), table) != only.end();
+}
+
+// What is in memory of a table that is gone was taken back by its partitions before it went.
+void CachedReads::TakeMap() {
+  auto tables = std::make_unique<Tables>();
+  for (const auto& [id, table] : router_.map().tables()) {
+    const std::string& name = table->schema.name;
+    if (table->description.state() != coordinator::v1::TABLE_STATE_ACTIVE) continue;
+    if (!IsCached(name)) continue;
+    (*tables)[name] = {id, table->schema.version, table->schema};
+  }
+  const auto same = [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.id == b.second.id &&
+           a.second.schema_version == b.second.schema_version;
+  };
+  if (tables_owned_ != nullptr && std::equal(tables->begin(), tables->end(), tables_owned_->begin(),
+                                             tables_owned_->end(), same)) {
+    return;
+  }
+  tables_.store(tables.get(), std::memory_order_seq_cst);
+  if (tables_owned_ != nullptr) tables_retired_.Retire(std::move(tables_owned_));
+  tables_owned_ = std::move(tables);
+  tables_retired_.Collect(table_sections_);
+}
+
+// --- Misses -------------------------------------------------------------------------------------
+
+// What came into memory while the read waited for its turn, or was there for a read that does not
+// look first.
+bool CachedReads::AnswerFromMemory(const Place& place, Reader& reader) {
+  data::v1::Response response;
+  std::string item;
+  uint64_t version = 0;
+  const ItemCache::Found found = cache_.Lookup(place.key, reader.stale_max, &item, &version);
+  if (found == ItemCache::Found::kMiss) return false;
+  response.set_id(reader.request.id());
+  response.set_found(found == ItemCache::Found::kItem);
+  response.set_item(std::move(item));
+  response.set_item_version(version);
+  reader.done(std::move(response));
+  return true;
+}
+
+void CachedReads::Begin(Place place, Reader reader) {
+  if (!is_shut_down_ && AnswerFromMemory(place, reader)) return;
+  misses_.Add();
+  if (is_shut_down_ || readers_ >= router_.options().requests_max) {
+    return AskRouter(std::move(reader));
+  }
+  const bool is_worth = cache_.IsWorthAGrant(place.key, kItemBytesExpected);
+  if (const auto joined = flights_.find(place.key); joined != flights_.end()) {
+    ++readers_;
+    joined->second.readers.push_back(std::move(reader));
+    return;
+  }
+  if (!is_worth) return AskRouter(std::move(reader));
+  data::v1::Request request = reader.request;
+  const std::shared_ptr<CacheLane> lane = LaneTo(place, &request);
+  const uint64_t flight = ++last_flight_;
+  const bool is_asked = lane != nullptr && lane->Fill(std::move(request), place.key,
+                                                      [this, flight, key = place.key](auto answer) {
+                                                        Filled(key, flight, std::move(answer));
+                                                      });
+  if (!is_asked) return AskRouter(std::move(reader));
+  ++readers_;
+  Flight& begun = flights_[place.key];
+  begun.number = flight;
+  begun.readers.push_back(std::move(reader));
+  TendSoon();
+}
+
+// Null: the leader is not known, or not to be reached directly.
+std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Request* request) {
+  if (router_.options().route == RouteMode::kCoordinators) return nullptr;
+  const ClusterMap& map = router_.map();
+  if (!map.routable()) return nullptr;
+  const coordinator::v1::Partition& partition = *map.FindByToken(place.token);
+  const Leader leader = map.LeaderOf(partition, router_.Now());
+  if (leader.address.empty()) return nullptr;
+  const MapTable* const table = map.FindTable(place.table);
+  if (table == nullptr) return nullptr;
+  request->set_table_id(place.table);
+  request->set_schema_version(table->schema.version);
+  request->mutable_get()->set_consistency(data::v1::CONSISTENCY_LINEARIZABLE);
+  request->mutable_route()->set_partition(partition.id());
+  request->mutable_route()->set_epoch(partition.epoch());
+  std::shared_ptr<CacheLane>& lane = lanes_[leader.address];
+  if (lane == nullptr) {
+    lane = std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
+                                       CacheLaneOptions());
+  }
+  return lane;
+}
+
+// Invariant 1.
+void CachedReads::Filled(const std::string& key, uint64_t flight,
+                         std::optional<CacheLane::Answer> answer) {
+  const auto found = flights_.find(key);
+  // The time of its readers was over.
+  if (found == flights_.end() || found->second.number != flight) return;
+  std::vector<Reader> readers = std::move(found->second.readers);
+  flights_.erase(found);
+  readers_ -= readers.size();
+  const bool is_read = answer.has_value() && answer->response.error() == data::v1::ERROR_NONE;
+  for (size_t i = 0; i < readers.size(); ++i) {
+    if (!is_read || (i > 0 && !answer->holds_now)) {
+      AskRouter(std::move(readers[i]));
+      continue;
+    }
+    data::v1::Response response = answer->response;
+    response.set_id(readers[i].request.id());
+    readers[i].done(std::move(response));
+  }
+}
+
+// With what is left of its time.
+void CachedReads::AskRouter(Reader reader) {
+  const Duration left = reader.timeout - (router_.Now() - reader.began);
+  const int64_t left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+  reader.request.set_timeout_ms(static_cast<uint32_t>(std::max<int64_t>(1, left_ms)));
+  router_.Execute(std::move(reader.request), std::move(reader.done));
+}
+
+// --- What time brings ---------------------------------------------------------------------------
+
+// Only while something is held or asked for.
+void CachedReads::TendSoon() {
+  if (std::exchange(is_tending_, true)) return;
+  executor_.PostAfter(CacheLane::kTendPeriod, [this] {
+    is_tending_ = false;
+    if (!is_shut_down_) Tend();
+  });
+}
+
+void CachedReads::Tend() {
+  bool again = false;
+  for (const auto& [address, lane] : lanes_) again |= lane->Tend();
+  ExpireReaders();
+  if (again || !flights_.empty()) TendSoon();
+}
+
+void CachedReads::ExpireReaders() {
+  const Duration now = router_.Now();
+  std::vector<Reader> expired;
+  for (auto at = flights_.begin(); at != flights_.end();) {
+    std::vector<Reader>& readers = at->second.readers;
+    // The first stays first: it alone may be answered without a grant.
+    for (size_t i = readers.size(); i-- > 1;) {
+      if (now - readers[i].began < readers[i].timeout) continue;
+      expired.push_back(std::move(readers[i]));
+      readers.erase(readers.begin() + static_cast<int64_t>(i));
+    }
+    const bool first_is_over = now - readers[0].began >= readers[0].timeout;
+    if (!first_is_over) {
+      ++at;
+      continue;
+    }
+    // Those that joined go their own way.
+    for (Reader& reader : readers) expired.push_back(std::move(reader));
+    at = flights_.erase(at);
+  }
+  readers_ -= expired.size();
+  for (Reader& reader : expired) AskRouter(std::move(reader));
+}
+
+void CachedReads::Shutdown() {
+  is_shut_down_ = true;
+  for (const auto& [address, lane] : lanes_) lane->Close();
+}
+
+}  // namespace ringleader::client

@@ -1,0 +1,125 @@
+// Reads from the application's own memory: the item cache with the lanes that fill it
+// (node/cache.md).
+//
+// A read looks into memory on the caller's thread, without a lock. On a miss it goes to the
+// executor. There reads of one key that miss at the same time become one fill; what can't be filled
+// (a key that is not asked for often enough, a node without a lane, any error) goes the way of
+// every request, through the router.
+//
+// Invariants
+//   1. A read that joined a fill is answered by it only if the grant holds at that moment: the
+//      answer is then current in every read that is under way. The read that began the fill is
+//      answered by it also without a grant.
+//   2. Every read gets exactly one answer, by its deadline at the latest.
+//
+// Threads: Find, statistics and Read by any; everything else on the executor. The executor is
+// stopped before it is destroyed.
+#ifndef RINGLEADER_CLIENT_CACHED_READS_H_
+#define RINGLEADER_CLIENT_CACHED_READS_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cache_lane.h"
+#include "client/item_cache.h"
+#include "client/read_sections.h"
+#include "client/router.h"
+#include "common/clock.h"
+#include "common/counters.h"
+#include "common/random.h"
+#include "ringleader/client.h"
+
+namespace ringleader::client {
+
+class CachedReads {
+ public:
+  // How old an eventually consistent read from memory may be.
+  static constexpr Duration kEventualStaleMax = std::chrono::seconds(5);
+
+  // All outlive it. `options.bytes_max` is not 0.
+  CachedReads(const CacheOptions& options, Router& router, Network& network, Executor& executor,
+              Clock& clock, Random random);
+  ~CachedReads();
+
+  // Where an item would be in memory.
+  struct Place {
+    uint64_t table = 0;
+    model::Token token = 0;
+    std::string key;
+  };
+  // None: reads of this kind, or of this table, are not cached.
+  std::optional<Place> PlaceOf(absl::string_view table, const Item& key,
+                               const ReadOptions& options) const;
+  // None: it is not in memory.
+  std::optional<ReadResult> Find(const Place& place, const ReadOptions& options);
+  // From memory or by a fill. `done` on the executor.
+  void Read(Place place, const ReadOptions& options, data::v1::Request request,
+            ResponseCallback done);
+
+  CacheStatistics statistics() const;
+
+  void Start();
+  // Answers every read.
+  void Shutdown();
+
+ private:
+  struct Table {
+    uint64_t id = 0;
+    uint64_t schema_version = 0;
+    model::TableSchema schema;
+  };
+  using Tables = std::map<std::string, Table, std::less<>>;
+  struct Reader {
+    Duration stale_max{0};
+    data::v1::Request request;
+    ResponseCallback done;
+    Duration began{0};
+    Duration timeout{0};
+  };
+  // Readers that wait for one item; the first of them began the fill.
+  struct Flight {
+    uint64_t number = 0;  // an answer to an earlier flight of the key is not this one's
+    std::vector<Reader> readers;
+  };
+
+  static Duration StaleMaxOf(const ReadOptions& options);
+  bool AnswerFromMemory(const Place& place, Reader& reader);
+  bool IsCached(const std::string& table) const;
+  void WatchMap();
+  void TakeMap();
+  void Begin(Place place, Reader reader);
+  std::shared_ptr<CacheLane> LaneTo(const Place& place, data::v1::Request* request);
+  void Filled(const std::string& key, uint64_t flight, std::optional<CacheLane::Answer> answer);
+  void AskRouter(Reader reader);
+  void TendSoon();
+  void Tend();
+  void ExpireReaders();
+
+  const CacheOptions options_;
+  Router& router_;
+  Network& network_;
+  Executor& executor_;
+  Clock& clock_;
+  const uint64_t client_;
+  ItemCache cache_;
+  StripedCounter misses_;  // reads that went on to the cluster
+  // The tables that are cached, as the map has them: replaced as a whole, read without a lock.
+  ReadSections table_sections_;
+  std::atomic<const Tables*> tables_{nullptr};
+  std::unique_ptr<Tables> tables_owned_;
+  RetiredPieces<Tables> tables_retired_;
+  std::map<std::string, std::shared_ptr<CacheLane>> lanes_;  // by address
+  std::map<std::string, Flight> flights_;                    // by key
+  uint64_t last_flight_ = 0;
+  size_t readers_ = 0;  // of flights_
+  bool is_tending_ = false;
+  bool is_shut_down_ = false;
+};
+
+}  // namespace ringleader::client
+
+#endif  // RINGLEADER_CLIENT_CACHED_READS_H_

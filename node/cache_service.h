@@ -1,0 +1,71 @@
+// ringleader.cache.v1.Cache as a node serves it: the lanes of the clients that cache, sorted to the
+// partitions (node/cache.md). What a frame holds for one partition is one task of its applier, so
+// that each sees a client's frames in their order. Nothing of it passes admission but the reads of
+// fills that are not granted: acknowledgements are what writers wait for.
+//
+// Thread-safe. Destroyed after the Listener that serves it and after the runtime.
+#ifndef RINGLEADER_NODE_CACHE_SERVICE_H_
+#define RINGLEADER_NODE_CACHE_SERVICE_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/network.h"
+#include "node/cache_sessions.h"
+#include "node/partition.h"
+#include "node/registry.h"
+#include "replication/replica.h"
+
+namespace ringleader {
+
+inline constexpr absl::string_view kCacheServicePrefix = "/ringleader.cache.v1.Cache/";
+
+struct CacheServiceOptions {
+  // Of a frame; more ends the session.
+  size_t frame_messages_max = 65536;
+  size_t frame_bytes_max = 4 << 20;
+};
+
+class CacheService : public Service {
+ public:
+  using FindReplica =
+      std::function<std::shared_ptr<replication::Replica>(replication::GroupId group)>;
+
+  CacheService(FindReplica find, const Registry& registry, CacheSessions& sessions, Clock& clock,
+               const CacheServiceOptions& options)
+      : find_(std::move(find)),
+        registry_(registry),
+        sessions_(sessions),
+        clock_(clock),
+        options_(options) {}
+
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
+
+ private:
+  class SessionHandler;
+  // What a frame has for one partition.
+  struct Share {
+    std::vector<CacheFill> fills;
+    std::vector<cache::v1::Renew> renewals;
+    std::map<replication::Term, std::vector<uint64_t>> acknowledgements;
+  };
+
+  // False: it is malformed.
+  bool Take(CacheSessionId session, cache::v1::ToNode message);
+  void Post(CacheSessionId session, replication::GroupId group, Share share);
+  void End(CacheSessionId session);
+
+  const FindReplica find_;
+  const Registry& registry_;
+  CacheSessions& sessions_;
+  Clock& clock_;
+  const CacheServiceOptions options_;
+};
+
+}  // namespace ringleader
+
+#endif  // RINGLEADER_NODE_CACHE_SERVICE_H_

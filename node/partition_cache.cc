@@ -1,0 +1,320 @@
+// What is leased to clients that cache: the gate before writes, grants and renewals, eras, and the
+// taking back of everything before leadership is handed over (node/cache.md).
+#include <algorithm>
+#include <utility>
+
+#include "common/check.h"
+#include "model/key_codec.h"
+#include "node/partition.h"
+#include "node/reads.h"
+
+namespace ringleader {
+namespace {
+
+// Beyond the waiting for grants: how long the entry that closes the eras may take before leadership
+// goes without it, and how long the transfer may take before this leader grants again.
+constexpr Duration kCloseWithin = std::chrono::seconds(1);
+constexpr Duration kTransferWithin = std::chrono::seconds(5);
+// Between two looks at what waits for time to pass.
+constexpr Duration kOpeningPauseMin = std::chrono::milliseconds(1);
+
+cache::v1::Event FilledEvent(uint64_t number, data::v1::Response response) {
+  cache::v1::Event event;
+  event.mutable_filled()->set_number(number);
+  *event.mutable_filled()->mutable_response() = std::move(response);
+  return event;
+}
+
+uint64_t Micros(Duration life) {
+  return static_cast<uint64_t>(life / std::chrono::microseconds(1));
+}
+
+}  // namespace
+
+// --- Writes -------------------------------------------------------------------------------------
+
+bool Partition::MayChange(const std::string& key) {
+  LeaseGate& gate = *leadership_->gate;
+  if (gate.IsUntouched(key)) return true;
+  std::vector<Invalidation> to_send;
+  const bool open = gate.Enter(key, place_.store.clock.Now(), &to_send);
+  SendInvalidations(to_send);
+  return open;
+}
+
+// Each to its holder behind everything that this partition has sent it. Where that can't be, the
+// holder is waited out.
+void Partition::SendInvalidations(const std::vector<Invalidation>& invalidations) {
+  for (const Invalidation& invalidation : invalidations) {
+    CHECK(place_.cache_sessions != nullptr) << "a holder without a session";
+    cache::v1::Event event;
+    event.mutable_invalidate()->set_partition(group_);
+    event.mutable_invalidate()->set_term(leadership_->term);
+    event.mutable_invalidate()->set_number(invalidation.number);
+    event.mutable_invalidate()->set_key(invalidation.key);
+    if (!place_.cache_sessions->Send(invalidation.session, group_, std::move(event))) {
+      leadership_->gate->Ended(invalidation.session);
+    }
+  }
+}
+
+void Partition::Park(WaitingRequest waiting, const std::string& key) {
+  const data::v1::WriteSession& session = waiting.pending.request.session();
+  if (session.session() != 0) {
+    leadership_->parked_attempts[{session.session(), session.sequence()}] = key;
+  }
+  leadership_->parked[key].push_back(std::move(waiting));
+  ArmOpening();
+}
+
+// Another attempt of a write that is parked: they share its outcome, and it has as much time as the
+// newest of them. It is not the only copy any more unless both say so (RecordAnswer has why).
+bool Partition::JoinParked(const SessionSequence& sequence, WaitingRequest& waiting) {
+  const auto attempt = leadership_->parked_attempts.find(sequence);
+  if (attempt == leadership_->parked_attempts.end()) return false;
+  std::deque<WaitingRequest>& parked = leadership_->parked.at(attempt->second);
+  const auto earlier =
+      std::find_if(parked.begin(), parked.end(), [&](const WaitingRequest& candidate) {
+        const data::v1::WriteSession& session = candidate.pending.request.session();
+        return SessionSequence(session.session(), session.sequence()) == sequence;
+      });
+  CHECK(earlier != parked.end()) << "an attempt that is parked nowhere";
+  const bool sole = earlier->pending.request.session().sole_copy() &&
+                    waiting.pending.request.session().sole_copy();
+  std::vector<Waiter> copies = WaitersOf(*earlier);
+  for (Waiter& copy : waiting.copies) copies.push_back(std::move(copy));
+  earlier->pending = std::move(waiting.pending);
+  earlier->bytes = waiting.bytes;
+  earlier->copies = std::move(copies);
+  earlier->pending.request.mutable_session()->set_sole_copy(sole);
+  return true;
+}
+
+// For what opens without an acknowledgement.
+void Partition::ArmOpening() {
+  if (leadership_ == nullptr || leadership_->opening_armed) return;
+  const std::optional<Duration> wait = leadership_->gate->UntilOpening(place_.store.clock.Now());
+  const ReplicaPointer replica = leadership_->replica.lock();
+  if (!wait.has_value() || replica == nullptr) return;
+  leadership_->opening_armed = true;
+  replica->applier().PostAfter(
+      std::max(*wait, kOpeningPauseMin),
+      [self = self_, term = leadership_->term, weak = leadership_->replica] {
+        if (*self == nullptr) return;
+        Partition& partition = **self;
+        if (partition.leadership_ == nullptr || partition.leadership_->term != term) return;
+        partition.leadership_->opening_armed = false;
+        if (const ReplicaPointer alive = weak.lock()) partition.OpenParked(alive);
+        partition.ArmOpening();
+      });
+}
+
+// Before what was deferred: it came first.
+void Partition::OpenParked(const ReplicaPointer& replica) {
+  std::deque<WaitingRequest> opened;
+  for (const std::string& key : leadership_->gate->Opened(place_.store.clock.Now())) {
+    auto parked = leadership_->parked.extract(key);
+    if (parked.empty()) continue;
+    for (WaitingRequest& waiting : parked.mapped()) {
+      const data::v1::WriteSession& session = waiting.pending.request.session();
+      leadership_->parked_attempts.erase({session.session(), session.sequence()});
+      opened.push_back(std::move(waiting));
+    }
+  }
+  if (opened.empty()) return;
+  std::deque<WaitingRequest>& deferred = leadership_->deferred;
+  for (auto waiting = opened.rbegin(); waiting != opened.rend(); ++waiting) {
+    deferred.push_front(std::move(*waiting));
+  }
+  ExecuteDeferred(replica);
+  ConfirmAnswers(replica);
+}
+
+// --- A table's end ------------------------------------------------------------------------------
+
+bool Partition::MayEndTable(const TableRecord& table) {
+  const model::KeyRange range = model::TableRange(table.id, model::TokenRange());
+  std::vector<Invalidation> to_send;
+  const bool open =
+      leadership_->gate->EnterRange(range.start, range.limit, place_.store.clock.Now(), &to_send);
+  SendInvalidations(to_send);
+  if (open) {
+    leadership_->tables_ending.erase(table.id);
+  } else {
+    leadership_->tables_ending[table.id] = table;
+  }
+  return open;
+}
+
+void Partition::TendTables(const ReplicaPointer& replica) {
+  const std::map<uint64_t, TableRecord> ending = leadership_->tables_ending;
+  for (const auto& [id, table] : ending) ProposeTable(replica, table);
+}
+
+// --- Eras ---------------------------------------------------------------------------------------
+
+// One change at a time is under way.
+void Partition::TendEras() {
+  Leadership& leadership = *leadership_;
+  if (leadership.era_batch != 0) return;
+  const Instant now = place_.store.clock.Now();
+  EraRecord era;
+  if (leadership.handing_over.has_value()) {
+    if (eras_.empty() || !leadership.gate->IsRevoked(now)) return;
+    era.change = EraChange::kCloseAll;
+  } else if (leadership.gate->HasEarlier() && leadership.gate->EarlierAreOver(now)) {
+    era.change = EraChange::kCloseEarlier;
+  } else if (!leadership.eras_wanted.empty()) {
+    era.buckets.assign(leadership.eras_wanted.begin(), leadership.eras_wanted.end());
+    leadership.eras_wanted.clear();
+  } else {
+    return;
+  }
+  Batch& batch = Building();
+  batch.effects.Era(era);
+  leadership.era_batch = batch.number;
+}
+
+// Applied, or refused: then it is asked for again.
+void Partition::EraBatchFinished() {
+  leadership_->era_batch = 0;
+  LeaseGate& gate = *leadership_->gate;
+  if (gate.HasEarlier() && eras_.Before(leadership_->term).none()) gate.EarlierClosed();
+}
+
+// --- Handing leadership over --------------------------------------------------------------------
+
+void Partition::HandOver(const ReplicaPointer& replica, replication::ReplicaId to) {
+  if (leadership_ == nullptr || leadership_->handing_over.has_value()) return;
+  leadership_->replica = replica;
+  leadership_->handing_over = HandingOver{.to = to, .began = place_.store.clock.Now()};
+  std::vector<Invalidation> to_send;
+  leadership_->gate->Revoke(&to_send);
+  SendInvalidations(to_send);
+  TendCache(replica);
+  ProposeBuilding(replica);
+}
+
+// Leadership may go at any time: what is not closed the next leader waits out. So a client that
+// does not answer, or a disk that does not write, delays it for a bounded time only.
+void Partition::TendHandingOver(const ReplicaPointer& replica) {
+  HandingOver& handing_over = *leadership_->handing_over;
+  const Instant now = place_.store.clock.Now();
+  if (!handing_over.is_asked) {
+    const bool closed = eras_.empty() && leadership_->gate->IsRevoked(now);
+    const bool late =
+        HolderElapsed(handing_over.began, now) >= place_.options.lease.lease_term + kCloseWithin;
+    if (!closed && !late && place_.admission.disk_fit()) return;
+    handing_over.is_asked = true;
+    handing_over.asked = now;
+    return replica->Transfer(handing_over.to, [](const absl::Status&) {});
+  }
+  // It did not go. While the entry that closes the eras may still be applied, a new grant would be
+  // one that no era covers afterwards.
+  if (leadership_->era_batch != 0) return;
+  if (HolderElapsed(handing_over.asked, now) < kTransferWithin) return;
+  leadership_->gate->Resume();
+  leadership_->handing_over.reset();
+}
+
+void Partition::TendCache(const ReplicaPointer& replica) {
+  if (leadership_ == nullptr) return;
+  leadership_->replica = replica;
+  if (!leadership_->parked.empty()) OpenParked(replica);
+  if (!leadership_->tables_ending.empty()) TendTables(replica);
+  TendEras();
+  if (leadership_->handing_over.has_value()) TendHandingOver(replica);
+}
+
+// --- Grants -------------------------------------------------------------------------------------
+
+LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
+  const LeaseGate::Answer none{LeaseGate::Refusal::kStale, Duration(0)};
+  const PartitionOptions& options = place_.options;
+  if (leadership_ == nullptr || !options.grants || options.quorum_reads ||
+      !state().range.has_value() || !fill.request.get().expressions().projection().empty()) {
+    return none;
+  }
+  const std::optional<Instant> confirmed = replica->ConfirmedRound(leadership_->term);
+  data::v1::Response error;
+  const auto table = FindTable(fill.request, &error);
+  if (!confirmed.has_value() || table == nullptr) return none;
+  const absl::StatusOr<std::string> key =
+      ItemKeyOf(fill.request.get().key(), *table, *state().range);
+  if (!key.ok()) return none;
+  const bool pending = leadership_->overlay.Find(*key) != nullptr;
+  const LeaseGate::Answer answer = leadership_->gate->Grant(
+      fill.session, *key, *confirmed, place_.store.clock.Now(), pending, eras_);
+  if (answer.refusal == LeaseGate::Refusal::kNoEra) {
+    leadership_->eras_wanted.insert(EraBucketOf(*key));
+    TendEras();
+    ProposeBuilding(replica);
+  }
+  return answer;
+}
+
+void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
+  CacheSessions* const sessions = place_.cache_sessions;
+  CHECK(sessions != nullptr);
+  const LeaseGate::Answer grant = TryGrant(replica, fill);
+  if (grant.refusal != LeaseGate::Refusal::kNone) {
+    std::vector<PendingRequest> read;
+    read.push_back({std::move(fill.request), fill.received,
+                    [sessions, group = group_, session = fill.session,
+                     number = fill.number](data::v1::Response response) {
+                      sessions->Send(session, group, FilledEvent(number, std::move(response)));
+                    }});
+    return Execute(replica, std::move(read));
+  }
+  // Registered, read and sent in one turn: no write can come between.
+  data::v1::Response error;
+  auto response = Read(fill.request, *FindTable(fill.request, &error), *state().range, *store_);
+  cache::v1::Event event;
+  if (response.ok()) {
+    event = FilledEvent(fill.number, *std::move(response));
+    event.mutable_filled()->set_partition(group_);
+    event.mutable_filled()->set_term(leadership_->term);
+    event.mutable_filled()->set_life_us(Micros(grant.life));
+  } else {
+    store_->MarkDamaged(response.status());
+    event = FilledEvent(fill.number, ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                                   "this replica's storage is damaged"));
+  }
+  if (!sessions->Send(fill.session, group_, std::move(event))) {
+    leadership_->gate->Ended(fill.session);
+  }
+}
+
+void Partition::Renew(const ReplicaPointer& replica, CacheSessionId session,
+                      const cache::v1::Renew& renewal) {
+  cache::v1::Event event;
+  cache::v1::Renewed& renewed = *event.mutable_renewed();
+  renewed.set_number(renewal.number());
+  renewed.set_partition(group_);
+  renewed.set_term(renewal.term());
+  if (leadership_ != nullptr && leadership_->term == renewal.term()) {
+    if (const auto confirmed = replica->ConfirmedRound(leadership_->term); confirmed.has_value()) {
+      const LeaseGate::Answer answer =
+          leadership_->gate->Renew(session, *confirmed, place_.store.clock.Now());
+      renewed.set_life_us(Micros(answer.life));
+    }
+  }
+  const bool sent = place_.cache_sessions->Send(session, group_, std::move(event));
+  if (!sent && leadership_ != nullptr) leadership_->gate->Ended(session);
+}
+
+void Partition::Acknowledged(const ReplicaPointer& replica, CacheSessionId session,
+                             replication::Term term, const std::vector<uint64_t>& numbers) {
+  if (leadership_ == nullptr || leadership_->term != term) return;
+  for (const uint64_t number : numbers) leadership_->gate->Acknowledged(session, number);
+  TendCache(replica);
+  ProposeBuilding(replica);
+}
+
+void Partition::CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session) {
+  if (leadership_ == nullptr) return;
+  leadership_->gate->Ended(session);
+  TendCache(replica);
+}
+
+}  // namespace ringleader

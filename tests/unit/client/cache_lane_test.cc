@@ -1,0 +1,266 @@
+// One lane of the cache against a node that says what the test wants: grants count from when they
+// were asked for, what is taken back is acknowledged once it can't be found, and a new stream
+// extends nothing of the one before. Also the lane's bytes.
+#include "client/cache_lane.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/escaping.h"
+#include "tests/simulation/simulated_network.h"
+#include "tests/simulation/simulation.h"
+
+namespace ringleader::client {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Keeps what the lane sends.
+class LaneNode : public Service {
+ public:
+  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override {
+    if (incoming.method != "/ringleader.cache.v1.Cache/Session") {
+      return absl::UnimplementedError(incoming.method);
+    }
+    ++streams;
+    call = incoming.call;
+    return std::unique_ptr<CallHandler>(new Handler(*this));
+  }
+  void Say(const cache::v1::Event& event) {
+    cache::v1::ToClient message;
+    *message.add_events() = event;
+    call->Send(message.SerializeAsString());
+  }
+  void Grant(uint64_t number, absl::string_view item, Duration life) {
+    cache::v1::Event event;
+    event.mutable_filled()->set_number(number);
+    event.mutable_filled()->mutable_response()->set_found(true);
+    event.mutable_filled()->mutable_response()->set_item(std::string(item));
+    event.mutable_filled()->set_partition(1);
+    event.mutable_filled()->set_term(2);
+    event.mutable_filled()->set_life_us(static_cast<uint64_t>(life / std::chrono::microseconds(1)));
+    Say(event);
+  }
+
+  int streams = 0;
+  std::shared_ptr<Call> call;
+  std::vector<cache::v1::Open> opens;
+  std::vector<cache::v1::Fill> fills;
+  std::vector<cache::v1::Renew> renewals;
+  std::vector<cache::v1::Acknowledge> acknowledgements;
+
+ private:
+  class Handler : public CallHandler {
+   public:
+    explicit Handler(LaneNode& node) : node_(node) {}
+    void OnMessage(std::string bytes) override {
+      cache::v1::ToNode message;
+      ASSERT_TRUE(message.ParseFromString(bytes));
+      if (message.has_open()) node_.opens.push_back(message.open());
+      for (const auto& fill : message.fills()) node_.fills.push_back(fill);
+      for (const auto& renewal : message.renewals()) node_.renewals.push_back(renewal);
+      for (const auto& one : message.acknowledgements()) node_.acknowledgements.push_back(one);
+    }
+    void OnEnd(const absl::Status&) override {}
+
+   private:
+    LaneNode& node_;
+  };
+};
+
+class CacheLaneTest : public ::testing::Test {
+ protected:
+  CacheLaneTest()
+      : simulation_(3),
+        network_(simulation_),
+        clock_(simulation_, 1.0),
+        threads_(simulation_, std::chrono::microseconds(1)),
+        node_endpoint_(network_.NewEndpoint(1, [] { return false; })),
+        endpoint_(network_.NewEndpoint(2, [] { return false; })),
+        executor_(threads_.Start("ring-client")),
+        cache_(clock_, {.bytes_max = 1 << 20}) {
+    auto listener = node_endpoint_->Listen("node-1:7100", &node_);
+    listener_ = *std::move(listener);
+    lane_ = std::make_shared<CacheLane>(*endpoint_, *executor_, clock_, cache_, "node-1:7100", 9,
+                                        CacheLaneOptions());
+  }
+  ~CacheLaneTest() override {
+    executor_->Stop();
+    lane_.reset();
+    endpoint_.reset();
+    listener_.reset();
+  }
+
+  void Run(Duration span) { simulation_.RunFor(span); }
+  void OnExecutor(std::function<void()> task) {
+    executor_->Post(std::move(task));
+    Run(milliseconds(50));
+  }
+  // Asks, and runs until the node has it. The answer is in answers_.
+  void Fill(const std::string& key) {
+    OnExecutor([this, key] {
+      EXPECT_TRUE(lane_->Fill(data::v1::Request(), key, [this](std::optional<CacheLane::Answer> a) {
+        answers_.push_back(std::move(a));
+      }));
+    });
+  }
+  bool Finds(const std::string& key) {
+    std::string item;
+    uint64_t version = 0;
+    return cache_.Lookup(key, Duration(0), &item, &version) == ItemCache::Found::kItem;
+  }
+
+  simulation::Simulation simulation_;
+  simulation::SimulatedNetwork network_;
+  simulation::SimulatedClock clock_;
+  simulation::SimulatedThreads threads_;
+  LaneNode node_;
+  std::unique_ptr<Network> node_endpoint_;
+  std::unique_ptr<Network> endpoint_;
+  std::unique_ptr<Executor> executor_;
+  ItemCache cache_;
+  std::unique_ptr<Listener> listener_;
+  std::shared_ptr<CacheLane> lane_;
+  std::vector<std::optional<CacheLane::Answer>> answers_;
+};
+
+// Protects the arithmetic: the node computed the life after the request was made, so it counts from
+// there; an answer that comes late grants less, or nothing.
+TEST_F(CacheLaneTest, AGrantCountsFromWhenItWasAskedFor) {
+  Fill("a");
+  ASSERT_EQ(node_.fills.size(), 1u);
+  Run(milliseconds(600));
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0]->holds_now);
+  EXPECT_TRUE(Finds("a"));
+  Run(milliseconds(400));
+  EXPECT_FALSE(Finds("a"));
+  Fill("b");
+  Run(seconds(2));
+  node_.Grant(node_.fills[1].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_FALSE(answers_[1]->holds_now);
+  EXPECT_FALSE(Finds("b"));
+}
+
+// Protects writers and readers: what is taken back can't be found when that is acknowledged, though
+// its grant goes on for others; and it is renewed as long as something is held, from the asking.
+TEST_F(CacheLaneTest, WhatIsTakenBackIsGoneBeforeItIsAcknowledged) {
+  Fill("a");
+  Fill("b");
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  node_.Grant(node_.fills[1].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  cache::v1::Event event;
+  event.mutable_invalidate()->set_partition(1);
+  event.mutable_invalidate()->set_term(2);
+  event.mutable_invalidate()->set_number(77);
+  event.mutable_invalidate()->set_key("a");
+  node_.Say(event);
+  while (node_.acknowledgements.empty()) {
+    ASSERT_TRUE(simulation_.Step());
+  }
+  EXPECT_EQ(node_.acknowledgements[0].number(), 77u);
+  EXPECT_FALSE(Finds("a"));
+  EXPECT_TRUE(Finds("b"));
+  Run(milliseconds(500));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  ASSERT_EQ(node_.renewals.size(), 1u);
+  event.Clear();
+  event.mutable_renewed()->set_number(node_.renewals[0].number());
+  event.mutable_renewed()->set_partition(1);
+  event.mutable_renewed()->set_term(2);
+  event.mutable_renewed()->set_life_us(1'000'000);
+  node_.Say(event);
+  Run(milliseconds(600));
+  EXPECT_TRUE(Finds("b"));
+  EXPECT_FALSE(Finds("a"));
+  // What the node does not renew is not asked for again, and ends.
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  ASSERT_EQ(node_.renewals.size(), 2u);
+  event.mutable_renewed()->set_number(node_.renewals[1].number());
+  event.mutable_renewed()->set_life_us(0);
+  node_.Say(event);
+  Run(seconds(2));
+  EXPECT_FALSE(Finds("b"));
+  OnExecutor([this] { EXPECT_FALSE(lane_->Tend()); });
+  EXPECT_EQ(node_.renewals.size(), 2u);
+}
+
+// Protects against what an ended session was granted: its entries live until their deadline and no
+// longer, whatever the next stream is granted in the same partition and term. What was asked is
+// answered.
+TEST_F(CacheLaneTest, ANewStreamExtendsNothingOfTheOneBefore) {
+  Fill("a");
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Fill("b");
+  node_.call->Finish(absl::UnavailableError("the node stops"));
+  Run(milliseconds(300));
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_FALSE(answers_[1].has_value());
+  EXPECT_TRUE(Finds("a"));
+  Fill("b");
+  ASSERT_EQ(node_.streams, 2);
+  ASSERT_EQ(node_.opens.size(), 2u);
+  EXPECT_GT(node_.opens[1].incarnation(), node_.opens[0].incarnation());
+  node_.Grant(node_.fills.back().number(), "item", seconds(5));
+  Run(seconds(1));
+  EXPECT_TRUE(Finds("b"));
+  EXPECT_FALSE(Finds("a"));
+}
+
+// Protects callers from a node that says nothing: the stream is given up, and they ask elsewhere.
+TEST_F(CacheLaneTest, AStreamThatDoesNotAnswerIsGivenUp) {
+  Fill("a");
+  Run(CacheLaneOptions().answer_max);
+  OnExecutor([this] { EXPECT_FALSE(lane_->Tend()); });
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_FALSE(answers_[0].has_value());
+}
+
+// The lane's bytes, which nodes and clients of different builds exchange. May not change.
+TEST(CacheWireTest, Golden) {
+  cache::v1::ToNode to_node;
+  to_node.mutable_open()->set_client(5);
+  to_node.mutable_open()->set_incarnation(1);
+  to_node.add_fills()->set_number(2);
+  to_node.mutable_fills(0)->mutable_request()->set_table_id(7);
+  cache::v1::Renew& renewal = *to_node.add_renewals();
+  renewal.set_number(3);
+  renewal.set_partition(1);
+  renewal.set_term(4);
+  cache::v1::Acknowledge& acknowledge = *to_node.add_acknowledgements();
+  acknowledge.set_partition(1);
+  acknowledge.set_term(4);
+  acknowledge.set_number(6);
+  EXPECT_EQ(absl::BytesToHexString(to_node.SerializeAsString()),
+            "0a040805100112060802120220071a06080310011804220608011004"
+            "1806");
+  cache::v1::ToClient to_client;
+  cache::v1::Filled& filled = *to_client.add_events()->mutable_filled();
+  filled.set_number(2);
+  filled.mutable_response()->set_found(true);
+  filled.set_partition(1);
+  filled.set_term(4);
+  filled.set_life_us(100);
+  cache::v1::Renewed& renewed = *to_client.add_events()->mutable_renewed();
+  renewed.set_number(3);
+  renewed.set_partition(1);
+  renewed.set_term(4);
+  renewed.set_life_us(100);
+  cache::v1::Invalidate& invalidate = *to_client.add_events()->mutable_invalidate();
+  invalidate.set_partition(1);
+  invalidate.set_term(4);
+  invalidate.set_number(6);
+  invalidate.set_key("k");
+  EXPECT_EQ(absl::BytesToHexString(to_client.SerializeAsString()),
+            "0a0e0a0c080212023801180120042864"
+            "0a0a120808031001180420640a0b1a09080110041806"
+            "22016b");
+}
+
+}  // namespace
+}  // namespace ringleader::client
