@@ -45,7 +45,13 @@ Router::Router(const RouterOptions& options, Network& network, Executor& executo
       << "a router without coordinators";
 }
 
-Router::~Router() = default;
+// Operations go in the order in which they came: the last one that holds a channel or a caller's
+// stream ends it, and equal seeds give equal runs.
+Router::~Router() {
+  std::map<uint64_t, std::unique_ptr<Operation>> ordered;
+  for (auto& [number, operation] : operations_) ordered[number] = std::move(operation);
+  while (!ordered.empty()) ordered.erase(ordered.begin());
+}
 
 void Router::Execute(data::v1::Request request, ResponseCallback done) {
   const uint64_t bytes = request.ByteSizeLong();
