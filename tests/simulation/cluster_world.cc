@@ -193,9 +193,8 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
   client::RouterOptions router = client::RouterOptionsOf(options);
   router.attempt_timeout = options_.attempt_timeout;
-  machine.connection =
-      std::make_unique<client::Connection>(router, std::move(network), *machine.threads,
-                                           *machine.clock, random_.Fork(), options.cache);
+  machine.connection = std::make_unique<client::Connection>(
+      router, std::move(network), *machine.threads, *machine.clock, random_.Fork(), options.cache);
 }
 
 void ClusterWorld::Kill(HostId host) {
