@@ -48,7 +48,6 @@ struct Flags {
   int64_t drain_s = 10;
   int64_t hash_pass_h = 24;
   std::string client_leases = "on";
-  int64_t lease_term_ms = 2000;
   bool insecure = false;
 };
 
@@ -99,12 +98,6 @@ void Define(OptionSet& options, Flags* flags) {
   options.AddChoice({.name = "client-leases",
                      .help = "Lease items to clients that cache; never with --read-mode quorum"},
                     {"on", "off"}, &flags->client_leases);
-  options.Add(
-      {.name = "lease-term",
-       .unit = "ms",
-       .help = "How long a write waits for a client that has its item and says nothing; the "
-               "same at all nodes"},
-      100, 600'000, &flags->lease_term_ms);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
 }
@@ -133,7 +126,6 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.runtime.replica.clock_drift_max = flags.clock_drift;
   options.partition.quorum_reads = flags.read_mode == "quorum";
   options.partition.grants = flags.client_leases == "on";
-  options.partition.lease.lease_term = std::chrono::milliseconds(flags.lease_term_ms);
   options.partition.lease.drift = flags.clock_drift;
   options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);

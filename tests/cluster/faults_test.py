@@ -2,7 +2,9 @@
 coordinators are killed, paused, wiped; no failed request in a planned drain; leaders return to even by themselves.
 Closing line: `N passed, N failed`."""
 
+import os
 import shutil
+import signal
 import sys
 import time
 import unittest
@@ -38,6 +40,34 @@ class FaultsTest(unittest.TestCase):
             # Leaders return to even by themselves: within one of each other, or as near as replicas allow.
             await_true(120, lambda: spread(cluster.leaders_by_node()) <= 1,
                        lambda: f"leaders by node: {cluster.leaders_by_node()}")
+
+    def test_no_read_from_memory_is_stale_when_holders_and_leaders_die_or_stand_still(self):
+        with Cluster(nodes=3, coordinators=1) as cluster, \
+                History(cluster, "--caching", "6", "--reads-percent", "90", "--operations-min", "1000") as history, \
+                History(cluster, "--caching", "8", "--reads-percent", "95", table="other") as other:
+            time.sleep(3)
+            for name in ("node-0", "node-1"):
+                cluster.kill(name)
+                time.sleep(3)
+                cluster.start(name)
+                cluster.await_health(60)
+                time.sleep(2)
+            # Those who hold items stand still, and writes of these items wait for them; then their leaders do.
+            os.kill(other.process.pid, signal.SIGSTOP)
+            time.sleep(4)
+            os.kill(other.process.pid, signal.SIGCONT)
+            cluster.pause("node-2")
+            time.sleep(4)
+            cluster.resume("node-2")
+            time.sleep(2)
+            self.assertEqual(cluster.terminate("node-0"), 0)
+            cluster.start("node-0")
+            cluster.await_health(60)
+            time.sleep(2)
+            for one in (history, other):
+                result = one.stop()
+                print(result)
+                self.assertGreater(result["cache_hits"], 1000)
 
     def test_a_planned_drain_fails_no_request(self):
         with Cluster(nodes=4, coordinators=1) as cluster, History(cluster, "--operations-min", "500") as history:

@@ -32,6 +32,7 @@ namespace {
 using simulation::RegisterEvent;
 using simulation::RegisterOperation;
 
+constexpr uint64_t kCacheBytes = 16 << 20;
 constexpr uint64_t kCheckStepsMax = 50'000'000;
 
 struct Settings {
@@ -40,6 +41,8 @@ struct Settings {
   std::string table = "history";
   int64_t clients = 8;
   int64_t keys = 16;
+  int64_t caching = 0;
+  int64_t reads_percent = 45;
   int64_t seconds = 30;
   int64_t think_us = 1000;
   int64_t timeout_ms = 10000;
@@ -59,6 +62,10 @@ void Define(OptionSet& options, Settings& settings) {
       {.name = "clients", .help = "Clients, each a library instance with one request at a time."},
       1, 256, &settings.clients);
   options.Add({.name = "keys", .help = "Keys they share."}, 1, 100000, &settings.keys);
+  options.Add({.name = "caching", .help = "How many of the clients keep items in memory."}, 0, 256,
+              &settings.caching);
+  options.Add({.name = "reads", .unit = "percent", .help = "Of the operations."}, 0, 100,
+              &settings.reads_percent);
   options.Add({.name = "seconds", .help = "How long; standard input's end stops it earlier."}, 1,
               86400, &settings.seconds);
   options.Add({.name = "think", .unit = "us", .help = "The longest pause between two requests."}, 0,
@@ -125,12 +132,14 @@ class HistoryClient {
   const std::vector<HistoryEvent>& history() const { return history_; }
   const std::string& last_error() const { return last_error_; }
   int64_t slowest_ns() const { return slowest_ns_; }
+  uint64_t hits() const { return client_->cache_statistics().hits; }
 
  private:
   void Once(int key) {
-    const uint64_t draw = random_.Below(100);
     RegisterEvent event;
-    if (draw < 45) {
+    const bool reads = random_.Below(100) < static_cast<uint64_t>(settings_.reads_percent);
+    const uint64_t draw = random_.Between(45, 99);
+    if (reads) {
       event.operation = RegisterOperation::kRead;
     } else if (draw < 65) {
       event.operation = RegisterOperation::kWrite;
@@ -227,7 +236,9 @@ absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& 
     const RoutePolicy policy = settings.route == "direct"         ? RoutePolicy::kDirect
                                : settings.route == "coordinators" ? RoutePolicy::kCoordinators
                                                                   : RoutePolicy::kAuto;
-    auto client = Client::Connect({.coordinators = settings.coordinators, .route = policy});
+    ClientOptions options{.coordinators = settings.coordinators, .route = policy};
+    if (i < settings.caching) options.cache.bytes_max = kCacheBytes;
+    auto client = Client::Connect(options);
     if (!client.ok()) return client.status();
     if (i == 0 && !(*client)->DescribeTable(settings.table).ok()) {
       const KeySchema key{.partition = {"id", AttributeType::kString}};
@@ -254,10 +265,12 @@ void AwaitEnd(int64_t seconds) {
 int Report(const Settings& settings, const Clients& clients, bool all_read) {
   std::vector<HistoryEvent> history;
   int64_t slowest_ns = 0;
+  uint64_t hits = 0;
   std::string last_error;
   for (const auto& client : clients) {
     history.insert(history.end(), client->history().begin(), client->history().end());
     slowest_ns = std::max(slowest_ns, client->slowest_ns());
+    hits += client->hits();
     if (!client->last_error().empty()) last_error = client->last_error();
   }
   if (!settings.file.empty()) {
@@ -275,9 +288,9 @@ int Report(const Settings& settings, const Clients& clients, bool all_read) {
   if (!enough) absl::PrintF("too little was done\n");
   absl::PrintF(
       "{\"linearizable\": %s, \"done\": %d, \"refused\": %d, \"unknown\": %d, \"slowest_ms\": %d, "
-      "\"last_error\": \"%s\"}\n",
+      "\"cache_hits\": %d, \"last_error\": \"%s\"}\n",
       verdict.linearizable ? "true" : "false", counts[0], counts[1], counts[2],
-      slowest_ns / 1'000'000,
+      slowest_ns / 1'000'000, hits,
       absl::StrReplaceAll(last_error, {{"\"", "'"}, {"\\", "/"}, {"\n", " "}}));
   return verdict.linearizable && all_read && enough ? 0 : 1;
 }

@@ -18,8 +18,7 @@
 // or waits until the lease has run out. So a read from memory is as linearizable as any other, and
 // costs no message. It assumes that no two clocks differ in rate by more than the nodes'
 // --clock-drift. A process that holds an item and dies or stands still delays the next write of
-// that item, by the nodes' --lease-term at most: do not cache what is written more often than it is
-// read.
+// that item, by 2 s at most: do not cache what is written more often than it is read.
 //
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
