@@ -25,8 +25,9 @@
 //   5. A write that changes a key which clients of the cache hold is not carried out: it is parked,
 //      and evaluated anew once they have given the key back or their grants are over
 //      (partition_cache.cc).
-//   6. Overlay, building batch, such answers and parked writes belong to one term. Batches in flight
-//      outlive it: they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes too long.
+//   6. Overlay, building batch, such answers and parked writes belong to one term. Batches in
+//      flight outlive it: they are resolved by (3), or answered UNKNOWN_OUTCOME when that takes
+//      too long.
 #ifndef RINGLEADER_NODE_PARTITION_H_
 #define RINGLEADER_NODE_PARTITION_H_
 
