@@ -141,8 +141,15 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   // An empty directory is the state of a new group only: later it is state that was lost.
   const bool is_new = generation == 0 && state.applied == 0;
   Opened opened{.recovered = PromisesOf(state, mode.restarted)};
-  auto machine = place.factory.Open(state.group, state.creation.replica, current,
-                                    is_new ? InitialState(state) : AppliedState{});
+  const AppliedState initial = is_new ? InitialState(state) : AppliedState{};
+  auto machine = place.factory.Open(state.group, state.creation.replica, current, initial);
+  if (!machine.ok() && !IsStateIntact(machine.status())) {
+    // One call that failed says little: given up for it, the state of a second replica could be the
+    // last that its group had.
+    LogWarning("group ", state.group, " replica ", state.creation.replica, ": ",
+               machine.status().ToString(), "; its state is opened once more");
+    machine = place.factory.Open(state.group, state.creation.replica, current, initial);
+  }
   if (IsStateIntact(machine.status())) return machine.status();
   if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
     machine = absl::DataLossError(

@@ -348,6 +348,24 @@ TEST_F(LossTest, StateLostBehindALogThatStartedOverIsLostAndNotEmpty) {
   EXPECT_EQ(world_.violation(), "");
 }
 
+// A call that fails once while a replica is opened does not cost it its state: it may be the last
+// that the group has.
+TEST_F(LossTest, OneFailedCallAtTheOpeningIsNoLoss) {
+  ASSERT_TRUE(AddOne());
+  const NodeId node = Follower();
+  FlushAll();
+  world_.Kill(node);
+  SimulatedFileSystem& disk = *world_.machine(node).disk;
+  const auto failing = SimulatedFileSystem::Operation::kRead;
+  disk.InjectError(failing, "/groups/", 0, 1, absl::DataLossError("read: Input/output error"));
+  world_.Start(node);
+  EXPECT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  world_.Kill(node);
+  disk.InjectError(failing, "/groups/", 0, 2, absl::DataLossError("read: Input/output error"));
+  world_.Start(node);
+  EXPECT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+}
+
 // Rule 11: a replica that lost its state is filled by a snapshot, perhaps from before what it has
 // acknowledged. How far it acknowledged stays on its disk, or a crash then makes it forget.
 TEST_F(LossTest, ASnapshotFromBeforeThePromiseKeepsThePromise) {
