@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/check.h"
+#include "common/mutants.h"
 
 namespace ringleader::client {
 namespace {
@@ -125,7 +126,7 @@ void CacheLane::End(const absl::Status& status) {
       has_answered_ && !refused
           ? options_.reopen_min
           : std::min(refused ? options_.reopen_max : 2 * reopen_after_, options_.reopen_max);
-  grants_.clear();
+  if (!MUTANT("entries-outlive-incarnation")) grants_.clear();
   fills_ = 0;
   for (auto& [number, request] : std::exchange(requests_, {})) {
     if (request.done) request.done(std::nullopt);
@@ -213,9 +214,9 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
     std::optional<std::string> item;
     if (answer.response.found()) item = answer.response.item();
     cache_.Insert(request.key, item, answer.response.item_version(), grants.deadline);
-    grants.deadline->Extend(request.made, life);
     grants.life = life;
-    grants.extended = request.made;
+    grants.extended = MUTANT("deadline-from-receipt") ? clock_.Now() : request.made;
+    grants.deadline->Extend(grants.extended, life);
     grants.is_refused = false;
     answer.holds_now = !grants.deadline->Load().IsOver(clock_.Now());
   }
@@ -234,14 +235,15 @@ void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
   grants.is_refused = renewed.life_us() == 0;
   if (grants.is_refused) return;
   grants.life = std::chrono::microseconds(renewed.life_us());
-  grants.extended = node.mapped().made;
+  grants.extended = MUTANT("deadline-from-receipt") ? clock_.Now() : node.mapped().made;
   grants.deadline->Extend(grants.extended, grants.life);
 }
 
 void CacheLane::TakeInvalidate(const cache::v1::Invalidate& invalidate) {
   const auto found = grants_.find({invalidate.partition(), invalidate.term()});
   // What this stream was granted and is over has no place here any more, and is not readable.
-  if (found != grants_.end()) cache_.Erase(invalidate.key(), found->second.deadline.get());
+  if (found != grants_.end() && !MUTANT("acknowledges-unerased"))
+    cache_.Erase(invalidate.key(), found->second.deadline.get());
   cache::v1::Acknowledge& acknowledge = *waiting_.add_acknowledgements();
   acknowledge.set_partition(invalidate.partition());
   acknowledge.set_term(invalidate.term());

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/mutants.h"
+
 namespace ringleader {
 
 CacheSessionId CacheSessions::Open(std::shared_ptr<Call> call) {
@@ -32,6 +34,10 @@ bool CacheSessions::Send(CacheSessionId session, replication::GroupId partition,
   lane.partitions.insert(partition);
   lane.waiting_bytes += event.ByteSizeLong();
   *lane.waiting.add_events() = std::move(event);
+  if (lane.waiting_bytes > options_.queue_bytes_max && MUTANT("overflow-drops-invalidation")) {
+    lane.waiting.mutable_events()->RemoveLast();
+    return true;
+  }
   if (lane.waiting_bytes > options_.queue_bytes_max) {
     overflowed_.Add();
     Close(lane, absl::ResourceExhaustedError("the cache session's messages are not read"));

@@ -33,6 +33,18 @@ struct CacheSessionsOptions {
   uint64_t queue_bytes_max = 4 << 20;
 };
 
+// What this node's partitions did for clients that cache.
+struct CacheMeters {
+  StripedCounter grants;
+  StripedCounter refusals;  // reads that were answered without a grant
+  StripedCounter renewals;
+  StripedCounter invalidations;
+  // Of the writes that had to wait: for a client that held the item, or for what an earlier leader
+  // may have granted.
+  StripedHistogram stall_by_holder{LatencyBounds()};
+  StripedHistogram stall_by_failover{LatencyBounds()};
+};
+
 class CacheSessions {
  public:
   explicit CacheSessions(const CacheSessionsOptions& options) : options_(options) {}
@@ -49,6 +61,8 @@ class CacheSessions {
   void Idle(CacheSessionId session);
 
   size_t size() const;
+  CacheMeters& meters() { return meters_; }
+  const CacheMeters& meters() const { return meters_; }
   const StripedCounter& refused() const { return refused_; }
   const StripedCounter& overflowed() const { return overflowed_; }
 
@@ -69,6 +83,7 @@ class CacheSessions {
   mutable Mutex mutex_;
   CacheSessionId last_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<CacheSessionId, Lane> lanes_ ABSL_GUARDED_BY(mutex_);
+  CacheMeters meters_;
   StripedCounter refused_;
   StripedCounter overflowed_;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/coding.h"
+#include "common/mutants.h"
 #include "model/key_codec.h"
 #include "model/token.h"
 
@@ -103,6 +104,7 @@ void Eras::Apply(const EraRecord& era, replication::Term term) {
 }
 
 EraBuckets Eras::Before(replication::Term term) const {
+  if (term > term_ && MUTANT("only-last-era")) return own_;
   return term > term_ ? own_ | earlier_ : earlier_;
 }
 

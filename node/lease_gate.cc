@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 
 namespace ringleader {
 
@@ -18,7 +19,7 @@ LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const 
       life_max_(GrantLifeMax(options)),
       term_(term),
       began_(began),
-      before_(before) {
+      before_(MUTANT("no-wait-at-failover") ? EraBuckets() : before) {
   CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
 }
 
@@ -127,9 +128,10 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
                                    const Instant& confirmed, const Instant& now, bool pending,
                                    const Eras& eras) {
   if (revoking_) return {Refusal::kRevoking};
-  if (pending || blocked_.contains(key) || InClosedRange(key)) return {Refusal::kPending};
+  const bool changing = pending || blocked_.contains(key) || InClosedRange(key);
+  if (changing && !MUTANT("grants-while-pending")) return {Refusal::kPending};
   const uint16_t bucket = EraBucketOf(key);
-  if (!eras.Covers(term_, bucket)) return {Refusal::kNoEra};
+  if (!eras.Covers(term_, bucket) && !MUTANT("grants-without-era")) return {Refusal::kNoEra};
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);

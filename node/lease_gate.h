@@ -106,6 +106,10 @@ class LeaseGate {
   // Nobody holds the key or waits for it: Enter would return true, and do nothing. What a write of
   // a key that nobody holds costs.
   bool IsUntouched(absl::string_view key) const;
+  // Whether a key that Enter refused waits for what an earlier term may have granted.
+  bool WaitsForEarlier(absl::string_view key, const Instant& now) const {
+    return before_[EraBucketOf(key)] && !IsOver(began_, now);
+  }
   // The soonest that time alone opens a key that Enter refused; none if there is no such key.
   std::optional<Duration> UntilOpening(const Instant& now) const;
 

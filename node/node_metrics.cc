@@ -28,6 +28,31 @@ void CollectAdmission(const Admission& admission, MetricSink& sink) {
   }
 }
 
+void CollectCache(const CacheSessions& sessions, MetricSink& sink) {
+  const CacheMeters& meters = sessions.meters();
+  sink.Gauge("ringleader_cache_sessions", "Clients that have a cache session with this node.",
+             static_cast<double>(sessions.size()));
+  sink.Counter("ringleader_cache_sessions_refused_total",
+               "Cache sessions refused because there were too many.", sessions.refused());
+  sink.Counter("ringleader_cache_sessions_overflowed_total",
+               "Cache sessions ended because their client did not read what it was sent.",
+               sessions.overflowed());
+  const absl::string_view fills = "Reads by clients that cache, answered with a lease or without.";
+  sink.Counter("ringleader_cache_fills_total", fills, meters.grants, {{"granted", "true"}});
+  sink.Counter("ringleader_cache_fills_total", fills, meters.refusals, {{"granted", "false"}});
+  sink.Counter("ringleader_cache_renewals_total", "Leases renewed, one for all of a partition.",
+               meters.renewals);
+  sink.Counter("ringleader_cache_invalidations_total", "Items taken back from a client.",
+               meters.invalidations);
+  const absl::string_view stall =
+      "How long writes waited until a client had given an item back or its lease was over "
+      "(holder), or until all that an earlier leader may have leased was over (failover).";
+  sink.Histogram("ringleader_cache_write_stall_seconds", stall, meters.stall_by_holder,
+                 kNanoseconds, {{"cause", "holder"}});
+  sink.Histogram("ringleader_cache_write_stall_seconds", stall, meters.stall_by_failover,
+                 kNanoseconds, {{"cause", "failover"}});
+}
+
 }  // namespace
 
 AdminHost Node::Admin() {
@@ -66,6 +91,7 @@ void Node::Collect(MetricSink& sink) const {
              "1 if the disk makes progress and has room; writes are refused otherwise.",
              admission_.disk_fit());
   CollectAdmission(admission_, sink);
+  CollectCache(cache_sessions_, sink);
   storage_metrics_.Collect(sink);
   sink.Gauge("ringleader_storage_block_cache_bytes", "Memory in use by the cache of blocks.",
              static_cast<double>(block_cache_->TotalCharge()));

@@ -188,7 +188,9 @@ class Partition : public replication::StateMachine {
   struct WaitingRequest {
     PendingRequest pending;
     uint64_t bytes = 0;
-    std::vector<Waiter> copies = {};  // further attempts of the same write
+    std::vector<Waiter> copies = {};     // further attempts of the same write
+    std::optional<Instant> parked = {};  // since when clients of the cache are waited for
+    bool by_failover = false;            // those of an earlier leader
   };
   // Leadership is to go to another voter: what is leased is taken back first.
   struct HandingOver {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/mutants.h"
 #include "model/key_codec.h"
 #include "node/partition.h"
 #include "node/reads.h"
@@ -52,6 +53,7 @@ void Partition::SendInvalidations(const std::vector<Invalidation>& invalidations
     event.mutable_invalidate()->set_term(leadership_->term);
     event.mutable_invalidate()->set_number(invalidation.number);
     event.mutable_invalidate()->set_key(invalidation.key);
+    place_.cache_sessions->meters().invalidations.Add();
     if (!place_.cache_sessions->Send(invalidation.session, group_, std::move(event))) {
       leadership_->gate->Ended(invalidation.session);
     }
@@ -63,6 +65,8 @@ void Partition::Park(WaitingRequest waiting, const std::string& key) {
   if (session.session() != 0) {
     leadership_->parked_attempts[{session.session(), session.sequence()}] = key;
   }
+  waiting.parked = place_.store.clock.Now();
+  waiting.by_failover = leadership_->gate->WaitsForEarlier(key, *waiting.parked);
   leadership_->parked[key].push_back(std::move(waiting));
   ArmOpening();
 }
@@ -112,12 +116,18 @@ void Partition::ArmOpening() {
 // Before what was deferred: it came first.
 void Partition::OpenParked(const ReplicaPointer& replica) {
   std::deque<WaitingRequest> opened;
-  for (const std::string& key : leadership_->gate->Opened(place_.store.clock.Now())) {
+  const Instant now = place_.store.clock.Now();
+  for (const std::string& key : leadership_->gate->Opened(now)) {
     auto parked = leadership_->parked.extract(key);
     if (parked.empty()) continue;
     for (WaitingRequest& waiting : parked.mapped()) {
       const data::v1::WriteSession& session = waiting.pending.request.session();
       leadership_->parked_attempts.erase({session.session(), session.sequence()});
+      if (place_.cache_sessions != nullptr) {
+        CacheMeters& meters = place_.cache_sessions->meters();
+        (waiting.by_failover ? meters.stall_by_failover : meters.stall_by_holder)
+            .Observe(HolderElapsed(*waiting.parked, now));
+      }
       opened.push_back(std::move(waiting));
     }
   }
@@ -160,7 +170,8 @@ void Partition::TendEras() {
   const Instant now = place_.store.clock.Now();
   EraRecord era;
   if (leadership.handing_over.has_value()) {
-    if (eras_.empty() || !leadership.gate->IsRevoked(now)) return;
+    if (eras_.empty()) return;
+    if (!leadership.gate->IsRevoked(now) && !MUTANT("transfer-closes-early")) return;
     era.change = EraChange::kCloseAll;
   } else if (leadership.gate->HasEarlier() && leadership.gate->EarlierAreOver(now)) {
     era.change = EraChange::kCloseEarlier;
@@ -257,7 +268,9 @@ void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
   CacheSessions* const sessions = place_.cache_sessions;
   CHECK(sessions != nullptr);
   const LeaseGate::Answer grant = TryGrant(replica, fill);
-  if (grant.refusal != LeaseGate::Refusal::kNone) {
+  const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
+  (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();
+  if (!is_granted) {
     std::vector<PendingRequest> read;
     read.push_back({std::move(fill.request), fill.received,
                     [sessions, group = group_, session = fill.session,
@@ -297,6 +310,7 @@ void Partition::Renew(const ReplicaPointer& replica, CacheSessionId session,
       const LeaseGate::Answer answer =
           leadership_->gate->Renew(session, *confirmed, place_.store.clock.Now());
       renewed.set_life_us(Micros(answer.life));
+      if (answer.life > Duration(0)) place_.cache_sessions->meters().renewals.Add();
     }
   }
   const bool sent = place_.cache_sessions->Send(session, group_, std::move(event));

@@ -75,10 +75,12 @@ absl::Status ReadTail(Log& log, const CoreOptions& options, const GroupState& st
 }
 
 // Errors that say nothing against the state: the disk is full, or this program is older than what
-// it finds. Filling such a replica anew from its peers would throw good state away, and with the
-// same done on every node there would be none left.
+// it finds, or a call failed that found nothing wrong with the data (a write, a name, a right that
+// is missing): that is tried again every now and then. Filling such a replica anew from its peers
+// would throw good state away, and with the same done on every node there would be none left.
 bool IsStateIntact(const absl::Status& error) {
-  return absl::IsResourceExhausted(error) || absl::IsFailedPrecondition(error);
+  return absl::IsResourceExhausted(error) || absl::IsFailedPrecondition(error) ||
+         absl::IsInternal(error);
 }
 
 // What stands there already was set aside first and is the whole state; what came after it is what

@@ -370,6 +370,8 @@ class FullDiskTest(unittest.TestCase):
                 # It also starts on the full disk.
                 cluster.terminate("node-0")
                 cluster.start("node-0")
+                # The node's own word first: health may still say what it said before the restart.
+                await_true(60, lambda: cluster.log("node-0", 1000).count("listens on") == 2, lambda: cluster.log("node-0"))
                 await_true(60, lambda: "its disk is full" in cluster.ringctl("health", check=False).stdout,
                            lambda: cluster.log("node-0"))
                 for told in ("without its state", "waits for a snapshot"):  # its state is good

@@ -64,6 +64,10 @@ ClusterOptions DrawCluster(Random& random) {
   const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {1 << 20}, {0, 1 << 20}, {0}};
   cluster.cache_bytes = caches[random.Below(caches.size())];
   cluster.node.partition.grants = random.Chance(0.9);
+  // Lanes of a few messages in some, so that sessions end because they are full.
+  if (random.Chance(0.5)) {
+    cluster.node.cache_sessions.queue_bytes_max = static_cast<uint64_t>(random.Between(100, 2000));
+  }
   cluster.node.partition.lease.lease_term = std::chrono::milliseconds(random.Between(200, 4000));
   return cluster;
 }

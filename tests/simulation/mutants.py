@@ -34,6 +34,15 @@ class Mutant:
 
 RAFT, CLUSTER = "raft", "cluster"
 MUTANTS = [
+    Mutant("acknowledges-unerased", "23: a client acknowledges an invalidation and keeps the entry", CLUSTER, True),
+    Mutant("deadline-from-receipt", "23: a client counts its deadline from the answer's receipt", CLUSTER),
+    Mutant("entries-outlive-incarnation", "23: a client's new session extends what its old one was granted", CLUSTER),
+    Mutant("grants-while-pending", "23: a key is granted while a write of it is under way", CLUSTER),
+    Mutant("grants-without-era", "23: a key is granted before its era is applied", CLUSTER),
+    Mutant("no-wait-at-failover", "23: a new leader does not wait for grants of earlier terms", CLUSTER),
+    Mutant("only-last-era", "23: a new leader honours the eras of the last term only", CLUSTER),
+    Mutant("overflow-drops-invalidation", "23: what a full lane can't take is dropped, and the session goes on", CLUSTER),
+    Mutant("transfer-closes-early", "23: a transfer closes the eras before what was granted is taken back", CLUSTER),
     Mutant("acknowledges-unsynced", "7: an append is acknowledged before it is synced", RAFT),
     Mutant("always-sole-copy", "exactly once: a failed condition leaves no record though copies are about", CLUSTER),
     Mutant("answers-before-applied", "evaluation: an answer leaves before what it saw is applied", CLUSTER),

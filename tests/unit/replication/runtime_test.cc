@@ -366,6 +366,23 @@ TEST_F(LossTest, OneFailedCallAtTheOpeningIsNoLoss) {
   EXPECT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
 }
 
+// Nor do calls that fail again and again and find no damage: the replica is opened when they don't.
+TEST_F(LossTest, FailedCallsThatFindNoDamageAreNoLoss) {
+  ASSERT_TRUE(AddOne());
+  const NodeId node = Follower();
+  FlushAll();
+  world_.Kill(node);
+  world_.machine(node).disk->InjectError(SimulatedFileSystem::Operation::kRead, "/groups/", 0, 4,
+                                         absl::InternalError("open: Permission denied"));
+  world_.Start(node);
+  EXPECT_EQ(world_.machine(node).runtime->Find(1), nullptr);
+  EXPECT_EQ(world_.machine(node).runtime->damaged().count(1), 1u);
+  Run(seconds(6));
+  ASSERT_NE(world_.machine(node).runtime->Find(1), nullptr);
+  EXPECT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  EXPECT_EQ(ValueOn(node), 1);
+}
+
 // Rule 11: a replica that lost its state is filled by a snapshot, perhaps from before what it has
 // acknowledged. How far it acknowledged stays on its disk, or a crash then makes it forget.
 TEST_F(LossTest, ASnapshotFromBeforeThePromiseKeepsThePromise) {
