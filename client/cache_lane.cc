@@ -226,6 +226,7 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
 void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
   auto node = requests_.extract(renewed.number());
   if (node.empty() || node.mapped().done) {
+    if (!node.empty()) node.mapped().done(std::nullopt);
     return End(absl::DataLossError("an answer to nothing that was asked"));
   }
   const auto found = grants_.find({renewed.partition(), renewed.term()});

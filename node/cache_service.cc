@@ -26,23 +26,30 @@ class CacheService::SessionHandler : public CallHandler {
   }
 
   void OnMessage(std::string bytes) override {
-    if (session_ == 0) return;
+    // Frames still come when the session is over, as long as the peer has not heard of it.
+    if (!service_.sessions_.IsOpen(session_)) return;
     cache::v1::ToNode message;
     const bool valid = bytes.size() <= service_.options_.frame_bytes_max &&
                        message.ParseFromString(bytes) &&
                        message.has_open() != std::exchange(is_open_, true) &&
-                       service_.Take(session_, std::move(message));
-    if (!valid) call_->Finish(absl::InvalidArgumentError("not a frame of a cache session"));
+                       service_.Take(session_, untaken_, std::move(message));
+    if (!valid) {
+      service_.End(session_, absl::InvalidArgumentError("not a frame of a cache session, or more "
+                                                        "than the node can take in"));
+    }
   }
   void OnSendIdle() override { service_.sessions_.Idle(session_); }
   void OnPeerFinished() override { call_->Finish(absl::OkStatus()); }
-  void OnEnd(const absl::Status&) override { service_.End(session_); }
+  void OnEnd(const absl::Status&) override {
+    service_.End(session_, absl::CancelledError("the cache session is over"));
+  }
 
  private:
   CacheService& service_;
   const std::shared_ptr<Call> call_;
   const CacheSessionId session_;
   bool is_open_ = false;
+  const Untaken untaken_ = std::make_shared<std::atomic<size_t>>(0);
 };
 
 absl::StatusOr<std::unique_ptr<CallHandler>> CacheService::Accept(const IncomingCall& incoming) {
@@ -52,11 +59,11 @@ absl::StatusOr<std::unique_ptr<CallHandler>> CacheService::Accept(const Incoming
   return std::make_unique<SessionHandler>(*this, incoming.call);
 }
 
-bool CacheService::Take(CacheSessionId session, cache::v1::ToNode message) {
+bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message) {
   const size_t messages = static_cast<size_t>(message.fills_size()) +
                           static_cast<size_t>(message.renewals_size()) +
                           static_cast<size_t>(message.acknowledgements_size());
-  if (messages > options_.frame_messages_max) return false;
+  if (messages + untaken->load() > options_.messages_max) return false;
   std::map<replication::GroupId, Share> shares;
   const Instant now = clock_.Now();
   for (const cache::v1::Acknowledge& acknowledge : message.acknowledgements()) {
@@ -74,7 +81,11 @@ bool CacheService::Take(CacheSessionId session, cache::v1::ToNode message) {
     shares[group].fills.push_back(
         {session, fill.number(), std::move(*fill.mutable_request()), now});
   }
-  for (auto& [group, share] : shares) Post(session, group, std::move(share));
+  for (auto& [group, share] : shares) {
+    share.place = Place(untaken, share.fills.size() + share.renewals.size());
+    for (const auto& [term, numbers] : share.acknowledgements) share.place.Add(numbers.size());
+    Post(session, group, std::move(share));
+  }
   return true;
 }
 
@@ -102,10 +113,9 @@ void CacheService::Post(CacheSessionId session, replication::GroupId group, Shar
   });
 }
 
-void CacheService::End(CacheSessionId session) {
+void CacheService::End(CacheSessionId session, const absl::Status& why) {
   if (session == 0) return;
-  for (const replication::GroupId group :
-       sessions_.End(session, absl::CancelledError("the cache session is over"))) {
+  for (const replication::GroupId group : sessions_.End(session, why)) {
     const auto replica = find_(group);
     if (replica == nullptr) continue;
     replica->applier().Post([this, session, replica] {

@@ -7,6 +7,7 @@
 #ifndef RINGLEADER_NODE_CACHE_SERVICE_H_
 #define RINGLEADER_NODE_CACHE_SERVICE_H_
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,8 +26,9 @@ namespace ringleader {
 inline constexpr absl::string_view kCacheServicePrefix = "/ringleader.cache.v1.Cache/";
 
 struct CacheServiceOptions {
+  // Of a session, that no partition has taken yet; more ends it.
+  size_t messages_max = 65536;
   // Of a frame; more ends the session.
-  size_t frame_messages_max = 65536;
   size_t frame_bytes_max = 4 << 20;
 };
 
@@ -47,17 +49,44 @@ class CacheService : public Service {
 
  private:
   class SessionHandler;
+  // How many messages of a session wait for their partitions' executors.
+  using Untaken = std::shared_ptr<std::atomic<size_t>>;
+  // Some of them: taken when this goes away.
+  class Place {
+   public:
+    Place() = default;
+    Place(Untaken untaken, size_t count) : untaken_(std::move(untaken)) { Add(count); }
+    Place(Place&& other) noexcept
+        : untaken_(std::move(other.untaken_)), count_(std::exchange(other.count_, 0)) {}
+    Place& operator=(Place&& other) noexcept {
+      std::swap(untaken_, other.untaken_);
+      std::swap(count_, other.count_);
+      return *this;
+    }
+    ~Place() {
+      if (untaken_ != nullptr) *untaken_ -= count_;
+    }
+    void Add(size_t count) {
+      *untaken_ += count;
+      count_ += count;
+    }
+
+   private:
+    Untaken untaken_;
+    size_t count_ = 0;
+  };
   // What a frame has for one partition.
   struct Share {
     std::vector<CacheFill> fills;
     std::vector<cache::v1::Renew> renewals;
     std::map<replication::Term, std::vector<uint64_t>> acknowledgements;
+    Place place;
   };
 
-  // False: it is malformed.
-  bool Take(CacheSessionId session, cache::v1::ToNode message);
+  // False: it is malformed, or more than may wait.
+  bool Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message);
   void Post(CacheSessionId session, replication::GroupId group, Share share);
-  void End(CacheSessionId session);
+  void End(CacheSessionId session, const absl::Status& why);
 
   const FindReplica find_;
   const Registry& registry_;

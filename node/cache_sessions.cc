@@ -70,6 +70,12 @@ void CacheSessions::Idle(CacheSessionId session) {
   if (found->second.waiting.events_size() > 0) Flush(found->second);
 }
 
+bool CacheSessions::IsOpen(CacheSessionId session) const {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  return found != lanes_.end() && found->second.call != nullptr;
+}
+
 size_t CacheSessions::size() const {
   MutexLock lock(mutex_);
   return lanes_.size();

@@ -57,6 +57,8 @@ class CacheSessions {
 
   // Queues one event. False: the session is over, or is ended by this.
   bool Send(CacheSessionId session, replication::GroupId partition, cache::v1::Event event);
+  // Whether what is sent to the session may arrive.
+  bool IsOpen(CacheSessionId session) const;
   // The network's queue of the session has run empty.
   void Idle(CacheSessionId session);
 

@@ -84,6 +84,9 @@ struct PartitionOptions {
   // Whether keys are leased to clients that cache. What was leased before is honoured either way.
   bool grants = true;
   LeaseOptions lease;
+  // Writes that wait for clients which hold their item: of one item, and their bytes in all.
+  size_t parked_key_max = 256;
+  uint64_t parked_bytes_max = 8 << 20;
   // With as many write sessions as this, the leader lets expire what is due though nobody writes.
   size_t sessions_crowded = kSessionsMax / 8 * 7;
 };
@@ -219,6 +222,8 @@ class Partition : public replication::StateMachine {
     std::optional<LeaseGate> gate;
     std::map<std::string, std::deque<WaitingRequest>> parked;
     std::map<SessionSequence, std::string> parked_attempts;
+    uint64_t parked_bytes = 0;
+    Instant gate_maintained;
     bool opening_armed = false;
     std::set<uint16_t> eras_wanted;
     uint64_t era_batch = 0;                         // has a change of eras, and is not finished
@@ -293,6 +298,7 @@ class Partition : public replication::StateMachine {
   void TendEras();
   void EraBatchFinished();
   void TendHandingOver(const ReplicaPointer& replica);
+  void ForgetGrants(const Instant& now);
   void TendCache(const ReplicaPointer& replica);
   LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 

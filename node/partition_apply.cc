@@ -226,6 +226,7 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   }
   // A damaged store may see no write that would tell: a flush fails, and with it the replica.
   if (!store_->failure().ok()) replica->FlushAndCompact();
+  ForgetGrants(now);
   TendCache(replica);
   ConfirmAnswers(replica);
   ProposeBuilding(replica);

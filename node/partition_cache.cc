@@ -19,6 +19,9 @@ constexpr Duration kTransferWithin = std::chrono::seconds(5);
 // Between two looks at what waits for time to pass.
 constexpr Duration kOpeningPauseMin = std::chrono::milliseconds(1);
 
+// What is over is forgotten this often: every key that was ever granted is looked at.
+constexpr Duration kGatePeriod = std::chrono::seconds(1);
+
 cache::v1::Event FilledEvent(uint64_t number, data::v1::Response response) {
   cache::v1::Event event;
   event.mutable_filled()->set_number(number);
@@ -61,6 +64,19 @@ void Partition::SendInvalidations(const std::vector<Invalidation>& invalidations
 }
 
 void Partition::Park(WaitingRequest waiting, const std::string& key) {
+  const PartitionOptions& options = place_.options;
+  const auto others = leadership_->parked.find(key);
+  const size_t count = others == leadership_->parked.end() ? 0 : others->second.size();
+  if (count >= options.parked_key_max ||
+      leadership_->parked_bytes + waiting.bytes > options.parked_bytes_max) {
+    // The key is waited for all the same; ArmOpening lets it go.
+    auto full = ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
+                              "too many writes wait for clients that hold this item");
+    full.set_retry_after_ms(place_.admission.options().retry_after_ms);
+    AnswerWaiting(waiting, full);
+    return ArmOpening();
+  }
+  leadership_->parked_bytes += waiting.bytes;
   const data::v1::WriteSession& session = waiting.pending.request.session();
   if (session.session() != 0) {
     leadership_->parked_attempts[{session.session(), session.sequence()}] = key;
@@ -88,6 +104,8 @@ bool Partition::JoinParked(const SessionSequence& sequence, WaitingRequest& wait
   std::vector<Waiter> copies = WaitersOf(*earlier);
   for (Waiter& copy : waiting.copies) copies.push_back(std::move(copy));
   earlier->pending = std::move(waiting.pending);
+  leadership_->parked_bytes += waiting.bytes;
+  leadership_->parked_bytes -= earlier->bytes;
   earlier->bytes = waiting.bytes;
   earlier->copies = std::move(copies);
   earlier->pending.request.mutable_session()->set_sole_copy(sole);
@@ -123,6 +141,7 @@ void Partition::OpenParked(const ReplicaPointer& replica) {
     for (WaitingRequest& waiting : parked.mapped()) {
       const data::v1::WriteSession& session = waiting.pending.request.session();
       leadership_->parked_attempts.erase({session.session(), session.sequence()});
+      leadership_->parked_bytes -= waiting.bytes;
       if (place_.cache_sessions != nullptr) {
         CacheMeters& meters = place_.cache_sessions->meters();
         (waiting.by_failover ? meters.stall_by_failover : meters.stall_by_holder)
@@ -228,6 +247,13 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
   leadership_->handing_over.reset();
 }
 
+void Partition::ForgetGrants(const Instant& now) {
+  if (leadership_ == nullptr) return;
+  if (WaiterElapsed(leadership_->gate_maintained, now) < kGatePeriod) return;
+  leadership_->gate_maintained = now;
+  leadership_->gate->Maintain(now);
+}
+
 void Partition::TendCache(const ReplicaPointer& replica) {
   if (leadership_ == nullptr) return;
   leadership_->replica = replica;
@@ -267,6 +293,7 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
 void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
   CacheSessions* const sessions = place_.cache_sessions;
   CHECK(sessions != nullptr);
+  if (!sessions->IsOpen(fill.session)) return;  // nobody is there to answer
   const LeaseGate::Answer grant = TryGrant(replica, fill);
   const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
   (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "node/cache_service.h"
 #include "tests/unit/node/partition_world.h"
 
 namespace ringleader {
@@ -98,6 +99,8 @@ class Holder {
       partition.CacheSessionEnded(replica, session_);
     });
   }
+
+  CacheSessionId id() const { return session_; }
 
  private:
   CacheSessions& sessions() { return *world_.node(node_).cache_sessions; }
@@ -370,6 +373,117 @@ TEST(PartitionCacheTest, LeadershipIsHandedOverWithNothingHeld) {
     world.RunFor(milliseconds(200));
     EXPECT_TRUE(put->ok());
   }
+}
+
+// Protects: short-lived clients do not fill the gate.
+TEST(PartitionCacheTest, WhatEndedSessionsHeldIsForgottenOnceItIsOver) {
+  PartitionWorld world(91, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  for (int i = 0; i < 50; ++i) {
+    Holder holder(world, 1);
+    holder.FillGranted("a");
+    holder.End();
+    world.RunFor(milliseconds(20));
+  }
+  for (int i = 0; i < 100; ++i) {
+    world.Maintain(1);
+    world.RunFor(milliseconds(100));
+  }
+  const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
+  EXPECT_EQ(counts.waits, 0u);
+}
+
+// Protects: nothing is registered for who can not be told any more.
+TEST(PartitionCacheTest, AnEndedSessionIsGrantedNothing) {
+  PartitionWorld world(92, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  Holder other(world, 1);
+  other.FillGranted("a");
+  Holder holder(world, 1);
+  holder.FillGranted("a");
+  const auto replica = world.ReplicaOf(1);
+  world.node(1).cache_sessions->End(holder.id(), absl::CancelledError("overflow"));
+  for (int i = 0; i < 1000; ++i) {
+    Request request = GetRequest("a", 1);
+    request.set_table_id(PartitionWorld::kTable);
+    request.mutable_route()->set_partition(PartitionWorld::kGroup);
+    replica->applier().Post([&world, replica, request, id = holder.id()] {
+      world.PartitionOf(1)->Fill(replica, {id, 7, request, world.node(1).clock->Now()});
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
+    world.Maintain(1);
+    world.RunFor(milliseconds(100));
+  }
+  const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
+  EXPECT_LE(counts.waits, 2u);
+}
+
+// Protects: a client that stands still costs the item that it holds, not its partition.
+TEST(PartitionCacheTest, ParkedWritesAreBoundedAndOthersPass) {
+  PartitionWorld world(93, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  world.Call(PutRequest(Json("b", 1)));
+  Holder holder(world, 1);
+  holder.FillGranted("a");
+  std::vector<std::shared_ptr<Sent>> puts;
+  for (int i = 0; i < 20100; ++i) {
+    puts.push_back(Send(world, 1, PutRequest(Json("a", i))));
+    if (i % 50 == 0) world.RunFor(milliseconds(2));
+  }
+  const auto get = Send(world, 1, GetRequest("b", 1));
+  const auto put = Send(world, 1, PutRequest(Json("b", 2)));
+  world.RunFor(milliseconds(400));
+  world.RunFor(milliseconds(400));
+  size_t parked = 0;
+  for (const auto& one : puts) parked += one->response.has_value() ? 0 : 1;
+  EXPECT_EQ(parked, PartitionOptions().parked_key_max);
+  EXPECT_TRUE(get->ok());
+  EXPECT_TRUE(put->ok());
+}
+
+// Protects: a malformed frame is the last that is looked at.
+TEST(PartitionCacheTest, ASessionThatWasFinishedTakesNoMoreFrames) {
+  PartitionWorld world(94, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  Holder other(world, 1);
+  other.FillGranted("a");
+  CacheService service([&](replication::GroupId) { return world.ReplicaOf(1); },
+                       *world.node(1).registry, *world.node(1).cache_sessions, *world.node(1).clock,
+                       {});
+  auto call = std::make_shared<Lane>();
+  CallMetadata metadata;
+  auto handler = service.Accept({.method = "/ringleader.cache.v1.Cache/Session",
+                                 .metadata = metadata,
+                                 .peer = "x",
+                                 .call = call});
+  ASSERT_TRUE(handler.ok());
+  (*handler)->OnMessage("\xff\xff\xff");
+  EXPECT_FALSE(call->Send("x"));  // finished
+  for (int frame = 0; frame < 100; ++frame) {
+    cache::v1::ToNode message;
+    if (frame == 0) message.mutable_open();
+    for (int i = 0; i < 1000; ++i) {
+      auto& fill = *message.add_fills();
+      fill.set_number(i);
+      *fill.mutable_request() = GetRequest("a", 1);
+      fill.mutable_request()->set_table_id(PartitionWorld::kTable);
+      fill.mutable_request()->mutable_route()->set_partition(PartitionWorld::kGroup);
+    }
+    (*handler)->OnMessage(message.SerializeAsString());
+  }
+  for (int i = 0; i < 50; ++i) {
+    world.Maintain(1);
+    world.RunFor(milliseconds(100));
+  }
+  const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
+  EXPECT_EQ(counts.waits, 0u);
+  (*handler)->OnEnd(absl::OkStatus());
+  world.RunFor(milliseconds(100));
 }
 
 }  // namespace
