@@ -190,8 +190,11 @@ class HttpServer::Connection::Responder {
     CHECK(connection_ != nullptr) << "a request is answered once";
     std::shared_ptr<Connection> connection = std::move(connection_);
     Connection* raw = connection.get();
-    raw->core_->Post(raw->strand(), [connection = std::move(connection), id = id_,
-                                     response = std::move(response)]() mutable {
+    // Held until the strand is gone, which is the core's: the connection may be the last that has
+    // it.
+    const std::shared_ptr<Core> core = raw->core_;
+    core->Post(raw->strand(), [connection = std::move(connection), id = id_,
+                               response = std::move(response)]() mutable {
       connection->Answer(id, std::move(response));
     });
   }
