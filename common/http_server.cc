@@ -4,8 +4,7 @@
 // Invariants of a connection
 //   1. `open_` are the requests without a complete answer on its way, in the order they came; bytes
 //      leave from its front only.
-//   2. At most one read and one write are under way; each has a deadline while it waits for the
-//      peer.
+//   2. At most one read and one write are under way, each with a deadline while the peer is awaited.
 //   3. It is in the registry from Start to Close, and Close runs on the strand.
 #include "common/http_server.h"
 
@@ -188,13 +187,11 @@ class HttpServer::Connection::Responder {
 
   void operator()(HttpResponse response) {
     CHECK(connection_ != nullptr) << "a request is answered once";
-    std::shared_ptr<Connection> connection = std::move(connection_);
-    Connection* raw = connection.get();
-    // Held until the strand is gone, which is the core's: the connection may be the last that has
-    // it.
-    const std::shared_ptr<Core> core = raw->core_;
-    core->Post(raw->strand(), [connection = std::move(connection), id = id_,
-                               response = std::move(response)]() mutable {
+    // Outlive the task, if that is dropped and was the last that had the connection.
+    const std::shared_ptr<Core> core = connection_->core_;
+    const Strand strand = connection_->strand();
+    core->Post(strand, [connection = std::move(connection_), id = id_,
+                        response = std::move(response)]() mutable {
       connection->Answer(id, std::move(response));
     });
   }

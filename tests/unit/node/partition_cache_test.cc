@@ -39,6 +39,13 @@ class Lane : public Call {
   bool ended_ = false;
 };
 
+Request FillRequest(absl::string_view pk) {
+  Request request = GetRequest(pk, 1);
+  request.set_table_id(PartitionWorld::kTable);
+  request.mutable_route()->set_partition(PartitionWorld::kGroup);
+  return request;
+}
+
 // A client that has a session with one node.
 class Holder {
  public:
@@ -47,11 +54,8 @@ class Holder {
 
   // Asks for the item; runs until it is answered. The first of a bucket is never granted.
   cache::v1::Filled Fill(absl::string_view pk) {
-    Request request = GetRequest(pk, 1);
-    request.set_table_id(PartitionWorld::kTable);
-    request.mutable_route()->set_partition(PartitionWorld::kGroup);
     const uint64_t number = ++last_fill_;
-    OnApplier([this, request, number](const auto& replica, Partition& partition) {
+    OnApplier([this, request = FillRequest(pk), number](const auto& replica, Partition& partition) {
       partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
     });
     for (int step = 0; step < 200; ++step) {
@@ -162,7 +166,7 @@ std::string OtherKey(absl::string_view pk) { return absl::StrCat(pk, "-other"); 
 // Maintains every node as long as it lives.
 void RunMaintained(PartitionWorld& world, Duration span, uint64_t but = 0) {
   for (Duration run(0); run < span; run += milliseconds(100)) {
-    for (uint64_t node = 1; node <= 3; ++node) {
+    for (uint64_t node = 1; node <= world.nodes(); ++node) {
       if (node != but) world.Maintain(node);
     }
     world.RunFor(milliseconds(100));
@@ -195,6 +199,10 @@ TEST(PartitionCacheTest, AWriteOfAHeldKeyWaitsForItsHolder) {
   world.RunFor(milliseconds(100));
   EXPECT_TRUE(put->ok());
   EXPECT_TRUE(behind->ok());
+  const CacheMeters& meters = world.node(1).cache_sessions->meters();
+  EXPECT_EQ(meters.stall_by_holder.Read().count(), 2u);
+  EXPECT_EQ(meters.stall_by_failover.Read().count(), 0u);
+  EXPECT_EQ(meters.invalidations.value(), 1u);
   EXPECT_GT(behind->response->item_version(), 0u);
   EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1,"v":3})");
 }
@@ -386,10 +394,7 @@ TEST(PartitionCacheTest, WhatEndedSessionsHeldIsForgottenOnceItIsOver) {
     holder.End();
     world.RunFor(milliseconds(20));
   }
-  for (int i = 0; i < 100; ++i) {
-    world.Maintain(1);
-    world.RunFor(milliseconds(100));
-  }
+  RunMaintained(world, 2 * kTerm);
   const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
   EXPECT_EQ(counts.waits, 0u);
 }
@@ -406,19 +411,12 @@ TEST(PartitionCacheTest, AnEndedSessionIsGrantedNothing) {
   const auto replica = world.ReplicaOf(1);
   world.node(1).cache_sessions->End(holder.id(), absl::CancelledError("overflow"));
   for (int i = 0; i < 1000; ++i) {
-    Request request = GetRequest("a", 1);
-    request.set_table_id(PartitionWorld::kTable);
-    request.mutable_route()->set_partition(PartitionWorld::kGroup);
-    replica->applier().Post([&world, replica, request, id = holder.id()] {
-      world.PartitionOf(1)->Fill(replica, {id, 7, request, world.node(1).clock->Now()});
+    replica->applier().Post([&world, replica, id = holder.id()] {
+      world.PartitionOf(1)->Fill(replica, {id, 7, FillRequest("a"), world.node(1).clock->Now()});
     });
   }
-  for (int i = 0; i < 100; ++i) {
-    world.Maintain(1);
-    world.RunFor(milliseconds(100));
-  }
-  const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
-  EXPECT_LE(counts.waits, 2u);
+  world.RunFor(milliseconds(200));
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().waits, 0u);  // each would be one to wait for
 }
 
 // Protects: a client that stands still costs the item that it holds, not its partition.
@@ -445,45 +443,67 @@ TEST(PartitionCacheTest, ParkedWritesAreBoundedAndOthersPass) {
   EXPECT_TRUE(put->ok());
 }
 
+// A session as the network brings it, and how often the node looked for a partition for it.
+class Session {
+ public:
+  Session(PartitionWorld& world, const CacheServiceOptions& options)
+      : service_(
+            [this, &world](replication::GroupId) {
+              ++looked_for_;
+              return world.ReplicaOf(1);
+            },
+            *world.node(1).registry, *world.node(1).cache_sessions, *world.node(1).clock, options) {
+    const CallMetadata metadata;
+    handler_ = *service_.Accept({.method = absl::StrCat(kCacheServicePrefix, "Session"),
+                                 .metadata = metadata,
+                                 .peer = "x",
+                                 .call = call_});
+  }
+
+  void SendFills(int count) {
+    cache::v1::ToNode message;
+    if (!std::exchange(has_opened_, true)) message.mutable_open();
+    for (int i = 0; i < count; ++i) {
+      cache::v1::Fill& fill = *message.add_fills();
+      fill.set_number(static_cast<uint64_t>(i));
+      *fill.mutable_request() = FillRequest("a");
+    }
+    SendBytes(message.SerializeAsString());
+  }
+  void SendBytes(std::string bytes) { handler_->OnMessage(std::move(bytes)); }
+  bool is_over() { return !call_->Send(""); }
+  int looked_for() const { return looked_for_; }
+
+ private:
+  const std::shared_ptr<Lane> call_ = std::make_shared<Lane>();
+  CacheService service_;
+  std::unique_ptr<CallHandler> handler_;
+  bool has_opened_ = false;
+  int looked_for_ = 0;
+};
+
 // Protects: a malformed frame is the last that is looked at.
 TEST(PartitionCacheTest, ASessionThatWasFinishedTakesNoMoreFrames) {
   PartitionWorld world(94, 1);
   world.CreatePartition(1);
-  world.Call(PutRequest(Json("a", 1)));
-  Holder other(world, 1);
-  other.FillGranted("a");
-  CacheService service([&](replication::GroupId) { return world.ReplicaOf(1); },
-                       *world.node(1).registry, *world.node(1).cache_sessions, *world.node(1).clock,
-                       {});
-  auto call = std::make_shared<Lane>();
-  CallMetadata metadata;
-  auto handler = service.Accept({.method = "/ringleader.cache.v1.Cache/Session",
-                                 .metadata = metadata,
-                                 .peer = "x",
-                                 .call = call});
-  ASSERT_TRUE(handler.ok());
-  (*handler)->OnMessage("\xff\xff\xff");
-  EXPECT_FALSE(call->Send("x"));  // finished
-  for (int frame = 0; frame < 100; ++frame) {
-    cache::v1::ToNode message;
-    if (frame == 0) message.mutable_open();
-    for (int i = 0; i < 1000; ++i) {
-      auto& fill = *message.add_fills();
-      fill.set_number(i);
-      *fill.mutable_request() = GetRequest("a", 1);
-      fill.mutable_request()->set_table_id(PartitionWorld::kTable);
-      fill.mutable_request()->mutable_route()->set_partition(PartitionWorld::kGroup);
-    }
-    (*handler)->OnMessage(message.SerializeAsString());
-  }
-  for (int i = 0; i < 50; ++i) {
-    world.Maintain(1);
-    world.RunFor(milliseconds(100));
-  }
-  const LeaseGate::Counts counts = world.PartitionOf(1)->gate()->counts();
-  EXPECT_EQ(counts.waits, 0u);
-  (*handler)->OnEnd(absl::OkStatus());
-  world.RunFor(milliseconds(100));
+  Session session(world, {});
+  session.SendBytes("\xff\xff\xff");
+  EXPECT_TRUE(session.is_over());
+  session.SendFills(10);
+  EXPECT_EQ(session.looked_for(), 0);
+}
+
+// Protects: frames that come faster than the partition takes them in do not pile up.
+TEST(PartitionCacheTest, WhatWaitsOfASessionIsBounded) {
+  PartitionWorld world(95, 1);
+  world.CreatePartition(1);
+  Session session(world, {.messages_max = 10});
+  session.SendFills(10);
+  world.RunFor(milliseconds(100));  // taken in
+  session.SendFills(10);
+  EXPECT_FALSE(session.is_over());
+  session.SendFills(1);
+  EXPECT_TRUE(session.is_over());
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ class PartitionWorld {
   simulation::Simulation& simulation() { return simulation_; }
   simulation::SimulatedNetwork& network() { return network_; }
   PartitionNode& node(uint64_t number) { return nodes_.at(number); }
+  uint64_t nodes() const { return nodes_.size(); }  // numbered from 1
   static std::string Address(uint64_t node);
   // For nodes that start afterwards.
   PartitionOptions& partition_options() { return partition_options_; }
