@@ -4,7 +4,7 @@
 // Invariants of a connection
 //   1. `open_` are the requests without a complete answer on its way, in the order they came; bytes
 //      leave from its front only.
-//   2. At most one read and one write are under way, each with a deadline while the peer is awaited.
+//   2. At most one read and one write are under way, each with a deadline while it awaits the peer.
 //   3. It is in the registry from Start to Close, and Close runs on the strand.
 #include "common/http_server.h"
 
