@@ -1,5 +1,6 @@
 #include "replication/log_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -86,9 +87,18 @@ absl::Status LogWriter::Submit(std::vector<GroupWrite> writes, Executor& reply, 
   }
   if (!scheduled_) {
     scheduled_ = true;
-    executor_->Post([this] { RunBatch(); });
+    ScheduleBatch(now);
   }
   return absl::OkStatus();
+}
+
+void LogWriter::ScheduleBatch(const Instant& now) {
+  const Duration passed = HolderElapsed(progress_.last_completed, now);
+  if (passed >= gather_) {
+    executor_->Post([this] { RunBatch(); });
+  } else {
+    executor_->PostAfter(gather_ - passed, [this] { RunBatch(); });
+  }
 }
 
 LogProgress LogWriter::progress() const {
@@ -196,9 +206,13 @@ absl::Status LogWriter::MeasuredWrite(const std::vector<GroupWrite>& writes) {
   const Instant begun = clock_.Now();
   absl::Status status = log_.Write(writes);
   if (!status.ok()) return status;
-  meters_.write_time.Observe(HolderElapsed(begun, clock_.Now()));
+  const Duration took = HolderElapsed(begun, clock_.Now());
+  meters_.write_time.Observe(took);
   meters_.batch_entries.Observe(entries);
   meters_.batch_bytes.Observe(bytes);
+  const bool busy = entries >= options_.gather_entries;
+  MutexLock lock(mutex_);
+  gather_ = busy ? std::min(took * options_.gather_factor, options_.gather_max) : Duration(0);
   return status;
 }
 
@@ -248,19 +262,27 @@ void LogWriter::ScheduleNext(bool out_of_space) {
   progress_.pending = !queue_.empty();
   scheduled_ = progress_.pending;
   if (!scheduled_) {
-    if (options_.seal_after <= Duration(0)) return;
-    executor_->PostAfter(options_.seal_after, [this, syncs = progress_.syncs] { Seal(syncs); });
+    ArmSeal();
   } else if (out_of_space) {
     executor_->PostAfter(options_.retry, [this] { RunBatch(); });
   } else {
-    executor_->Post([this] { RunBatch(); });
+    ScheduleBatch(clock_.Now());
   }
+}
+
+// One at a time: a timer for each batch would wake a busy node's log as often as its batches do.
+void LogWriter::ArmSeal() {
+  if (seal_armed_ || options_.seal_after <= Duration(0)) return;
+  seal_armed_ = true;
+  executor_->PostAfter(options_.seal_after, [this, syncs = progress_.syncs] { Seal(syncs); });
 }
 
 void LogWriter::Seal(uint64_t syncs) {
   {
     MutexLock lock(mutex_);
-    if (scheduled_ || progress_.syncs != syncs || !progress_.failure.ok()) return;
+    seal_armed_ = false;
+    if (scheduled_ || !progress_.failure.ok()) return;  // the end of that batch arms it again
+    if (progress_.syncs != syncs) return ArmSeal();
     scheduled_ = true;  // what is submitted meanwhile waits for ScheduleNext
   }
   const absl::Status status = log_.Write({});

@@ -1,8 +1,8 @@
 // Group commit: gathers what all groups of a node want durable into batches for the one Log.
 //
-// One batch is under way at a time; whatever is submitted meanwhile goes into the next. So an idle
-// node syncs at once and a busy one as often as the disk can, with as many writes in each sync as
-// arrived during the one before.
+// One batch is under way at a time; whatever is submitted meanwhile goes into the next. An idle
+// node syncs at once. A busy one, whose last batch had many entries, lets a few times as much time
+// pass as that took, so that its disk and its processors don't spend themselves on small syncs.
 //
 // Threads: Submit and progress are thread-safe and never wait for the disk. Log::Write runs on the
 // writer's own executor. A `done` runs as a task of the executor that was given with it, in the
@@ -37,8 +37,15 @@ struct LogWriterOptions {
   uint64_t submission_bytes_max = 48ull << 20;  // below LogOptions::batch_bytes_max
   uint64_t reclaim_bytes = 1ull << 20;  // copied forward after a batch while the log is too long
   Duration retry = std::chrono::milliseconds(100);  // between attempts while the disk is full
-  // After this time without work an empty batch follows, once: it proves the last batch, so that a
-  // block that goes bad later is known to be corruption and not a torn write. 0 switches it off.
+  // A batch of so many entries is followed by a pause: as long as it took times gather_factor, at
+  // most gather_max. What a sync costs (system calls, wake-ups, frames of acknowledgements) is paid
+  // once for all that arrived meanwhile.
+  uint64_t gather_entries = 8;
+  int gather_factor = 3;  // 0: never
+  Duration gather_max = std::chrono::milliseconds(4);
+  // After this time without work, or up to twice as much, an empty batch follows, once: it proves
+  // the last batch, so that a block that goes bad later is known to be corruption and not a torn
+  // write. 0 switches it off.
   Duration seal_after = std::chrono::seconds(1);
 };
 
@@ -93,6 +100,10 @@ class LogWriter {
   void RunBatch();
   void Seal(uint64_t syncs);
 
+  // When the next batch may begin, as an executor's delay.
+  void ScheduleBatch(const Instant& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ArmSeal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   std::vector<Submission> TakeBatch();
   std::vector<Submission> TakeCompactions();
   void PutBack(std::vector<Submission> batch);
@@ -112,6 +123,8 @@ class LogWriter {
   std::deque<Submission> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // the batch under way included
   bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;     // a RunBatch is posted, delayed or running
+  bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;    // a Seal is posted
+  Duration gather_ ABSL_GUARDED_BY(mutex_) = Duration(0);  // between the last batch and the next
   LogProgress progress_ ABSL_GUARDED_BY(mutex_);
 
   std::unique_ptr<Executor> executor_;  // last: stops before what its tasks use goes away

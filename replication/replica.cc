@@ -19,6 +19,8 @@ namespace {
 constexpr uint64_t kRetentionStepBytes = 256 << 10;
 // How near to the log's end a follower counts as caught up: what one round trip brings.
 constexpr Index kCaughtUpEntries = 1000;
+// As much as a follower gathers before it applies.
+constexpr uint64_t kGatherBytesMax = 64 << 10;
 
 Lane LaneOf(MessageKind kind) {
   return kind == MessageKind::kAppend ? Lane::kAppend : Lane::kControl;
@@ -119,6 +121,7 @@ void Replica::Tick(const Instant& now) {
   WatchDisk(now);
   core_.Tick();
   Turn();
+  HandOutEntries();
   NoteCaughtUp();
   SubmitPending();
   if (++ticks_ % place_.options.compaction_ticks == 0) {
@@ -172,6 +175,7 @@ void Replica::SnapshotReported(ReplicaId to, absl::StatusOr<Index> last) {
 void Replica::Close(const absl::Status& why) {
   if (closed_) return;
   closed_ = true;
+  gathered_.clear();
   for (auto& [read, ready] : reads_) {
     place_.applier.Post([ready = std::move(ready), why]() mutable { ready(why); });
   }
@@ -386,11 +390,17 @@ void Replica::Fetch(const FetchRequest& request) {
   });
 }
 
+// Nobody waits for what a follower applies, so it does so in larger batches: their cost is mostly
+// one a batch (a task, the state's records, an answer to the worker).
 void Replica::HandOut(Effects& effects) {
-  if (!effects.apply.empty()) {
-    place_.applier.Post([self = shared_from_this(), entries = std::move(effects.apply)]() mutable {
-      self->ApplyEntries(std::move(entries));
-    });
+  for (Entry& entry : effects.apply) {
+    gathered_bytes_ += CostBytes(entry);
+    gathered_.push_back(std::move(entry));
+  }
+  const ReplicaOptions& options = place_.options;
+  if (core_.role() == Role::kLeader || gathered_.size() >= options.follower_gather ||
+      gathered_bytes_ >= std::min(kGatherBytesMax, options.core.unapplied_bytes_max / 2)) {
+    HandOutEntries();
   }
   for (const ReadState& read : effects.reads) {
     const auto found = reads_.find(read.read);
@@ -399,6 +409,15 @@ void Replica::HandOut(Effects& effects) {
         [ready = std::move(found->second), index = read.index]() mutable { ready(index); });
     reads_.erase(found);
   }
+}
+
+void Replica::HandOutEntries() {
+  if (gathered_.empty()) return;
+  gathered_bytes_ = 0;
+  place_.applier.Post(
+      [self = shared_from_this(), entries = std::exchange(gathered_, {})]() mutable {
+        self->ApplyEntries(std::move(entries));
+      });
 }
 
 void Replica::AppliedTo(Index index, uint64_t bytes) {
@@ -417,6 +436,7 @@ void Replica::AppliedTo(Index index, uint64_t bytes) {
 // over.
 void Replica::InstallDurable(SnapshotMeta meta) {
   retention_.clear();
+  HandOutEntries();
   place_.applier.Post([self = shared_from_this(), meta = std::move(meta)] { self->Install(meta); });
 }
 
@@ -454,6 +474,7 @@ void Replica::NoteLeadership() {
   if (!core_.ready_to_serve() || serving_term_ == core_.term()) return;
   serving_term_ = core_.term();
   UpdateView();
+  HandOutEntries();
   LogInfo("group ", group_, ": leads in term ", serving_term_);
   place_.applier.Post([self = shared_from_this(), term = serving_term_] {
     if (self->HasState()) self->machine_->LeadershipBegan(term);

@@ -235,6 +235,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void SendHeartbeats(const HeartbeatRound& round);
   void Fetch(const FetchRequest& request);
   void HandOut(Effects& effects);
+  void HandOutEntries();
   void InstallDurable(SnapshotMeta meta);
   void AppliedTo(Index index, uint64_t bytes);
   void UpdateView();
@@ -277,6 +278,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::deque<RetentionMark> retention_;
   uint64_t applied_bytes_total_ = 0;
   Index compact_wanted_ = 0;
+  // Committed and not with the applier yet: a follower's gather (ReplicaOptions::follower_gather).
+  std::vector<Entry> gathered_;
+  uint64_t gathered_bytes_ = 0;
 
   // The applier's.
   std::unique_ptr<StateMachine> machine_;  // null while a snapshot is awaited, and after a failure

@@ -23,6 +23,9 @@ struct ReplicaOptions {
   // Log kept behind the applied index for followers that are behind; who needs more gets a
   // snapshot.
   uint64_t retain_bytes = 16 << 20;
+  // A follower applies when it has so many entries, or 64 KiB of them, at the latest with the next
+  // tick: reads that need not be linearizable see writes by up to a tick later. 1: at once.
+  size_t follower_gather = 1;
   // Compaction is looked at this often, in ticks.
   uint32_t compaction_ticks = 10;
 };

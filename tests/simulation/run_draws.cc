@@ -66,6 +66,7 @@ void DrawReplication(Random& random, replication::RuntimeOptions& runtime) {
   replica.core.append_bytes_max = bytes(1, 16 << 10);
   replica.core.inflight_messages_max = static_cast<uint32_t>(DrawScale(random, 1, 32));
   replica.core.entry_cache_bytes_max = bytes(1 << 10, 64 << 10);
+  replica.follower_gather = bytes(1, 64);
   runtime.log.segment_bytes = bytes(64 << 10, 512 << 10);
   runtime.log.reserve_bytes = 16 << 10;
   runtime.log.log_bytes_target = 4 * runtime.log.segment_bytes;

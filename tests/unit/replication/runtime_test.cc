@@ -159,6 +159,35 @@ TEST_F(RuntimeTest, WritesReachEveryReplica) {
   for (const auto& [node, machine] : world_.machines()) EXPECT_EQ(ValueOn(node), 1) << node;
 }
 
+class GatheringTest : public RuntimeTest {
+ protected:
+  static WorldOptions Gathering() {
+    WorldOptions options;
+    options.runtime.replica.follower_gather = 1000;
+    return options;
+  }
+  GatheringTest() : RuntimeTest(Gathering()) {}
+};
+
+TEST_F(GatheringTest, FollowersApplyByTheNextTickAndANewLeaderBeforeItServes) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(AddOne());
+  for (const auto& [node, machine] : world_.machines()) EXPECT_EQ(ValueOn(node), 3) << node;
+  const auto replica = LeaderReplica();
+  const NodeId old = world_.LeaderOf(1);
+  const RegisterCommand command{.id = 100, .operation = RegisterOperation::kAdd, .input = 1};
+  replica->Propose(replica->view().term,
+                   {std::make_shared<const std::string>(simulation::EncodeCommand(command))},
+                   [](const absl::StatusOr<LogPosition>&) {});
+  for (int i = 0; i < 1000 && ValueOn(old) == 3; ++i) Run(std::chrono::milliseconds(1));
+  ASSERT_EQ(ValueOn(old), 4);
+  const NodeId behind = Follower();
+  EXPECT_EQ(ValueOn(behind), 3) << "followers apply at once, too";
+  world_.Kill(old);
+  Run(seconds(5));
+  ASSERT_TRUE(AddOne());
+  EXPECT_EQ(ValueOn(world_.LeaderOf(1)), 5);
+}
+
 TEST_F(RuntimeTest, EverythingAcknowledgedIsThereAfterAPowerCutOfAll) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(AddOne());
   for (NodeId node = 1; node <= 3; ++node) world_.CutPower(node);

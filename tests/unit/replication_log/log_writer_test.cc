@@ -125,6 +125,63 @@ TEST_F(LogWriterTest, AfterAPauseAnEmptyBatchProvesTheLast) {
   EXPECT_EQ(loop_.timers(), 0u);  // once
 }
 
+class BusyLogTest : public LogWriterTest {
+ protected:
+  void SetUp() override {
+    writer_options_.gather_entries = 5;
+    writer_options_.gather_factor = 1000000;  // of microseconds: longer than the test takes
+    writer_options_.gather_max = std::chrono::hours(1);
+    LogWriterTest::SetUp();
+    ASSERT_TRUE(Submit(Creation(1, 1)).ok());
+    loop_.Run();
+  }
+  // One batch, and one more entry after it.
+  void Write(Index entries) {
+    for (Index index = 1; index <= entries; ++index) {
+      ASSERT_TRUE(Submit(OneEntry(index, 100)).ok());
+    }
+    loop_.Run();
+    ASSERT_TRUE(Submit(OneEntry(entries + 1, 100)).ok());
+    loop_.Run();
+  }
+};
+
+TEST_F(BusyLogTest, AfterALargeBatchTheNextGathers) {
+  const uint64_t batches = log_->statistics().batches;
+  Write(5);
+  EXPECT_EQ(log_->statistics().batches, batches + 1);
+  EXPECT_TRUE(writer_->progress().pending);
+  ASSERT_TRUE(Submit(OneEntry(7, 100)).ok());
+  loop_.FireTimers();
+  EXPECT_EQ(log_->statistics().batches, batches + 2);
+  EXPECT_FALSE(writer_->progress().pending);
+  EXPECT_EQ(completed_.size(), 8u);
+}
+
+TEST_F(BusyLogTest, AfterASmallBatchTheNextFollowsAtOnce) {
+  const uint64_t batches = log_->statistics().batches;
+  Write(4);
+  EXPECT_EQ(log_->statistics().batches, batches + 2);
+  EXPECT_FALSE(writer_->progress().pending);
+}
+
+TEST_F(LogWriterTest, ABusyLogHasOneTimerForItsSeal) {
+  ASSERT_TRUE(Submit(Creation(1, 1)).ok());
+  loop_.Run();
+  for (Index index = 1; index <= 3; ++index) {
+    ASSERT_TRUE(Submit(OneEntry(index, 100)).ok());
+    loop_.Run();
+  }
+  const uint64_t batches = log_->statistics().batches;
+  EXPECT_EQ(loop_.timers(), 1u);
+  loop_.FireTimers();  // it was armed by an older batch: once more
+  EXPECT_EQ(log_->statistics().batches, batches);
+  EXPECT_EQ(loop_.timers(), 1u);
+  loop_.FireTimers();
+  EXPECT_EQ(log_->statistics().batches, batches + 1);
+  EXPECT_EQ(loop_.timers(), 0u);
+}
+
 TEST_F(LogWriterTest, OnAFullDiskOnlyCompactionsPassAndNothingIsLost) {
   ASSERT_TRUE(Submit(Creation(1, 1)).ok());
   Index index = 0;
