@@ -124,7 +124,10 @@ void AddAlarms(const Metadata& metadata, const Observations& seen, v1::StatusRes
           absl::StrCat("Node ", id, " at ", record.node().address(), " does not report."));
     }
     const auto found = seen.find(id);
-    if (found != seen.end()) AddDiskAlarm(record.node(), found->second, response);
+    // What a node said last says nothing of one that is gone.
+    if (found != seen.end() && record.node().alive()) {
+      AddDiskAlarm(record.node(), found->second, response);
+    }
   }
   AddReplicaAlarms(metadata, seen, response);
 }
