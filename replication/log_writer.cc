@@ -93,11 +93,11 @@ absl::Status LogWriter::Submit(std::vector<GroupWrite> writes, Executor& reply, 
 }
 
 void LogWriter::ScheduleBatch(const Instant& now) {
-  const Duration passed = HolderElapsed(progress_.last_completed, now);
-  if (passed >= gather_) {
-    executor_->Post([this] { RunBatch(); });
+  const Duration pause = gather_ - HolderElapsed(progress_.last_completed, now);
+  if (gather_ > Duration(0) && pause > Duration(0)) {
+    executor_->PostAfter(pause, [this] { RunBatch(); });
   } else {
-    executor_->PostAfter(gather_ - passed, [this] { RunBatch(); });
+    executor_->Post([this] { RunBatch(); });
   }
 }
 

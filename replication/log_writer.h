@@ -100,7 +100,7 @@ class LogWriter {
   void RunBatch();
   void Seal(uint64_t syncs);
 
-  // When the next batch may begin, as an executor's delay.
+  // Now, or when the pause after the last batch is over.
   void ScheduleBatch(const Instant& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ArmSeal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -124,7 +124,7 @@ class LogWriter {
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // the batch under way included
   bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;     // a RunBatch is posted, delayed or running
   bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;    // a Seal is posted
-  Duration gather_ ABSL_GUARDED_BY(mutex_) = Duration(0);  // between the last batch and the next
+  Duration gather_ ABSL_GUARDED_BY(mutex_) = Duration(0);  // the pause after the last batch
   LogProgress progress_ ABSL_GUARDED_BY(mutex_);
 
   std::unique_ptr<Executor> executor_;  // last: stops before what its tasks use goes away

@@ -391,7 +391,8 @@ void Replica::Fetch(const FetchRequest& request) {
 }
 
 // Nobody waits for what a follower applies, so it does so in larger batches: their cost is mostly
-// one a batch (a task, the state's records, an answer to the worker).
+// one a batch (a task, the state's records, an answer to the worker). A leader hands out all there
+// is, so that nothing is left here when it has applied its own first entry and serves.
 void Replica::HandOut(Effects& effects) {
   for (Entry& entry : effects.apply) {
     gathered_bytes_ += CostBytes(entry);
@@ -436,7 +437,7 @@ void Replica::AppliedTo(Index index, uint64_t bytes) {
 // over.
 void Replica::InstallDurable(SnapshotMeta meta) {
   retention_.clear();
-  HandOutEntries();
+  HandOutEntries();  // they are from before the snapshot: the applier must not see them after it
   place_.applier.Post([self = shared_from_this(), meta = std::move(meta)] { self->Install(meta); });
 }
 
@@ -474,7 +475,6 @@ void Replica::NoteLeadership() {
   if (!core_.ready_to_serve() || serving_term_ == core_.term()) return;
   serving_term_ = core_.term();
   UpdateView();
-  HandOutEntries();
   LogInfo("group ", group_, ": leads in term ", serving_term_);
   place_.applier.Post([self = shared_from_this(), term = serving_term_] {
     if (self->HasState()) self->machine_->LeadershipBegan(term);
