@@ -6,6 +6,7 @@ Every process is started here and ended here, by its pid; nothing else on the ma
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,10 +23,21 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BIN = os.path.join(ROOT, "build", "bin")
 
 
+GIVEN_PORTS = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on, given once, and outside the range from which connections take their own
+    ports: else one of those may hold it when its process starts, at once or after a kill."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        end = int(file.read().split()[0])
+    for port in random.sample(range(10000, end), 1000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            if port not in GIVEN_PORTS:
+                GIVEN_PORTS.add(port)
+                return port
+    raise AssertionError(f"no free port from 10000 to {end}")
 
 
 def await_true(seconds, is_so, explain, every=0.3):
@@ -100,7 +112,7 @@ class Cluster:
                 process.wait()
         if exception[0] is not None:
             for name in self.commands:
-                print(f"--- {name}: the end of its log\n{self.log(name)}")
+                print(f"--- {name}{self.ending(name)}: the end of its log\n{self.log(name)}")
         self.beneath.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -137,6 +149,11 @@ class Cluster:
 
     def resume(self, name):
         self.processes[name].send_signal(signal.SIGCONT)
+
+    def ending(self, name):
+        """Words on how the process of that name ended, if it did by itself."""
+        code = self.processes[name].returncode if name in self.processes else None
+        return "" if code in (None, -signal.SIGKILL) else f" (ended with {code})"
 
     def page(self, name, path):
         """(HTTP status, text) of a page of the process's admin server."""
