@@ -1,6 +1,7 @@
 #include "node/leveldb_env.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
@@ -180,6 +181,51 @@ absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view contex
   return absl::InternalError(text);
 }
 
+struct LevelDbEnv::Background {
+  Mutex mutex;
+  Condition changed;
+  int works ABSL_GUARDED_BY(mutex) = 0;  // scheduled, and not over
+
+  void Add(int change) {
+    MutexLock lock(mutex);
+    works += change;
+    changed.NotifyAll();
+  }
+};
+
+// A piece of background work. Of two executors that have it, the first runs it; the other may come
+// to it when database and Env are gone, and its own end may too.
+class LevelDbEnv::Work {
+ public:
+  Work(std::shared_ptr<Background> background, void (*function)(void*), void* argument)
+      : background_(std::move(background)), function_(function), argument_(argument) {
+    background_->Add(1);
+  }
+
+  static void Post(const std::shared_ptr<Work>& work, Executor& executor) {
+    executor.Post([work] {
+      if (work->begun_.exchange(true)) return;
+      work->function_(work->argument_);
+      work->background_->Add(-1);
+    });
+  }
+
+ private:
+  const std::shared_ptr<Background> background_;
+  void (*const function_)(void*);
+  void* const argument_;
+  std::atomic<bool> begun_{false};
+};
+
+LevelDbEnv::LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions,
+                       Executor& flushes, StorageMetrics* metrics)
+    : file_system_(file_system),
+      clock_(clock),
+      compactions_(compactions),
+      flushes_(flushes),
+      metrics_(metrics),
+      background_(std::make_shared<Background>()) {}
+
 void LevelDbEnv::SetApplied(uint64_t index) {
   MutexLock lock(mutex_);
   CHECK_GE(index, applied_);
@@ -191,15 +237,24 @@ uint64_t LevelDbEnv::durable() const {
   return durable_;
 }
 
+void LevelDbEnv::AwaitDurable(uint64_t index) const {
+  MutexLock lock(background_->mutex);
+  while (durable() < index && background_->works > 0) background_->changed.Wait(lock);
+}
+
 void LevelDbEnv::LogCreated(uint64_t number) {
   MutexLock lock(mutex_);
   logs_[number] = applied_;
+  if (logs_.size() > 1 && work_ != nullptr) Work::Post(work_, flushes_);
 }
 
 void LevelDbEnv::LogRemoved(uint64_t number) {
-  MutexLock lock(mutex_);
-  logs_.erase(logs_.begin(), logs_.upper_bound(number));
-  if (!logs_.empty() && logs_.begin()->second > durable_) durable_ = logs_.begin()->second;
+  {
+    MutexLock lock(mutex_);
+    logs_.erase(logs_.begin(), logs_.upper_bound(number));
+    if (!logs_.empty() && logs_.begin()->second > durable_) durable_ = logs_.begin()->second;
+  }
+  background_->Add(0);
 }
 
 void LevelDbEnv::HoldRemovals() {
@@ -328,13 +383,14 @@ leveldb::Status LevelDbEnv::UnlockFile(leveldb::FileLock* lock) {
 
 void LevelDbEnv::Schedule(void (*function)(void*), void* argument) {
   if (metrics_ != nullptr) metrics_->compactions_scheduled.Add();
-  compactions_.Post([function, argument] { function(argument); });
+  auto work = std::make_shared<Work>(background_, function, argument);
+  MutexLock lock(mutex_);
+  work_ = std::move(work);
+  Work::Post(work_, logs_.size() > 1 ? flushes_ : compactions_);
 }
 
 // LevelDB's own code never asks for a thread.
-void LevelDbEnv::StartThread(void (*function)(void*), void* argument) {
-  Schedule(function, argument);
-}
+void LevelDbEnv::StartThread(void (*)(void*), void*) { CHECK(false) << "no thread is to be had"; }
 
 leveldb::Status LevelDbEnv::GetTestDirectory(std::string*) {
   return leveldb::Status::NotSupported("there is no test directory");

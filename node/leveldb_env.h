@@ -14,7 +14,13 @@
 // index noted for the file after it is durable.
 //
 // Schedule only posts, as LevelDB calls it under its mutex. Destroying a database waits for the
-// compaction under way, so the executor runs until the last database is gone.
+// compaction under way, so the executors run until the last database is gone.
+//
+// LevelDB has one piece of background work under way at most, and does not say what it will be. A
+// frozen memtable comes first, and its database's next write but one waits for it, and with it the
+// applier that carries a node's other partitions. So as long as one is frozen (an older log file is
+// still there) the work goes to `flushes`, also when it waits among `compactions` already: there it
+// may stand behind those of other databases, which take seconds.
 //
 // Threads: as leveldb::Env, all methods from any thread.
 #ifndef RINGLEADER_NODE_LEVELDB_ENV_H_
@@ -22,6 +28,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,14 +54,16 @@ absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view contex
 class LevelDbEnv : public leveldb::Env {
  public:
   // `metrics`, if not null, outlives it.
-  LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions,
-             StorageMetrics* metrics = nullptr)
-      : file_system_(file_system), clock_(clock), compactions_(compactions), metrics_(metrics) {}
+  LevelDbEnv(FileSystem& file_system, Clock& clock, Executor& compactions, Executor& flushes,
+             StorageMetrics* metrics = nullptr);
 
   // Before a write: the index that the database holds so far.
   void SetApplied(uint64_t index);
   // Everything up to here is in synced tables of a synced MANIFEST. 0: nothing is known.
   uint64_t durable() const;
+  // After a memtable was frozen: until everything up to `index` is durable, or LevelDB has given
+  // up.
+  void AwaitDurable(uint64_t index) const;
 
   // While held, files that LevelDB removes stay. Nests; the last release removes them.
   void HoldRemovals();
@@ -85,13 +94,19 @@ class LevelDbEnv : public leveldb::Env {
   void SleepForMicroseconds(int micros) override;
 
  private:
+  struct Background;
+  class Work;
+
   void LogCreated(uint64_t number);
   void LogRemoved(uint64_t number);
 
   FileSystem& file_system_;
   Clock& clock_;
   Executor& compactions_;
+  Executor& flushes_;
   StorageMetrics* const metrics_;
+  // Of the work that is scheduled or runs. Its mutex is taken before mutex_, never under it.
+  const std::shared_ptr<Background> background_;
 
   mutable Mutex mutex_;
   uint64_t applied_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -99,6 +114,7 @@ class LevelDbEnv : public leveldb::Env {
   std::map<uint64_t, uint64_t> logs_ ABSL_GUARDED_BY(mutex_);  // number: applied when it began
   int holds_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<Work> work_ ABSL_GUARDED_BY(mutex_);  // what was scheduled last
 };
 
 // Passes on LevelDB's lines that report errors, and counts those that report waiting writers (if

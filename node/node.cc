@@ -96,6 +96,7 @@ absl::Status Node::Open() {
   for (int i = 0; i < options_.compactors; ++i) {
     compactors_.push_back(seams_.threads.Start(absl::StrCat("compact-", i)));
   }
+  flusher_ = seams_.threads.Start("flush");
   if (identity_.node != 0) RETURN_IF_ERROR(OpenRuntime());
   executor_->Post([this] {
     agent_ = std::make_unique<Agent>(seams_.network, executor_, options_.agent, MakeHost());
@@ -113,6 +114,7 @@ Node::~Node() {
   cache_ = nullptr;
   factory_ = nullptr;
   compactors_.clear();
+  flusher_ = nullptr;
 }
 
 absl::Status Node::OpenRuntime() {
@@ -121,6 +123,7 @@ absl::Status Node::OpenRuntime() {
   const PartitionPlace place{{.file_system = seams_.file_system,
                               .clock = seams_.clock,
                               .compactions = *compactors.front(),
+                              .flushes = *flusher_,
                               .block_cache = block_cache_.get(),
                               .write_buffer_bytes = WriteBufferBytes(options_),
                               .metrics = &storage_metrics_},

@@ -7,8 +7,8 @@
 //     log/, groups/, outgoing/   replication/runtime.h
 //
 // Start opens what is there and serves it at once; a node that was never registered waits for a
-// coordinator to give it an id. Executors: `node` (everything here), the runtime's, and a few for
-// compactions.
+// coordinator to give it an id. Executors: `node` (everything here), the runtime's, a few for
+// compactions, and one for what must not wait behind those.
 //
 // Threads: Start, the destructor, and Drain from the owner; the rest is internal.
 #ifndef RINGLEADER_NODE_NODE_H_
@@ -123,6 +123,7 @@ class Node {
   StorageMetrics storage_metrics_;
   std::unique_ptr<leveldb::Cache> block_cache_;
   std::vector<std::unique_ptr<Executor>> compactors_;
+  std::unique_ptr<Executor> flusher_;
   std::shared_ptr<Executor> executor_;
   std::unique_ptr<PartitionFactory> factory_;
   std::unique_ptr<DataService> data_;

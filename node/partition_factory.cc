@@ -26,8 +26,8 @@ absl::StatusOr<std::unique_ptr<replication::StateMachine>> PartitionFactory::Ope
   }
   const PartitionPlace place{
       StorePlace{place_.store.file_system, place_.store.clock,
-                 *compactions_[group % compactions_.size()], place_.store.block_cache,
-                 place_.store.write_buffer_bytes, place_.store.metrics},
+                 *compactions_[group % compactions_.size()], place_.store.flushes,
+                 place_.store.block_cache, place_.store.write_buffer_bytes, place_.store.metrics},
       place_.registry, place_.admission, place_.options, place_.cache_sessions};
   ASSIGN_OR_RETURN(std::unique_ptr<Partition> partition,
                    Partition::Open(place, group, directory, initial, range));

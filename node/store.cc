@@ -172,12 +172,12 @@ absl::Status Store::Flush() {
   };
   if (is_written_out()) return absl::OkStatus();
   env_.SetApplied(target);
-  // No key is below 01: nothing overlaps this range, so all that CompactRange does is to write the
-  // memtable out and to wait for it.
-  const leveldb::Slice nothing("\0", 1);
-  database_->CompactRange(&nothing, &nothing);
+  // No batch at all: LevelDB freezes the memtable. (CompactRange of an empty range does so too, but
+  // then waits for a compaction of nothing, behind other databases'.)
+  RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), nullptr), "flushing"));
+  env_.AwaitDurable(target);
   if (is_written_out()) return absl::OkStatus();
-  // CompactRange does not say what went wrong; the next write does.
+  // What went wrong is told by the next write.
   leveldb::WriteBatch empty;
   const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);
   return Poison(why.ok() ? leveldb::Status::IOError("the memtable was not written out") : why,
@@ -236,7 +236,7 @@ absl::Status CheckStoreFile(const StorePlace& place, absl::string_view path) {
     return absl::DataLossError(absl::StrCat(path, ": a damaged record"));
   }
   if (!absl::EndsWith(name, ".ldb") && !absl::EndsWith(name, ".sst")) return absl::OkStatus();
-  LevelDbEnv env(place.file_system, place.clock, place.compactions);
+  LevelDbEnv env(place.file_system, place.clock, place.compactions, place.flushes);
   leveldb::RandomAccessFile* opened = nullptr;
   uint64_t bytes = 0;
   leveldb::Status status = env.GetFileSize(std::string(path), &bytes);

@@ -36,6 +36,7 @@ struct StorePlace {
   FileSystem& file_system;
   Clock& clock;
   Executor& compactions;
+  Executor& flushes;  // of frozen memtables: none waits behind another database's compaction
   leveldb::Cache* block_cache = nullptr;  // null: a small one of its own
   // LevelDB holds up to two memtables of this size.
   size_t write_buffer_bytes = 4 << 20;
@@ -91,7 +92,7 @@ class Store {
   Store(const StorePlace& place, absl::string_view directory)
       : place_(place),
         directory_(directory),
-        env_(place.file_system, place.clock, place.compactions, place.metrics) {}
+        env_(place.file_system, place.clock, place.compactions, place.flushes, place.metrics) {}
 
   absl::Status OpenDatabase();
   absl::Status ReadState(const StoreState& initial);

@@ -1,6 +1,6 @@
 // Makes code that waits for another thread run on the simulation's one thread.
 //
-// LevelDB waits on a condition variable inside a call: a write for a full memtable, CompactRange
+// LevelDB waits on a condition variable inside a call: a write for a full memtable,
 // and the destructor for a compaction. The client library's forms that wait do the same for their
 // answer. On one thread nobody would ever wake them. So the programs that link this replace
 // std::condition_variable::wait, which both use and which may return without a reason by its

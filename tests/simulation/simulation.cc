@@ -191,7 +191,8 @@ void SimulatedThreads::Slow(absl::string_view name, Duration task_time_max) {
 
 bool SimulatedThreads::RunWaitedFor() {
   for (const auto& [number, executor] : executors_) {
-    if (absl::StartsWith(executor->name(), "compact") && executor->RunFront()) return true;
+    const bool works = absl::StartsWith(executor->name(), "compact") || executor->name() == "flush";
+    if (works && executor->RunFront()) return true;
   }
   return false;
 }

@@ -120,7 +120,7 @@ class SimulatedThreads : public Threads {
   bool paused() const { return paused_; }
 
   // A task of this process waits, in a call of LevelDB, for a compaction. Runs the oldest task of
-  // one of the executors that compact (their names begin with "compact") to its end, in no time.
+  // one of the executors that compact or flush ("compact...", "flush") to its end, in no time.
   // False: there is none.
   bool RunWaitedFor();
 

@@ -55,7 +55,8 @@ class PartitionHashTest : public ::testing::Test {
   // tells.
   void ChangeOneValue(uint64_t node, const std::string& directory) {
     SimulatedFileSystem& disk = *world_.node(node).disk;
-    LevelDbEnv env(disk, *world_.node(node).clock, *world_.node(node).compactions);
+    LevelDbEnv env(disk, *world_.node(node).clock, *world_.node(node).compactions,
+                   *world_.node(node).compactions);
     leveldb::Options options;
     options.env = &env;
     options.paranoid_checks = true;

@@ -41,6 +41,7 @@ void PartitionWorld::Start(uint64_t number) {
   const PartitionPlace place{{.file_system = *node.disk,
                               .clock = *node.clock,
                               .compactions = *node.compactions,
+                              .flushes = *node.compactions,
                               .write_buffer_bytes = 64 << 10},
                              *node.registry,
                              *node.admission,
