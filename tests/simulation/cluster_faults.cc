@@ -1,6 +1,7 @@
 #include "tests/simulation/cluster_faults.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -40,6 +41,21 @@ HostId ClusterFaults::RandomServer() {
   return Random(random_.Chance(0.7) ? MachineKind::kNode : MachineKind::kCoordinator);
 }
 
+// 0: none runs. The last client administers and stays.
+HostId ClusterFaults::RandomClient() {
+  std::vector<HostId> up;
+  for (const HostId host : world_.Hosts(MachineKind::kClient)) {
+    const auto number = static_cast<int>(world_.machine(host).number);
+    if (number <= world_.options().clients && world_.machine(host).up()) up.push_back(host);
+  }
+  return up.empty() ? 0 : up[random_.Below(up.size())];
+}
+
+HostId ClusterFaults::RandomAny() {
+  const HostId client = random_.Chance(0.3) ? RandomClient() : 0;
+  return client != 0 ? client : RandomServer();
+}
+
 void ClusterFaults::Inject(Kind kind) {
   const HostId host = RandomServer();
   if (host == 0) return;
@@ -52,9 +68,11 @@ void ClusterFaults::Inject(Kind kind) {
     case Kind::kPowerAll:
       return PowerAll();
     case Kind::kPause: {
-      Count("pause");
-      world_.Pause(host);
-      world_.simulation().At(Some(pace_.lasts_max), [this, host] { world_.Resume(host); });
+      const HostId paused = RandomAny();
+      if (paused == 0) return;
+      Count(world_.machine(paused).kind == MachineKind::kClient ? "pause of a client" : "pause");
+      world_.Pause(paused);
+      world_.simulation().At(Some(pace_.lasts_max), [this, paused] { world_.Resume(paused); });
       return;
     }
     case Kind::kPartition:
@@ -85,6 +103,8 @@ void ClusterFaults::Inject(Kind kind) {
       return disk.CrashAfter(random_.Below(500));
     case Kind::kDamage:
       return Damage();
+    case Kind::kMisdirect:
+      return Misdirect();
     case Kind::kWipe:
       return WipeOne();
     case Kind::kClock:
@@ -92,6 +112,18 @@ void ClusterFaults::Inject(Kind kind) {
       world_.machine(host).clock->JumpWall(
           Duration(random_.Between(-3'600'000'000'000, 3'600'000'000'000)));
       return world_.machine(host).clock->JumpBoot(Some(pace_.lasts_max));
+    case Kind::kClockStep: {
+      const HostId stepped = RandomAny();
+      if (stepped != 0 && world_.StepClock(stepped)) Count("step of both clocks");
+      return;
+    }
+    case Kind::kClientKill: {
+      const HostId client = RandomClient();
+      if (client == 0) return;
+      Count("kill of a client");
+      world_.Kill(client);
+      return world_.StartLater(client, Some(pace_.lasts_max));
+    }
     case Kind::kTransfer:
       return TransferLeader();
     case Kind::kMove:
@@ -158,9 +190,11 @@ bool ClusterFaults::MayDamage(HostId host) {
   // again before the old ones are replaced, it would be two of their members.
   if (world_.machine(host).wiped) return false;
   if (damaged_.contains(host)) return true;
-  const bool another = std::any_of(damaged_.begin(), damaged_.end(),
-                                   [&](HostId each) { return world_.machine(each).kind == kind; });
-  return !another;
+  const auto others = std::count_if(damaged_.begin(), damaged_.end(),
+                                    [&](HostId each) { return world_.machine(each).kind == kind; });
+  const int minority =
+      kind == MachineKind::kCoordinator ? (world_.options().coordinators - 1) / 2 : 1;
+  return others < minority;
 }
 
 // Bits flip and blocks go bad in the files of one machine, while its process is down.
@@ -191,6 +225,27 @@ void ClusterFaults::Damage() {
     }
   }
   world_.StartLater(host, Some(pace_.lasts_max));
+}
+
+// A write of a running process lands elsewhere in its file. Some of the processes are started again
+// soon, while it is the last thing that their log was told.
+void ClusterFaults::Misdirect() {
+  const HostId host = RandomServer();
+  if (host == 0 || !MayDamage(host)) return;
+  damaged_.insert(host);
+  ClusterMachine& machine = world_.machine(host);
+  machine.may_be_emptied = true;
+  const char* const parts[] = {"/log/", "/log/", ".ldb", "MANIFEST"};
+  const int64_t blocks = random_.Between(1, 6);
+  machine.disk->MisdirectNextWrite(parts[random_.Below(std::size(parts))],
+                                   random_.Chance(0.5) ? blocks : -blocks);
+  Count("misdirection of a write");
+  if (!random_.Chance(0.5)) return;
+  world_.simulation().At(Some(pace_.lasts_max), [this, host] {
+    if (is_healed_ || !world_.machine(host).up()) return;
+    world_.Kill(host);
+    world_.StartLater(host, Some(pace_.lasts_max));
+  });
 }
 
 void ClusterFaults::WipeOne() {
@@ -322,11 +377,14 @@ void ClusterFaults::Join() {
 }
 
 void ClusterFaults::Heal() {
+  is_healed_ = true;
   world_.network().UnblockAll();
   world_.network().SetFaults({});
-  for (const MachineKind kind : {MachineKind::kCoordinator, MachineKind::kNode}) {
+  for (const MachineKind kind :
+       {MachineKind::kCoordinator, MachineKind::kNode, MachineKind::kClient}) {
     for (const HostId host : world_.Hosts(kind)) {
       ClusterMachine& machine = world_.machine(host);
+      machine.disk->MisdirectNoWrite();
       machine.disk->SetCapacity(UINT64_MAX);
       machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
                                 absl::InternalError("none any more"));

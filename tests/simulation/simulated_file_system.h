@@ -88,6 +88,8 @@ class SimulatedFileSystem : public FileSystem {
   // The next write to a path that contains `path_part` lands `blocks` 4-KiB blocks further on; what
   // it should have replaced stays.
   void MisdirectNextWrite(absl::string_view path_part, int64_t blocks);
+  void MisdirectNoWrite();
+  uint64_t misdirected_writes() const;  // so far
 
   // Every file's path, sorted. For choosing what to damage.
   std::vector<std::string> Files() const;
@@ -180,6 +182,7 @@ class SimulatedFileSystem : public FileSystem {
   Fault fault_ ABSL_GUARDED_BY(mutex_);
   std::string misdirected_ ABSL_GUARDED_BY(mutex_);
   int64_t misdirected_blocks_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t misdirected_writes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t trace_hash_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
