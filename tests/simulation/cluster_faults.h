@@ -64,6 +64,13 @@ class ClusterFaults {
   HostId RandomAny();
   void Down(HostId host, bool power);
   void PowerAll();
+  void PauseOne();
+  void KillClient();
+  void JumpClock(HostId host);
+  void StepClock();
+  void FillDisk(HostId host);
+  void SlowDisk(HostId host);
+  void PowerInOperation(HostId host);
   void FlushOne();
   void Partition();
   void IsolateLeader();
@@ -86,6 +93,7 @@ class ClusterFaults {
   ringleader::Random random_;
   std::vector<uint64_t> weights_;  // by kind
   std::map<std::string, uint64_t> counts_;
+  bool cuts_syncs_ = false;
   bool is_healed_ = false;
   std::set<HostId> damaged_;  // may have lost data in this run
 };
