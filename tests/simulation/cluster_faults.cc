@@ -13,6 +13,8 @@ namespace {
 
 namespace meta = ::ringleader::coordinator::v1;
 
+constexpr uint64_t kSyncCutsMin = 5;  // the weight of power cuts in runs that cut syncs
+
 }  // namespace
 
 ClusterFaults::ClusterFaults(ClusterWorld& world, const FaultPace& pace)
@@ -22,6 +24,8 @@ ClusterFaults::ClusterFaults(ClusterWorld& world, const FaultPace& pace)
   // voter's log lost they may stay so (fault-model.md, "What is not promised").
   cuts_syncs_ = random_.Chance(0.4);
   if (!cuts_syncs_) return;
+  uint64_t& cuts = weights_[static_cast<size_t>(Kind::kPowerInOperation)];
+  cuts = std::max(cuts, kSyncCutsMin);
   for (const Kind loss : {Kind::kWipe, Kind::kDamage, Kind::kMisdirect}) {
     weights_[static_cast<size_t>(loss)] = 0;
   }

@@ -90,8 +90,9 @@ ClusterOptions DrawCluster(Random& random) {
   return cluster;
 }
 
-// The cluster forms and takes a table: nothing goes wrong yet.
-void Form(ClusterWorld& world, ClusterWorkload& workload) {
+// The cluster forms and takes a table: nothing goes wrong yet but the weather, in some.
+void Form(ClusterWorld& world, ClusterWorkload& workload, Random& random) {
+  if (random.Chance(0.3)) world.network().SetFaults(DrawWeather(random));
   world.Create();
   std::string why_not;
   for (int tries = 0; tries < 10; ++tries) {
@@ -134,7 +135,7 @@ void Await(ClusterWorld& world, Duration limit, const char* what, Condition hold
 }
 
 void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, Random& random) {
-  Form(world, workload);
+  Form(world, workload, random);
   if (!world.violation().empty()) return;
   workload.Start();
   world.simulation().RunFor(std::chrono::seconds(3));
