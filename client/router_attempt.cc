@@ -7,6 +7,7 @@
 #include "client/router_operation.h"
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 
 namespace ringleader::client {
 namespace {
@@ -199,7 +200,10 @@ void Router::NoteReachability(const std::string& address, bool is_reachable) {
 void Router::Send(Operation& operation) {
   ++operation.attempts;
   ++counts_.attempts;
-  if (operation.attempts > 1) ++counts_.retries;
+  if (operation.attempts > 1) {
+    RARE_BRANCH("client: a request is sent again");
+    ++counts_.retries;
+  }
   const Duration now = Now();
   data::v1::Request& request = operation.request;
   const MapTable* table = map_.FindTable(operation.table);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "coordinator/balancer_round.h"
 
 namespace ringleader::coordinator {
@@ -58,6 +59,7 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
     return;
   }
   if (!move.aborting() && !votes && ShouldAbort(round, move)) {
+    RARE_BRANCH("plan: a move is aborted");
     *round.NewCommand().mutable_abort_move() = EndOf(record);
     return;
   }

@@ -179,7 +179,13 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
                       (leadership_ == nullptr ||
                        !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
   if (!usable) {
-    *error = ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
+    // A replica that is behind may not have heard of it yet: only who leads can be sure, and who
+    // knows that this id is gone for ever.
+    const bool is_retired = request.table_case() == data::v1::Request::kTableId && table != nullptr;
+    *error = leadership_ != nullptr || is_retired
+                 ? ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found")
+                 : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
+                                 "this replica does not know the table, which may be newer");
     return nullptr;
   }
   if (request.schema_version() != 0 && request.schema_version() != table->record.schema_version) {

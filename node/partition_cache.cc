@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "model/key_codec.h"
 #include "node/partition.h"
 #include "node/reads.h"
@@ -142,6 +143,7 @@ void Partition::OpenParked(const ReplicaPointer& replica) {
       const data::v1::WriteSession& session = waiting.pending.request.session();
       leadership_->parked_attempts.erase({session.session(), session.sequence()});
       leadership_->parked_bytes -= waiting.bytes;
+      if (waiting.by_failover) RARE_BRANCH("era: a write waited for an earlier one");
       if (place_.cache_sessions != nullptr) {
         CacheMeters& meters = place_.cache_sessions->meters();
         (waiting.by_failover ? meters.stall_by_failover : meters.stall_by_holder)
@@ -191,10 +193,13 @@ void Partition::TendEras() {
   if (leadership.handing_over.has_value()) {
     if (eras_.empty()) return;
     if (!leadership.gate->IsRevoked(now) && !MUTANT("transfer-closes-early")) return;
+    RARE_BRANCH("era: all are closed for a transfer");
     era.change = EraChange::kCloseAll;
   } else if (leadership.gate->HasEarlier() && leadership.gate->EarlierAreOver(now)) {
+    RARE_BRANCH("era: earlier ones are closed");
     era.change = EraChange::kCloseEarlier;
   } else if (!leadership.eras_wanted.empty()) {
+    RARE_BRANCH("era: one is opened");
     era.buckets.assign(leadership.eras_wanted.begin(), leadership.eras_wanted.end());
     leadership.eras_wanted.clear();
   } else {
@@ -220,6 +225,7 @@ void Partition::HandOver(const ReplicaPointer& replica, replication::ReplicaId t
   leadership_->handing_over = HandingOver{.to = to, .began = place_.store.clock.Now()};
   std::vector<Invalidation> to_send;
   leadership_->gate->Revoke(&to_send);
+  if (!to_send.empty()) RARE_BRANCH("lease: grants are revoked before a transfer");
   SendInvalidations(to_send);
   TendCache(replica);
   ProposeBuilding(replica);
@@ -243,6 +249,7 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
   // one that no era covers afterwards.
   if (leadership_->era_batch != 0) return;
   if (HolderElapsed(handing_over.asked, now) < kTransferWithin) return;
+  RARE_BRANCH("transfer: leadership did not go");
   leadership_->gate->Resume();
   leadership_->handing_over.reset();
 }

@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "model/key_codec.h"
 #include "node/partition.h"
 
@@ -98,6 +99,7 @@ bool Partition::AnswerKnown(WaitingRequest& waiting) {
   }
   if (Outcome* attempt = FindAttempt(sequence);
       attempt != nullptr && !MUTANT("attempts-evaluated-apart")) {
+    RARE_BRANCH("write session: a copy joins its attempt");
     for (Waiter& waiter : WaitersOf(waiting)) attempt->waiters.push_back(std::move(waiter));
     return true;
   }
@@ -107,8 +109,10 @@ bool Partition::AnswerKnown(WaitingRequest& waiting) {
     case SessionTable::Known::kNew:
       return false;
     case SessionTable::Known::kDone:
+      RARE_BRANCH("write session: a copy is answered from its record");
       return answer(ResponseOf(*known.result));
     case SessionTable::Known::kForgotten:
+      RARE_BRANCH("write session: a copy comes too late");
       return answer(ErrorResponse(data::v1::ERROR_SESSION_EXPIRED,
                                   "the outcome of this write is not remembered any more"));
     case SessionTable::Known::kFull: {

@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -67,6 +68,7 @@ absl::Status Core::CheckChange(const Configuration& next) const {
 }
 
 LogPosition Core::AppendConfiguration(Configuration configuration) {
+  if (configuration.joint()) RARE_BRANCH("members: a joint change begins");
   std::vector<Entry> entries;
   entries.push_back(ConfigurationEntry(configuration));
   const LogPosition position = AppendEntries(std::move(entries));
@@ -89,6 +91,7 @@ void Core::AdoptConfiguration(Index index, Configuration configuration) {
 // The log ends at `last` now: configurations after it never were.
 void Core::RestoreConfigurations(Index last) {
   while (configurations_.size() > 1 && configurations_.back().index > last) {
+    RARE_BRANCH("members: a change is taken back");
     configurations_.pop_back();
   }
   CHECK_LE(configurations_.back().index, last);
@@ -120,6 +123,7 @@ void Core::RebuildProgress() {
 void Core::LeaveJointIfCommitted() {
   if (!ready_to_serve() || !configuration().joint()) return;
   if (configuration_index() > commit_ && !MUTANT("leaves-joint-uncommitted")) return;
+  RARE_BRANCH("members: a joint change ends");
   AppendConfiguration(LeaveJoint(configuration()));
 }
 
@@ -134,6 +138,7 @@ void Core::StepDownIfRemoved() {
     if (peer == progress_.end() || peer->second.match < configuration_index()) continue;
     if (best == 0 || peer->second.match > progress_.at(best).match) best = voter.replica;
   }
+  RARE_BRANCH("members: a leader that is no voter ends");
   if (best != 0) Send(NewMessage(MessageKind::kTimeoutNow, best));
   BecomeFollower(hard_state_.term, 0);
 }

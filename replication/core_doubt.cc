@@ -8,6 +8,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -26,6 +27,7 @@ void Core::SettlePromiseIfKept() {
   if (promise_ == LogPosition{} || InstallPending()) return;
   const LogPosition durable{*log_.TermAt(log_.durable()), log_.durable()};
   if (durable < promise_) return;
+  RARE_BRANCH("doubt: a promise is settled");
   promise_ = {};
   doubtful_ = asking_ = false;
   effects_.promise_settled = true;
@@ -38,6 +40,7 @@ void Core::AskDoubt(bool preliminary) {
   if (!Electable()) return;
   if (!preliminary) {
     EndRole();
+    RARE_BRANCH("doubt: the group is asked");
     EnterTerm(hard_state_.term + 1, 0);
     role_ = Role::kFollower;
     ResetElectionTimer();
@@ -96,6 +99,7 @@ void Core::DecideDoubt() {
   const std::optional<LogPosition> held = HeldAtMost();
   if (!held && !MUTANT("doubt-settled-alone")) return;
   asking_ = false;
+  RARE_BRANCH("doubt: answers decide");
   // Whatever can be committed of the lost entries is no further than `held`: that much of the
   // promise stays, and whoever holds it gets this replica's vote.
   promise_ = held ? std::min(promise_, std::max(*held, log_.last())) : log_.last();

@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -42,7 +43,10 @@ void Core::StepAppend(Message& message) {
   }
   if (!log_.Matches(message.position)) return RejectAppend(message);
   // The disk is far behind: the leader tries again when a heartbeat is answered.
-  if (log_.undurable_bytes() > options_.uncommitted_bytes_max) return;
+  if (log_.undurable_bytes() > options_.uncommitted_bytes_max) {
+    RARE_BRANCH("follower: an append waits for the disk");
+    return;
+  }
   TakeAppended(message);
 }
 
@@ -53,7 +57,10 @@ void Core::TakeAppended(Message& message) {
     return !log_.Matches({entry.term, entry.index});
   });
   if (news != entries.end()) {
-    if (news->index <= log_.last().index) Truncate(news->index);
+    if (news->index <= log_.last().index) {
+      RARE_BRANCH("follower: entries are overwritten");
+      Truncate(news->index);
+    }
     entries.erase(entries.begin(), news);
     for (const Entry& entry : entries) {
       if (entry.kind != EntryKind::kConfiguration) continue;
@@ -117,6 +124,7 @@ void Core::StepSnapshot(Message& message) {
   // A new voter was a learner first and has a log. An empty one lost its log and its votes, and
   // never returns under this id (rule 11).
   if (Forgetful() && IsVoter(meta.configuration, self_) && !MUTANT("wiped-voter-returns")) {
+    RARE_BRANCH("follower: a voter without a log refuses a snapshot");
     refused_to_vote_ = true;
     return;
   }
@@ -130,6 +138,7 @@ void Core::StepSnapshot(Message& message) {
 }
 
 void Core::InstallSnapshot(SnapshotMeta meta) {
+  RARE_BRANCH("follower: a snapshot is installed");
   log_.Reset(meta.last);
   persist_handed_ = handed_ = commit_ = verified_ = meta.last.index;
   acknowledged_ = 0;

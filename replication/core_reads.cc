@@ -7,6 +7,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/core.h"
 
 namespace ringleader::replication {
@@ -53,6 +54,7 @@ void Core::ConfirmRounds() {
   if (reached <= confirmed_round_) return;
   confirmed_round_ = reached;
   effects_.confirmed_round = ConfirmedRound{hard_state_.term, reached};
+  if (waiting_reads_.size() > 1) RARE_BRANCH("reads: several share a round");
   while (!waiting_reads_.empty()) {
     const WaitingRead& read = waiting_reads_.front();
     if (read.round == 0 || read.round > reached) break;

@@ -3,6 +3,7 @@
 // becomes of the transfer (DESIGN section 11, rule 5).
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -30,11 +31,13 @@ void Core::SendTimeoutNowIfCaughtUp() {
   const auto peer = progress_.find(transferee_);
   if (peer == progress_.end() || peer->second.match < log_.last().index) return;
   timeout_now_sent_ = true;
+  RARE_BRANCH("transfer: a voter is asked to stand");
   if (!MUTANT("lease-outlives-transfer")) lease_withdrawn_ = effects_.lease_revoked = true;
   Send(NewMessage(MessageKind::kTimeoutNow, transferee_));
 }
 
 void Core::AbortTransfer() {
+  if (transferee_ != 0) RARE_BRANCH("transfer: given up");
   transferee_ = 0;
   timeout_now_sent_ = false;
 }

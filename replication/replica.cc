@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "common/status.h"
 #include "replication/message_codec.h"
 #include "replication/snapshot_sender.h"
@@ -288,6 +289,7 @@ void Replica::Persist(Effects& effects) {
     installing_[effects.persist_batch] = *effects.install_snapshot;
   }
   repairs_.Split(std::move(effects.entries), write);
+  if (!write.repairs.empty()) RARE_BRANCH("log: lost entries are repaired");
   unsubmitted_.emplace_back(effects.persist_batch, std::move(write));
   SubmitPending();
 }
@@ -508,6 +510,7 @@ void Replica::WatchDisk(const Instant& now) {
   }
   if (stalled >= 2 * bound && !hold_heartbeats_) {
     hold_heartbeats_ = true;
+    RARE_BRANCH("leader: its disk stalls, no more heartbeats");
     LogWarning("group ", group_, ": the log's disk has not answered for ",
                stalled / std::chrono::milliseconds(1),
                " ms; no more heartbeats, so that the others elect");

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
+#include "common/rare_branches.h"
 #include "common/status.h"
 #include "replication/message_codec.h"
 #include "replication/snapshot_chunk.h"
@@ -428,6 +429,7 @@ void Runtime::PromoteDetached(const NewGroup& group, Done done) {
   if (!now.is_stub()) {  // a snapshot that names it a learner came first
     return OpenCreated(group.group, {.restarted = true}, std::move(done));
   }
+  RARE_BRANCH("replica: a stub becomes a voter");
   LogInfo("group ", group.group, ": replica ", group.replica, " becomes the voter it was meant as");
   // A first voter begins with an empty directory, not with what a learner's machine left in it.
   const absl::Status emptied =
@@ -445,7 +447,10 @@ void Runtime::ConsiderLearner(NodeId from, const Message& message) {
   if (!ComesFromLeader(message.kind)) return;
   files_->Post([this, from, group = message.group, replica = message.to] {
     const auto known = log_->Group(group);
-    if (known.has_value() && (!known->destroyed || known->creation.replica >= replica)) return;
+    if (known.has_value() && (!known->destroyed || known->creation.replica >= replica)) {
+      if (known->destroyed) RARE_BRANCH("replica: a tombstone refuses a message");
+      return;
+    }
     {
       MutexLock lock(mutex_);
       if (replicas_.size() + changing_.size() >= options_.replicas_max) return;
@@ -453,6 +458,7 @@ void Runtime::ConsiderLearner(NodeId from, const Message& message) {
     }
     LogInfo("group ", group, ": node ", from, " leads replica ", replica,
             " here; it starts as a learner without state");
+    RARE_BRANCH("replica: a message makes a learner");
     GroupWrite write{.group = group};
     write.create = GroupCreation{replica, ""};
     SubmitCreation(std::move(write), {.restarted = false}, [](const absl::Status&) {});
@@ -565,6 +571,7 @@ void Runtime::FinishDestroy(GroupId group, ReplicaId replica, Done done) {
   };
   GroupWrite write{.group = group};
   write.destroy = true;
+  RARE_BRANCH("replica: a tombstone is written");
   const absl::Status submitted = writer_->Submit({std::move(write)}, *files_, finished);
   if (!submitted.ok()) files_->Post([finished, submitted] { finished(submitted); });
 }

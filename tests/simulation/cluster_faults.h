@@ -1,7 +1,7 @@
 // What goes wrong in a run of the whole cluster (fault-model.md), drawn from the seed. Each run has
 // a mixture of its own: some kinds often, some never, so that rare combinations are common
-// somewhere. What may cost data (damaged files, a wiped disk) happens to one node and one
-// coordinator of a run at most; everything else may hit all.
+// somewhere. What may cost data (damaged files, misdirected writes, a wiped disk) happens to one
+// node and a minority of the coordinators of a run at most; everything else may hit all.
 //
 // Called between events: an administrator's requests wait for their answer.
 #ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_FAULTS_H_
@@ -44,8 +44,11 @@ class ClusterFaults {
     kSlowDisk,
     kPowerInOperation,
     kDamage,
+    kMisdirect,
     kWipe,
     kClock,
+    kClockStep,
+    kClientKill,
     kTransfer,
     kMove,
     kDrain,
@@ -57,8 +60,17 @@ class ClusterFaults {
   void Inject(Kind kind);
   HostId Random(MachineKind kind);
   HostId RandomServer();
+  HostId RandomClient();
+  HostId RandomAny();
   void Down(HostId host, bool power);
   void PowerAll();
+  void PauseOne();
+  void KillClient();
+  void JumpClock(HostId host);
+  void StepClock();
+  void FillDisk(HostId host);
+  void SlowDisk(HostId host);
+  void PowerInOperation(HostId host);
   void FlushOne();
   void Partition();
   void IsolateLeader();
@@ -66,6 +78,7 @@ class ClusterFaults {
   void Weather();
   void DiskError(HostId host);
   void Damage();
+  void Misdirect();
   void WipeOne();
   void TransferLeader();
   void MovePartition();
@@ -80,6 +93,8 @@ class ClusterFaults {
   ringleader::Random random_;
   std::vector<uint64_t> weights_;  // by kind
   std::map<std::string, uint64_t> counts_;
+  bool cuts_syncs_ = false;
+  bool is_healed_ = false;
   std::set<HostId> damaged_;  // may have lost data in this run
 };
 

@@ -1,9 +1,12 @@
 #include "tests/simulation/cluster_run.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "replication/lease.h"
 #include "tests/simulation/cluster_faults.h"
 #include "tests/simulation/cluster_workload.h"
 #include "tests/simulation/cluster_world.h"
@@ -25,10 +28,24 @@ constexpr Duration kReadWithin = std::chrono::seconds(30);
 // A run in which less than this got through proves nothing.
 constexpr uint64_t kOperationsMin = 100;
 
+// Rates, and steps of what they leave of the bound, over the shortest lease that anybody holds.
+void DrawClocks(Random& random, ClusterOptions& cluster) {
+  const double bound = cluster.node.runtime.replica.clock_drift_max;
+  cluster.clock_rate_spread = random.Chance(0.5) ? 0.4 * bound : 0.1 * bound;
+  const replication::ReplicaOptions& replica = cluster.node.runtime.replica;
+  const Duration lease = replication::LeaseLength(replica.core.election_ticks, replica.tick_period,
+                                                  replica.clock_drift_max);
+  const Duration shortest = std::min(lease, cluster.node.partition.lease.lease_term);
+  const double left = 0.9 * (bound - 2 * cluster.clock_rate_spread);
+  cluster.clock_step_max =
+      Duration(static_cast<int64_t>(left * static_cast<double>(shortest.count())));
+}
+
 // Sizes, timeouts and limits as wide as the code allows, so that rare paths are common somewhere.
 ClusterOptions DrawCluster(Random& random) {
   ClusterOptions cluster;
-  cluster.coordinators = random.Chance(0.8) ? 3 : 1;
+  const int coordinators[] = {1, 3, 3, 3, 5};
+  cluster.coordinators = coordinators[random.Below(std::size(coordinators))];
   cluster.nodes = static_cast<int>(random.Between(3, 5));
   cluster.nodes_max = cluster.nodes + static_cast<int>(random.Between(0, 1));
   cluster.zones = random.Chance(0.5) ? 1 : 3;
@@ -69,11 +86,13 @@ ClusterOptions DrawCluster(Random& random) {
     cluster.node.cache_sessions.queue_bytes_max = static_cast<uint64_t>(random.Between(100, 2000));
   }
   cluster.node.partition.lease.lease_term = std::chrono::milliseconds(random.Between(200, 4000));
+  DrawClocks(random, cluster);
   return cluster;
 }
 
-// The cluster forms and takes a table: nothing goes wrong yet.
-void Form(ClusterWorld& world, ClusterWorkload& workload) {
+// The cluster forms and takes a table: nothing goes wrong yet but the weather, in some.
+void Form(ClusterWorld& world, ClusterWorkload& workload, Random& random) {
+  if (random.Chance(0.3)) world.network().SetFaults(DrawWeather(random));
   world.Create();
   std::string why_not;
   for (int tries = 0; tries < 10; ++tries) {
@@ -116,7 +135,7 @@ void Await(ClusterWorld& world, Duration limit, const char* what, Condition hold
 }
 
 void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, Random& random) {
-  Form(world, workload);
+  Form(world, workload, random);
   if (!world.violation().empty()) return;
   workload.Start();
   world.simulation().RunFor(std::chrono::seconds(3));
@@ -141,17 +160,19 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, 
 
 }  // namespace
 
-RunResult RunCluster(uint64_t seed) {
+RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   Simulation simulation(seed);
   Random& random = simulation.random();
-  const ClusterOptions options = DrawCluster(random);
+  ClusterOptions options = DrawCluster(random);
+  if (run.clock_spread >= 0) options.clock_rate_spread = run.clock_spread;
   auto ending = std::make_unique<ClusterWorld>(simulation, options);
   ClusterWorld& world = *ending;
   ClusterWorkloadOptions load;
   load.lanes = static_cast<int>(random.Between(1, 3));
   load.keys = static_cast<int>(random.Between(4, 12));
   load.reads_percent = static_cast<uint64_t>(random.Between(40, 90));
-  load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
+  // Large ones take several blocks of the log: a power cut leaves some of them.
+  load.padding_bytes_max = random.Chance(0.5) ? 20'000 : 500;
   ClusterWorkload workload(world, load);
   ClusterFaults faults(world, DrawPace(random));
   Run(world, workload, faults, random);

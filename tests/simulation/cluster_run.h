@@ -11,7 +11,13 @@
 
 namespace ringleader::simulation {
 
-RunResult RunCluster(uint64_t seed);
+struct ClusterRunOptions {
+  // How far the rates of clocks are from 1, at most; negative: as the seed draws it, within the
+  // bound. Everything else is drawn as without it.
+  double clock_spread = -1;
+};
+
+RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run = {});
 
 }  // namespace ringleader::simulation
 

@@ -5,28 +5,19 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "model/decimal.h"
 
 namespace ringleader::simulation {
 namespace {
 
-constexpr absl::string_view kTable = "things";
 constexpr uint64_t kCheckStepsMax = 3'000'000;
-// Written values are this far apart, so that a sum tells which one was added to.
-constexpr int64_t kValueStep = 1'000'000;
 
 AttributeValue NumberOf(int64_t value) { return AttributeValue::Number(model::Decimal(value)); }
 
-int64_t ValueOf(const Item& item) {
-  const AttributeValue* value = item.Find("value");
+int64_t IntegerOf(const AttributeValue* value) {
   int64_t number = 0;
   return value != nullptr && absl::SimpleAtoi(value->number().ToString(), &number) ? number : 0;
-}
-
-Item KeyOf(int key) {
-  Item item;
-  item.Set("id", AttributeValue::String(absl::StrCat("key-", key)));
-  return item;
 }
 
 absl::string_view NameOf(RegisterOperation operation) {
@@ -45,6 +36,23 @@ absl::string_view NameOf(RegisterOperation operation) {
 
 }  // namespace
 
+Item WorkloadKey(int key) {
+  Item item;
+  item.Set("id", AttributeValue::String(absl::StrCat("key-", key / kKeysOfAGroup)));
+  item.Set("n", NumberOf(key % kKeysOfAGroup));
+  return item;
+}
+
+int NumberOfItem(const Item& item) {
+  const AttributeValue* const id = item.Find("id");
+  absl::string_view name = id != nullptr ? absl::string_view(id->string()) : "";
+  int group = 0;
+  if (!absl::ConsumePrefix(&name, "key-") || !absl::SimpleAtoi(name, &group)) return -1;
+  return kKeysOfAGroup * group + static_cast<int>(IntegerOf(item.Find("n")));
+}
+
+int64_t ValueOfItem(const Item& item) { return IntegerOf(item.Find("value")); }
+
 ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptions& options)
     : world_(world), options_(options) {
   const auto keys = static_cast<size_t>(options.keys);
@@ -53,12 +61,15 @@ ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptio
     lanes_.back().seen.resize(keys);
   }
   histories_.resize(keys);
+  eventual_.resize(keys);
   last_success_.resize(keys);
+  world.OnClientKilled([this](int client) { ClientKilled(client); });
 }
 
 absl::Status ClusterWorkload::CreateTable() {
-  const KeySchema key{.partition = {"id", AttributeType::kString}};
-  return world_.administration().CreateTable(kTable, key).status();
+  const KeySchema key{.partition = {"id", AttributeType::kString},
+                      .sort = model::KeyAttribute{"n", AttributeType::kNumber}};
+  return world_.administration().CreateTable(kWorkloadTable, key).status();
 }
 
 void ClusterWorkload::Start() {
@@ -69,17 +80,51 @@ void ClusterWorkload::Next(size_t number) {
   const auto think = Duration(lanes_[number].random.Between(0, options_.think_max.count()));
   world_.simulation().At(think, [this, number] {
     if (stopped_) return;
-    Lane& lane = lanes_[number];
-    LookIntoMemory(lane);
-    const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
-    const RegisterEvent event = Draw(lane, key);
-    const uint64_t padding = lane.random.Below(options_.padding_bytes_max + 1);
-    ++under_way_;
-    Send(lane.client, key, event, padding,
-         [this, number, key](const RegisterEvent& done, const absl::Status& status) {
-           Answered(number, key, done, status);
-         });
+    world_.ClientRuns(lanes_[number].client) ? Begin(number) : Next(number);
   });
+}
+
+void ClusterWorkload::Begin(size_t number) {
+  Lane& lane = lanes_[number];
+  LookIntoMemory(lane);
+  const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
+  const uint64_t operation = ++lane.operation;
+  lane.is_waiting = true;
+  lane.key = key;
+  lane.event = Draw(lane, key);
+  ++under_way_;
+  if (lane.event.operation == RegisterOperation::kRead) {
+    const uint64_t draw = lane.random.Below(100);
+    if (draw < 8) return GetStale(number, key);
+    if (draw < 18) return GetEventual(number, key);
+    if (draw < 30) return ReadPages(number);
+  }
+  const uint64_t padding = lane.random.Below(options_.padding_bytes_max + 1);
+  Send(lane.client, key, lane.event, padding,
+       [this, number, operation, key](const RegisterEvent& done, const absl::Status& status) {
+         if (Over(number, operation)) Answered(number, key, done, status);
+       });
+}
+
+bool ClusterWorkload::Over(size_t number, uint64_t operation) {
+  Lane& lane = lanes_[number];
+  if (!lane.is_waiting || lane.operation != operation) return false;
+  lane.is_waiting = false;
+  --under_way_;
+  return true;
+}
+
+void ClusterWorkload::ClientKilled(int client) {
+  for (size_t number = 0; number < lanes_.size(); ++number) {
+    Lane& lane = lanes_[number];
+    if (lane.client != client || !Over(number, lane.operation)) continue;
+    ++counts_["left open by its client's end"];
+    if (lane.event.operation != RegisterOperation::kRead) {
+      lane.event.known = false;
+      histories_[static_cast<size_t>(lane.key)].push_back(lane.event);
+    }
+    Next(number);
+  }
 }
 
 // As an application's own thread does: at once, beside whatever the library is doing.
@@ -87,10 +132,10 @@ void ClusterWorkload::LookIntoMemory(Lane& lane) {
   if (!world_.ClientRuns(lane.client)) return;
   const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
   const std::optional<ReadResult> read =
-      world_.connection(lane.client).GetFromMemory(kTable, KeyOf(key), {});
+      world_.connection(lane.client).GetFromMemory(kWorkloadTable, WorkloadKey(key), {});
   if (!read.has_value()) return;
   RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
-  if (read->found) event.output = ValueOf(read->item);
+  if (read->found) event.output = ValueOfItem(read->item);
   ++counts_["read from memory"];
   event.returned = Now();
   world_.simulation().Trace(static_cast<uint64_t>(event.output));
@@ -124,7 +169,7 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
 void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t padding,
                            std::function<void(RegisterEvent, const absl::Status&)> done) {
   client::Connection& connection = world_.connection(client);
-  Item item = KeyOf(key);
+  Item item = WorkloadKey(key);
   WriteOptions options;
   const auto fill = [&] {
     item.Set("value", NumberOf(event.input));
@@ -132,27 +177,28 @@ void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t pa
   };
   switch (event.operation) {
     case RegisterOperation::kRead:
-      return connection.GetAsync(kTable, item, {},
+      return connection.GetAsync(kWorkloadTable, item, {},
                                  [event, done](absl::StatusOr<ReadResult> read) mutable {
-                                   if (read.ok() && read->found) event.output = ValueOf(read->item);
+                                   if (read.ok() && read->found)
+                                     event.output = ValueOfItem(read->item);
                                    done(event, read.status());
                                  });
     case RegisterOperation::kWrite:
       if (event.input == 0) {
         return connection.RemoveAsync(
-            kTable, item, {},
+            kWorkloadTable, item, {},
             [event, done](const absl::StatusOr<WriteResult>& gone) { done(event, gone.status()); });
       }
       fill();
       return connection.PutAsync(
-          kTable, item, {},
+          kWorkloadTable, item, {},
           [event, done](const absl::StatusOr<WriteResult>& put) { done(event, put.status()); });
     case RegisterOperation::kCompareAndSet:
       fill();
       options.names = {{"#v", "value"}};
       options.condition = event.expected == 0 ? "attribute_not_exists(#v)" : "#v = :old";
       if (event.expected != 0) options.values.Set(":old", NumberOf(event.expected));
-      return connection.PutAsync(kTable, item, options,
+      return connection.PutAsync(kWorkloadTable, item, options,
                                  [event, done](const absl::StatusOr<WriteResult>& put) mutable {
                                    event.output = put.ok() ? 1 : 0;
                                    done(event, put.status());
@@ -161,9 +207,9 @@ void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t pa
       options.names = {{"#v", "value"}};
       options.values.Set(":one", NumberOf(event.input));
       options.return_values = ReturnValues::kUpdatedNew;
-      return connection.UpdateAsync(kTable, item, "ADD #v :one", options,
+      return connection.UpdateAsync(kWorkloadTable, item, "ADD #v :one", options,
                                     [event, done](absl::StatusOr<WriteResult> added) mutable {
-                                      if (added.ok()) event.output = ValueOf(added->item);
+                                      if (added.ok()) event.output = ValueOfItem(added->item);
                                       done(event, added.status());
                                     });
   }
@@ -171,7 +217,6 @@ void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t pa
 
 void ClusterWorkload::Answered(size_t number, int key, const RegisterEvent& event,
                                const absl::Status& status) {
-  --under_way_;
   Lane& lane = lanes_[number];
   int64_t& seen = lane.seen[static_cast<size_t>(key)];
   if (status.ok() && event.operation == RegisterOperation::kCompareAndSet) {
@@ -193,18 +238,25 @@ void ClusterWorkload::Record(int key, RegisterEvent event, const absl::Status& s
                                 status.ok() ? "" : " refused by its condition")
                  : absl::StrCat("error: ", KindName(kind))];
   if (done) {
-    ++succeeded_;
-    last_success_[static_cast<size_t>(key)] = world_.simulation().now();
+    Served(key);
   } else if (kind == ErrorKind::kUnknownOutcome) {
     event.known = false;
   } else {
-    if (kind == ErrorKind::kValidation || kind == ErrorKind::kInternal ||
-        kind == ErrorKind::kTableNotFound || kind == ErrorKind::kNotFound) {
-      world_.Violation(absl::StrCat("an error that no fault explains: ", status.ToString()));
-    }
-    return;
+    return Refused(kind, status);
   }
   histories_[static_cast<size_t>(key)].push_back(event);
+}
+
+void ClusterWorkload::Served(int key) {
+  ++succeeded_;
+  last_success_[static_cast<size_t>(key)] = world_.simulation().now();
+}
+
+void ClusterWorkload::Refused(ErrorKind kind, const absl::Status& status) {
+  if (kind == ErrorKind::kValidation || kind == ErrorKind::kInternal ||
+      kind == ErrorKind::kTableNotFound || kind == ErrorKind::kNotFound) {
+    world_.Violation(absl::StrCat("an error that no fault explains: ", status.ToString()));
+  }
 }
 
 bool ClusterWorkload::ReadAll(Duration timeout, std::string* why_not) {
@@ -212,8 +264,8 @@ bool ClusterWorkload::ReadAll(Duration timeout, std::string* why_not) {
   for (int key = 0; key < options_.keys; ++key) {
     while (true) {
       RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
-      const auto read = world_.connection(0).Get(kTable, KeyOf(key));
-      if (read.ok() && read->found) event.output = ValueOf(read->item);
+      const auto read = world_.connection(0).Get(kWorkloadTable, WorkloadKey(key));
+      if (read.ok() && read->found) event.output = ValueOfItem(read->item);
       Record(key, event, read.status());
       if (read.ok()) break;
       if (world_.simulation().now() < end) continue;
@@ -234,6 +286,7 @@ void ClusterWorkload::Check() {
                                       : "not linearizable: ",
                                   result.explanation));
   }
+  CheckEventual();
 }
 
 }  // namespace ringleader::simulation

@@ -1,7 +1,14 @@
 // What applications do with the cluster through the client library, and the record of what they
-// saw: linearizable reads, puts, conditional puts, counter adds and deletes of a few shared keys,
-// each history checked at the end against a single register (linearizability.h). Deleting writes 0,
-// which is also what an absent item reads as.
+// saw: reads, puts, conditional puts, counter adds and deletes of a few shared keys, each history
+// checked at the end against a single register (linearizability.h). Deleting writes 0, which is
+// also what an absent item reads as.
+//
+// Reads come as gets, as queries of the two items of a partition key and as scans, in pages, and
+// are in the histories of all keys that they tell of. A read that may be stale by some time is one
+// that began so much earlier. An eventually consistent one has to show something that the key had,
+// or may have had, before it was answered.
+//
+// When a client's process is killed, what it had under way stays open: nobody heard of it.
 //
 // The library's own words are part of what is checked: after every error but kUnknownOutcome an
 // operation must not have happened, so it leaves the history; a failed condition is a read; an add
@@ -10,7 +17,10 @@
 #define RINGLEADER_TESTS_SIMULATION_CLUSTER_WORKLOAD_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +36,16 @@ struct ClusterWorkloadOptions {
   uint64_t padding_bytes_max = 2000;
   uint64_t reads_percent = 40;
 };
+
+inline constexpr absl::string_view kWorkloadTable = "things";
+inline constexpr int kKeysOfAGroup = 2;  // items of one partition key
+// Written values are this far apart, so that a sum tells which one was added to.
+inline constexpr int64_t kValueStep = 1'000'000;
+
+Item WorkloadKey(int key);
+// The key of an item; -1: it is none of ours.
+int NumberOfItem(const Item& item);
+int64_t ValueOfItem(const Item& item);
 
 class ClusterWorkload {
  public:
@@ -54,14 +74,45 @@ class ClusterWorkload {
     Random random;
     int client = 0;
     std::vector<int64_t> seen;  // by key: as it read last
+    // The operation under way; what comes of an earlier one is not listened to.
+    uint64_t operation = 0;
+    bool is_waiting = false;
+    int key = 0;
+    RegisterEvent event;
+  };
+  // One query or scan, page by page.
+  struct PagedRead {
+    size_t lane = 0;
+    uint64_t operation = 0;
+    int group = -1;  // of the keys that are asked for; negative: a scan of all
+    bool is_eventual = false;
+    QueryOptions options;
+    int64_t began = 0;
+    int64_t page_began = 0;
+    std::set<int> found;
   };
 
   void Next(size_t lane);
+  void Begin(size_t lane);
   RegisterEvent Draw(Lane& lane, int key);
   void LookIntoMemory(Lane& lane);
   void Send(int client, int key, RegisterEvent event, uint64_t padding,
             std::function<void(RegisterEvent, const absl::Status&)> done);
   void Answered(size_t lane, int key, const RegisterEvent& event, const absl::Status& status);
+  // The operation is over; false: nobody waits for it any more.
+  bool Over(size_t lane, uint64_t operation);
+  void ClientKilled(int client);
+  void Served(int key);
+  void Refused(ErrorKind kind, const absl::Status& status);
+
+  // cluster_workload_reads.cc
+  void GetStale(size_t lane, int key);
+  void GetEventual(size_t lane, int key);
+  void ReadPages(size_t lane);
+  void NextPage(std::shared_ptr<PagedRead> read);
+  void TakePage(std::shared_ptr<PagedRead> read, const absl::StatusOr<QueryPage>& page);
+  void SawEventually(int key, int64_t value);
+  void CheckEventual();
   void Record(int key, RegisterEvent event, const absl::Status& status);
   int64_t Now() const { return world_.simulation().now().count(); }
 
@@ -73,6 +124,7 @@ class ClusterWorkload {
   uint64_t under_way_ = 0;
   uint64_t succeeded_ = 0;
   std::vector<std::vector<RegisterEvent>> histories_;  // by key
+  std::vector<std::vector<RegisterEvent>> eventual_;   // by key: reads that may be stale
   std::vector<Duration> last_success_;
   std::map<std::string, uint64_t> counts_;
 };

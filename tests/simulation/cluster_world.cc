@@ -13,7 +13,7 @@
 #include "common/status.h"
 #include "coordinator/placement.h"
 #include "node/data_service.h"
-#include "tests/simulation/run_result.h"
+#include "tests/simulation/cluster_counts.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -28,16 +28,9 @@ constexpr uint64_t kObserveEvery = 20;  // watch periods
 constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 constexpr Duration kRestartAfter = std::chrono::milliseconds(500);
 constexpr HostId kNodeHosts = 100, kClientHosts = 200, kObserverHost = 999;
+// Longer than any lease: no two steps of a clock fall into one.
+constexpr Duration kClockStepsApart = std::chrono::seconds(6);
 constexpr Duration kAnswerWithin = std::chrono::seconds(5);
-
-// What a client's cache met.
-void Tally(const CacheStatistics& cache, std::map<std::string, uint64_t>& counts) {
-  counts["cache: hit"] += cache.hits;
-  counts["cache: miss"] += cache.misses;
-  counts["cache: lease had run out"] += cache.expired;
-  counts["cache: granted"] += cache.inserted;
-  counts["cache: taken back"] += cache.invalidated;
-}
 
 class OneAnswer : public CallHandler {
  public:
@@ -79,10 +72,8 @@ ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options
 }
 
 ClusterWorld::~ClusterWorld() {
-  for (const HostId host : Hosts(MachineKind::kClient)) {
-    Resume(host);
-    machine(host).connection = nullptr;
-  }
+  client_killed_ = nullptr;
+  for (const HostId host : Hosts(MachineKind::kClient)) Kill(host);
   for (const auto& [host, machine] : machines_) Kill(host);
 }
 
@@ -199,16 +190,28 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
 
 void ClusterWorld::Kill(HostId host) {
   ClusterMachine& machine = this->machine(host);
-  if (machine.runtime() != nullptr) Tally(*machine.runtime(), happened_);
+  if (machine.kind == MachineKind::kClient) return KillClient(machine);
+  TallyProcess(machine, happened_);
   {
     const ProcessScope process(simulation_, machine.threads.get());
     machine.node = nullptr;
     machine.coordinator = nullptr;
     machine.network = nullptr;
   }
-  CHECK(machine.connection == nullptr) << "a client's process lives as long as the world";
   machine.threads = nullptr;
   machine.disk->RestartProcess();
+}
+
+// The library's objects end as they do, which takes time; nobody hears of it.
+void ClusterWorld::KillClient(ClusterMachine& machine) {
+  if (!machine.up()) return;
+  network_.Silence(machine.host);
+  TallyProcess(machine, happened_);
+  std::unique_ptr<client::Connection> ending = std::move(machine.connection);
+  if (client_killed_ != nullptr) client_killed_(static_cast<int>(machine.number) - 1);
+  machine.threads->Resume();
+  ending = nullptr;
+  machine.threads = nullptr;
 }
 
 void ClusterWorld::CutPower(HostId host) {
@@ -219,6 +222,7 @@ void ClusterWorld::CutPower(HostId host) {
 
 void ClusterWorld::Wipe(HostId host) {
   Kill(host);
+  happened_["misdirected write"] += machine(host).disk->misdirected_writes();
   machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   machine(host).refused = absl::OkStatus();
   machine(host).wiped = true;
@@ -227,6 +231,16 @@ void ClusterWorld::Wipe(HostId host) {
 void ClusterWorld::SlowDisk(HostId host, Duration sync_time_max) {
   machine(host).sync_time_max = sync_time_max;
   if (machine(host).up()) machine(host).threads->Slow(kLogThread, sync_time_max);
+}
+
+bool ClusterWorld::StepClock(HostId host) {
+  ClusterMachine& stepped = machine(host);
+  if (options_.clock_step_max < Duration(1) || simulation_.now() < stepped.may_step_at) {
+    return false;
+  }
+  stepped.may_step_at = simulation_.now() + kClockStepsApart;
+  stepped.clock->JumpBoth(Duration(random_.Between(1, options_.clock_step_max.count())));
+  return true;
 }
 
 void ClusterWorld::Pause(HostId host) {
@@ -298,8 +312,8 @@ void ClusterWorld::ObserveEpochs() {
 std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
   for (const auto& [host, machine] : machines_) {
-    if (machine->runtime() != nullptr) Tally(*machine->runtime(), counts);
-    if (machine->connection != nullptr) Tally(machine->connection->cache_statistics(), counts);
+    TallyProcess(*machine, counts);
+    counts["misdirected write"] += machine->disk->misdirected_writes();
   }
   return counts;
 }
@@ -317,7 +331,8 @@ client::Connection& ClusterWorld::connection(int client) {
 }
 
 bool ClusterWorld::ClientRuns(int client) {
-  return !machine(kClientHosts + 1 + static_cast<uint64_t>(client)).threads->paused();
+  const ClusterMachine& process = machine(kClientHosts + 1 + static_cast<uint64_t>(client));
+  return process.up() && !process.threads->paused();
 }
 
 client::Connection& ClusterWorld::administration() { return connection(options_.clients); }

@@ -12,6 +12,7 @@
 #define RINGLEADER_TESTS_SIMULATION_CLUSTER_WORLD_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -39,6 +40,7 @@ struct ClusterOptions {
   Duration task_time_max = std::chrono::microseconds(100);
   Duration sync_time_max{0};         // of a log's thread, where it is longer
   double clock_rate_spread = 0.004;  // each clock runs at 1 +- this
+  Duration clock_step_max{0};        // both of a machine's clocks may gain this at once
   coordinator::BalancerOptions balancer;
   // For each node and coordinator; what belongs to one machine is filled in.
   NodeOptions node;
@@ -69,8 +71,9 @@ struct ClusterMachine {
   std::unique_ptr<client::Connection> connection;
   bool failed = false;  // it said that it has to end
   uint64_t starts = 0;
-  absl::Status refused;  // why the last start did not succeed, or what the process ended with
-  bool wiped = false;    // once in the run
+  Duration may_step_at{0};  // virtual time from when its clocks may gain a step again
+  absl::Status refused;     // why the last start did not succeed, or what the process ended with
+  bool wiped = false;       // once in the run
   bool may_be_emptied = false;  // its data may be damaged: when its process says DATA_LOSS, an
                                 // operator empties the disk
 
@@ -93,11 +96,14 @@ class ClusterWorld {
   // Process and machine.
   void Start(HostId host);  // a start that fails (a broken disk) leaves it down
   void StartLater(HostId host, Duration delay);  // until it works
-  void Kill(HostId host);                        // the process only: what was written stays
-  void CutPower(HostId host);                    // what was not synced may be gone
-  void Wipe(HostId host);                        // down, with an empty disk
+  void Kill(HostId host);  // the process only: what was written stays. A client's takes some time
+  void CutPower(HostId host);  // what was not synced may be gone
+  void Wipe(HostId host);      // down, with an empty disk
   // Its log takes up to this for a write, until it is told otherwise.
   void SlowDisk(HostId host, Duration sync_time_max);
+  // Its two clocks for durations gain up to clock_step_max, if the bound on drift allows another
+  // step. False: it does not.
+  bool StepClock(HostId host);
   void Pause(HostId host);
   void Resume(HostId host);
   ClusterMachine& machine(HostId host) { return *machines_.at(host); }
@@ -107,6 +113,9 @@ class ClusterWorld {
   client::Connection& administration();
   // Its process runs: what is in its memory can be looked at.
   bool ClientRuns(int client);
+  // Told when a client's process is killed, before its calls end: what it has under way nobody
+  // hears of any more.
+  void OnClientKilled(std::function<void(int client)> told) { client_killed_ = std::move(told); }
 
   // The host of the coordinator that leads the metadata; 0: none does.
   HostId MetadataLeader() const;
@@ -143,6 +152,7 @@ class ClusterWorld {
   absl::Status StartNode(ClusterMachine& machine);
   absl::Status StartCoordinator(ClusterMachine& machine);
   void StartClient(ClusterMachine& machine);
+  void KillClient(ClusterMachine& machine);
   void Watch();
   void Observe(const ClusterMachine& machine);
   void ObserveEpochs();
@@ -158,6 +168,7 @@ class ClusterWorld {
   std::map<HostId, std::unique_ptr<ClusterMachine>> machines_;
   std::vector<std::string> coordinator_addresses_;
   std::unique_ptr<Network> observer_;  // a place in the network that no fault touches
+  std::function<void(int client)> client_killed_;
   std::string violation_;
   uint64_t watch_periods_ = 0;
   uint64_t elections_ = 0;

@@ -172,6 +172,10 @@ void Faults::InjectDisk(NodeId node) {
   using Operation = SimulatedFileSystem::Operation;
   switch (random_.Below(4)) {
     case 0:
+      if (random_.Chance(0.7)) {
+        Count("power cut at a sync of the log");
+        return disk.CrashAtSync(".segment");
+      }
       Count("power cut in a disk operation");
       return disk.CrashAfter(random_.Below(200));
     case 1:

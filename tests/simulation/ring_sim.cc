@@ -3,25 +3,30 @@
 //   ring-sim --seed 17             one run, with what happened in it
 //   ring-sim --seeds 1-200         many; a failure prints the command that replays it
 //   ring-sim --hours 2             from --from on, until the time is over
+//   ... --clock-spread 0.5         with clocks that are far out of their bound
 //   ... --until-failure            no seed after the first that failed
 //   ring-sim-mutants --mutant M    with a deliberate fault in the production code (mutants.md)
 //
 // Many seeds run in one process a core. Exit code 0 if every run kept every promise, 1 if not, 2
 // for wrong words.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/check.h"
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/mutants.h"
 #include "common/options.h"
+#include "common/rare_branches.h"
 #include "tests/simulation/cluster_run.h"
 #include "tests/simulation/raft_run.h"
 #include "tests/simulation/seed_workers.h"
@@ -37,6 +42,7 @@ struct Words {
   std::string world = "cluster";
   int64_t jobs = 0;
   bool until_failure = false;
+  double clock_spread = -1;
   bool verbose = false;
   std::string mutant;
   bool list_mutants = false;
@@ -54,6 +60,9 @@ void Define(OptionSet& options, Words& words) {
               0, 1024, &words.jobs);
   options.Add({.name = "until-failure", .help = "Runs no seed after the first that failed"},
               &words.until_failure);
+  options.Add({.name = "clock-spread",
+               .help = "Rates of clocks are 1 +- this (world cluster); -1: as the seed draws them"},
+              -1.0, 0.9, &words.clock_spread);
 #ifdef RINGLEADER_MUTANTS
   options.Add({.name = "mutant", .help = "Switches this fault of the production code on"},
               &words.mutant);
@@ -87,10 +96,15 @@ bool ChooseMutant([[maybe_unused]] const Words& words, [[maybe_unused]] int* exi
 }
 
 RunResult Run(const Words& words, uint64_t seed) {
+  const std::map<std::string, uint64_t> before = rare_branches::Counts();
 #ifdef RINGLEADER_MUTANTS
   const uint64_t reached_before = mutants::Reached();
 #endif
-  RunResult result = words.world == "raft" ? RunSeed(seed) : RunCluster(seed);
+  RunResult result = words.world == "raft" ? RunSeed(seed)
+                                           : RunCluster(seed, {.clock_spread = words.clock_spread});
+  for (const auto& [name, times] : rare_branches::Counts()) {
+    result.counts[absl::StrCat("branch: ", name)] = times - before.at(name);
+  }
 #ifdef RINGLEADER_MUTANTS
   if (!words.mutant.empty()) {
     result.counts["mutant reached"] = mutants::Reached() - reached_before;
@@ -108,7 +122,10 @@ class Summary {
     ++runs_;
     virtual_seconds_ += result.virtual_seconds;
     operations_ += result.operations;
-    for (const auto& [what, count] : result.counts) counts_[what] += count;
+    for (const auto& [what, count] : result.counts) {
+      counts_[what].times += count;
+      counts_[what].seeds += count > 0 ? 1 : 0;
+    }
     if (words_.seed >= 0 || !result.violation.empty()) PrintRun(result);
     if (!result.violation.empty()) {
       ++failed_;
@@ -121,11 +138,14 @@ class Summary {
   int Print() const {
     std::printf("what was injected and what happened:\n");
     for (const auto& [what, count] : counts_) {
-      std::printf("  %8llu %s\n", Number(count), what.c_str());
+      std::printf("  %8llu in %5llu seeds: %s\n", Number(count.times), Number(count.seeds),
+                  what.c_str());
     }
     const double seconds = static_cast<double>((SystemClock().Now().raw - started_).count()) / 1e9;
-    std::printf("%llu seeds, %.2f virtual hours in %.1f s, %llu operations\n", Number(runs_),
-                virtual_seconds_ / 3600, seconds, Number(operations_));
+    std::printf(
+        "%llu seeds, %.2f virtual hours in %.1f s, %llu operations, %.2f core-seconds a seed\n",
+        Number(runs_), virtual_seconds_ / 3600, seconds, Number(operations_),
+        runs_ == 0 ? 0 : CoreSeconds() / static_cast<double>(runs_));
     std::printf("%llu passed, %llu failed\n", Number(runs_ - failed_), Number(failed_));
     return failed_ == 0 ? 0 : 1;
   }
@@ -142,9 +162,27 @@ class Summary {
         Number(result.trace_hash));
   }
 
+  // Of this process and of those that ran seeds for it.
+  static double CoreSeconds() {
+    double seconds = 0;
+    for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+      rusage usage{};
+      CHECK_EQ(getrusage(who, &usage), 0);
+      for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+        seconds += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+      }
+    }
+    return seconds;
+  }
+
+  struct Times {
+    uint64_t times = 0;
+    uint64_t seeds = 0;  // in which it came up at all
+  };
+
   const Words& words_;
   const Duration started_ = SystemClock().Now().raw;
-  std::map<std::string, uint64_t> counts_;
+  std::map<std::string, Times> counts_;
   uint64_t runs_ = 0;
   uint64_t failed_ = 0;
   uint64_t operations_ = 0;

@@ -65,6 +65,9 @@ void DrawReplication(Random& random, replication::RuntimeOptions& runtime) {
   replica.compaction_ticks = static_cast<uint32_t>(random.Between(1, 20));
   replica.core.append_bytes_max = bytes(1, 16 << 10);
   replica.core.inflight_messages_max = static_cast<uint32_t>(DrawScale(random, 1, 32));
+  replica.core.uncommitted_bytes_max = bytes(64 << 10, 1 << 20);
+  replica.disk_stall_max =
+      DrawDuration(random, std::chrono::milliseconds(100), std::chrono::seconds(2));
   replica.core.entry_cache_bytes_max = bytes(1 << 10, 64 << 10);
   replica.follower_gather = bytes(1, 64);
   runtime.log.segment_bytes = bytes(64 << 10, 512 << 10);

@@ -32,7 +32,9 @@ absl::Status SimulatedFileSystem::Begin(Operation operation, absl::string_view p
   Trace(path, static_cast<uint64_t>(operation) << 56 ^ detail);
   crashing_ = false;
   if (crashed_) return absl::UnavailableError(absl::StrCat(path, ": the machine is down"));
-  if (number >= crash_at_) {
+  const bool is_crash_sync = operation == Operation::kSync && !crash_at_sync_.empty() &&
+                             absl::StrContains(path, crash_at_sync_);
+  if (number >= crash_at_ || is_crash_sync) {
     crashed_ = crashing_ = true;
     return absl::UnavailableError(absl::StrCat(path, ": the machine crashed"));
   }
@@ -276,6 +278,11 @@ void SimulatedFileSystem::CrashAfter(uint64_t operations) {
   crash_at_ = operations_ + operations;
 }
 
+void SimulatedFileSystem::CrashAtSync(absl::string_view path_part) {
+  MutexLock lock(mutex_);
+  crash_at_sync_ = std::string(path_part);
+}
+
 void SimulatedFileSystem::CrashNow() {
   MutexLock lock(mutex_);
   crashed_ = true;
@@ -304,6 +311,7 @@ void SimulatedFileSystem::Restart() {
   locks_.clear();
   crashed_ = false;
   crash_at_ = UINT64_MAX;
+  crash_at_sync_.clear();
 }
 
 void SimulatedFileSystem::RestartProcess() {
@@ -312,6 +320,7 @@ void SimulatedFileSystem::RestartProcess() {
   locks_.clear();
   crashed_ = false;
   crash_at_ = UINT64_MAX;
+  crash_at_sync_.clear();
 }
 
 void SimulatedFileSystem::SettleDirectory(Node& directory) {

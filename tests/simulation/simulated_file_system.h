@@ -67,6 +67,9 @@ class SimulatedFileSystem : public FileSystem {
 
   // Crashes. A machine that crashed keeps failing until Restart, which decides what survived.
   void CrashAfter(uint64_t operations);  // the operation after that many more; 0: the next one
+  // At the next sync of a file whose path contains `path_part`: what was written for it is in the
+  // cache, and any part of that may be on the disk.
+  void CrashAtSync(absl::string_view path_part);
   void CrashNow();
   void Restart();  // also without a crash: a power cut at this moment
   // A restart of the process only: handles and locks die, the page cache stays.
@@ -88,6 +91,8 @@ class SimulatedFileSystem : public FileSystem {
   // The next write to a path that contains `path_part` lands `blocks` 4-KiB blocks further on; what
   // it should have replaced stays.
   void MisdirectNextWrite(absl::string_view path_part, int64_t blocks);
+  void MisdirectNoWrite();
+  uint64_t misdirected_writes() const;  // so far
 
   // Every file's path, sorted. For choosing what to damage.
   std::vector<std::string> Files() const;
@@ -176,10 +181,12 @@ class SimulatedFileSystem : public FileSystem {
   bool crashing_ ABSL_GUARDED_BY(mutex_) = false;  // the operation under way is the crash's
   uint64_t operations_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t crash_at_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
+  std::string crash_at_sync_ ABSL_GUARDED_BY(mutex_);  // empty: at none
   uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   Fault fault_ ABSL_GUARDED_BY(mutex_);
   std::string misdirected_ ABSL_GUARDED_BY(mutex_);
   int64_t misdirected_blocks_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t misdirected_writes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t trace_hash_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -162,6 +162,7 @@ absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, 
         static_cast<int64_t>(offset) + misdirected_blocks_ * static_cast<int64_t>(kBlockBytes);
     offset = static_cast<uint64_t>(std::max<int64_t>(0, shifted));
     misdirected_.clear();
+    ++misdirected_writes_;
   }
   const uint64_t end = offset + data.size();
   if (end > node.cached.size()) {
@@ -240,6 +241,16 @@ void SimulatedFileSystem::MisdirectNextWrite(absl::string_view path_part, int64_
   MutexLock lock(mutex_);
   misdirected_ = std::string(path_part);
   misdirected_blocks_ = blocks;
+}
+
+void SimulatedFileSystem::MisdirectNoWrite() {
+  MutexLock lock(mutex_);
+  misdirected_.clear();
+}
+
+uint64_t SimulatedFileSystem::misdirected_writes() const {
+  MutexLock lock(mutex_);
+  return misdirected_writes_;
 }
 
 std::string SimulatedFileSystem::Content(absl::string_view path) const {

@@ -34,6 +34,7 @@ struct SimulatedNetwork::Connection {
   std::string method;
   bool lossy = false;
   bool breaking = false;
+  bool silenced = false;  // one of its processes was killed
 };
 
 class SimulatedEndpoint : public Network {
@@ -56,12 +57,14 @@ class SimulatedEndpoint : public Network {
   void Adopt(const std::shared_ptr<SimulatedNetwork::Connection>& connection);
   // Ends the calls that this process serves: their handlers hear of it now and are gone.
   void EndServed();
+  void Silence();
 
  private:
   friend class SimulatedListener;
   SimulatedNetwork& world_;
   const HostId host_;
   const std::function<bool()> is_paused_;
+  bool is_silent_ = false;
   std::vector<std::weak_ptr<SimulatedNetwork::Connection>> connections_;
 };
 
@@ -167,6 +170,7 @@ void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, i
   const int to_side = 1 - from_side;
   auto& from = connection->sides[from_side];
   auto& to = connection->sides[to_side];
+  if (connection->silenced) return;
   ++counts_.messages;
   if (faults_.breaks > 0 && random_.Chance(faults_.breaks)) {
     ++counts_.broken;
@@ -263,6 +267,24 @@ void SimulatedEndpoint::EndServed() {
   }
 }
 
+void SimulatedNetwork::Silence(HostId host) {
+  const auto found = endpoints_.find(host);
+  if (found != endpoints_.end()) found->second->Silence();
+}
+
+void SimulatedEndpoint::Silence() {
+  is_silent_ = true;
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (connection == nullptr) continue;
+    connection->silenced = true;
+    for (int side = 0; side < 2; ++side) {
+      if (connection->sides[side].endpoint != this) continue;
+      world_.End(connection, 1 - side, absl::UnavailableError("the peer went away"));
+    }
+  }
+}
+
 SimulatedEndpoint::~SimulatedEndpoint() {
   world_.endpoints_.erase(host_);
   std::erase_if(world_.listeners_,
@@ -298,7 +320,7 @@ std::shared_ptr<Call> SimulatedEndpoint::Start(absl::string_view address, absl::
   auto call =
       std::make_shared<SimulatedCall>(world_, connection, kClient, options.send_queue_bytes_max);
   const auto listening = world_.listeners_.find(std::string(address));
-  if (listening == world_.listeners_.end()) {
+  if (is_silent_ || listening == world_.listeners_.end()) {
     world_.End(connection, kClient, absl::UnavailableError("connection refused"));
     connection->breaking = true;
     return call;

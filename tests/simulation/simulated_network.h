@@ -65,6 +65,10 @@ class SimulatedNetwork {
   // Calls of methods that start with this may lose, double and reorder messages.
   void AddLossyMethods(absl::string_view prefix) { lossy_.insert(std::string(prefix)); }
 
+  // The process there is killed: nothing that it says from now on leaves, and its peers' calls end.
+  // The endpoint itself is destroyed when its owner has put the process away.
+  void Silence(HostId host);
+
   void Block(HostId from, HostId to) { blocked_.insert({from, to}); }
   void Unblock(HostId from, HostId to) { blocked_.erase({from, to}); }
   void UnblockAll() { blocked_.clear(); }

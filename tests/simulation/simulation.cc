@@ -69,7 +69,8 @@ void Simulation::Trace(absl::string_view fact) {
 
 Instant SimulatedClock::Now() const {
   const auto elapsed =
-      Duration(static_cast<int64_t>(static_cast<double>(simulation_.now().count()) * rate_));
+      Duration(static_cast<int64_t>(static_cast<double>(simulation_.now().count()) * rate_)) +
+      offset_;
   return Instant{.raw = elapsed, .boot = elapsed + boot_offset_};
 }
 

@@ -88,6 +88,8 @@ class SimulatedClock : public Clock {
   Instant Now() const override;
   int64_t WallMicros() const override;
 
+  // Both clocks that measure durations gain `step`.
+  void JumpBoth(Duration step) { offset_ += step; }
   // The boot-time clock gains `step` on the raw one, as when a machine slept.
   void JumpBoot(Duration step) { boot_offset_ += step; }
   // The time of day is set, in either direction.
@@ -96,6 +98,7 @@ class SimulatedClock : public Clock {
  private:
   Simulation& simulation_;
   const double rate_;
+  Duration offset_{0};
   Duration boot_offset_{0};
   Duration wall_offset_{0};
 };

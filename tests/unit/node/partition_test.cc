@@ -298,6 +298,22 @@ TEST(PartitionTest, Refusals) {
   EXPECT_GT(full.retry_after_ms(), 0u);
 }
 
+// Protects rule 22, errors are true: a replica that is behind has not heard of a table that exists,
+// and who reads from whatever replica there is asks another one. Found by the simulation, after a
+// restart that began with an older state.
+TEST(PartitionTest, OnlyWhoLeadsIsSureThatThereIsNoTable) {
+  PartitionWorld world(13, 3);
+  world.CreatePartition(3);
+  const uint64_t leader = world.Leader();
+  Request get = GetRequest("k", 1);
+  get.mutable_get()->set_consistency(data::v1::CONSISTENCY_EVENTUAL);
+  get.set_table_name("unheard-of");
+  EXPECT_EQ(world.Call(leader, get).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_EQ(world.Call(leader % 3 + 1, get).error(), data::v1::ERROR_UNAVAILABLE);
+  get.set_table_id(PartitionWorld::kTable + 1);
+  EXPECT_EQ(world.Call(leader % 3 + 1, get).error(), data::v1::ERROR_UNAVAILABLE);
+}
+
 // Protects rule 13 and the discarding of LevelDB's own log: after a power cut the Raft log brings
 // back everything that was answered.
 TEST(PartitionTest, PowerCutLosesNothingThatWasAnswered) {

@@ -145,6 +145,26 @@ TEST(SimulatedFileSystemTest, DamageIsWhereItWasPut) {
   EXPECT_EQ(disk.Content("a")[0], 'x');
 }
 
+// What a power cut between a write and its sync leaves: all of it, nothing, or sectors of it.
+TEST(SimulatedFileSystemTest, ACrashAtASyncKeepsAnyPartOfWhatWasWritten) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Disk disk(seed);
+    auto file = Create(disk, "a");
+    auto other = Create(disk, "b");
+    ASSERT_TRUE(disk.SyncDirectory("/").ok());
+    ASSERT_TRUE(file->Append(std::string(1024, 'x')).ok());
+    disk.CrashAtSync("a");
+    ASSERT_TRUE(other->Sync().ok());
+    EXPECT_FALSE(file->Sync().ok());
+    EXPECT_TRUE(disk.crashed());
+    disk.Restart();
+    outcomes.insert(disk.Content("a"));
+  }
+  EXPECT_TRUE(outcomes.contains(std::string(1024, 'x')));
+  EXPECT_GT(outcomes.size(), 2u);
+}
+
 TEST(SimulatedFileSystemTest, ASeedIsOneHistory) {
   const auto run = [](uint64_t seed) {
     Disk disk(seed);
