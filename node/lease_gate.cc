@@ -14,13 +14,15 @@ Duration GrantLifeMax(const LeaseOptions& options) {
 }
 
 LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
-                     const EraBuckets& before)
+                     const Eras& eras)
     : options_(options),
       life_max_(GrantLifeMax(options)),
       term_(term),
       began_(began),
-      before_(MUTANT("no-wait-at-failover") ? EraBuckets() : before) {
+      before_(MUTANT("no-wait-at-failover") ? EraBuckets() : eras.Before(term)),
+      before_term_(eras.LeaseTermBefore(term)) {
   CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
+  CHECK_LE(options.lease_term, Duration(std::chrono::milliseconds(kLeaseTermMaxMs)));
 }
 
 // --- Writes
@@ -48,7 +50,7 @@ std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
   std::optional<Duration> soonest;
   for (const std::string& name : blocked_) {
     Duration last(0);
-    if (before_[EraBucketOf(name)]) last = UntilOver(began_, now);
+    if (before_[EraBucketOf(name)]) last = UntilEarlierAreOver(now);
     if (const auto key = keys_.find(name); key != keys_.end()) {
       for (const Wait& wait : key->second.waits) last = std::max(last, UntilOver(wait.from, now));
     }
@@ -60,7 +62,7 @@ std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
 bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
                            std::vector<Invalidation>* to_send) {
   closed_ranges_.emplace(start, limit);
-  bool open = before_.none() || IsOver(began_, now);
+  bool open = EarlierAreOver(now);
   for (auto key = keys_.lower_bound(start); key != keys_.end() && key->first < limit;) {
     const auto current = key++;
     Invalidate(current, to_send);
@@ -87,7 +89,7 @@ std::vector<std::string> LeaseGate::Opened(const Instant& now) {
 }
 
 bool LeaseGate::IsOpen(absl::string_view key, const Instant& now) {
-  if (before_[EraBucketOf(key)] && !IsOver(began_, now)) return false;
+  if (WaitsForEarlier(key, now)) return false;
   const auto held = keys_.find(key);
   if (held == keys_.end()) return true;
   CHECK(held->second.holders.empty()) << "a holder that was not told";
@@ -131,7 +133,8 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
   const bool changing = pending || blocked_.contains(key) || InClosedRange(key);
   if (changing && !MUTANT("grants-while-pending")) return {Refusal::kPending};
   const uint16_t bucket = EraBucketOf(key);
-  if (!eras.Covers(term_, bucket) && !MUTANT("grants-without-era")) return {Refusal::kNoEra};
+  if (!eras.Covers(term_, bucket, options_.lease_term) && !MUTANT("grants-without-era"))
+    return {Refusal::kNoEra};
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);
@@ -216,7 +219,7 @@ void LeaseGate::Ended(CacheSessionId id) {
 // ------------------------------------------------------------------------------
 
 bool LeaseGate::EarlierAreOver(const Instant& now) const {
-  return before_.none() || IsOver(began_, now);
+  return before_.none() || UntilEarlierAreOver(now) <= Duration(0);
 }
 
 void LeaseGate::Revoke(std::vector<Invalidation>* to_send) {

@@ -15,12 +15,14 @@
 //      out: a renewal brings them back to life. An invalidation is waited for until it is
 //      acknowledged, or until the session's deadline as it was when it was queued has passed: later
 //      renewals reach the client behind it.
-//   4. What an era of an earlier term covers opens a full lease term after this leadership began.
+//   4. What an era of an earlier term covers opens a full lease term, as long as the longest that
+//      those eras name, after this leadership began.
 //
 // Pure: no clock, no I/O. Not thread-safe: the partition's applier. Bounded by its options.
 #ifndef RINGLEADER_NODE_LEASE_GATE_H_
 #define RINGLEADER_NODE_LEASE_GATE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -38,6 +40,7 @@ namespace ringleader {
 
 struct LeaseOptions {
   // What writers wait for grants that nobody gives back. Also what a dead holder costs a write.
+  // Nodes may differ: eras tell a successor what to wait. At most kLeaseTermMaxMs.
   Duration lease_term = std::chrono::seconds(2);
   // By how much the rates of any two clocks, of nodes and of clients, may differ.
   double drift = 0.01;
@@ -85,10 +88,10 @@ class LeaseGate {
     size_t blocked = 0;  // keys of which a write waits
   };
 
-  // `began`: at or after this term's election. `before`: Eras::Before(term), of a state in which
-  // the term's own first entry is applied.
+  // `began`: at or after this term's election. `eras`: of a state in which the term's own first
+  // entry is applied.
   LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
-            const EraBuckets& before);
+            const Eras& eras);
 
   // --- Writes ---------------------------------------------------------------------------------
 
@@ -108,7 +111,7 @@ class LeaseGate {
   bool IsUntouched(absl::string_view key) const;
   // Whether a key that Enter refused waits for what an earlier term may have granted.
   bool WaitsForEarlier(absl::string_view key, const Instant& now) const {
-    return before_[EraBucketOf(key)] && !IsOver(began_, now);
+    return before_[EraBucketOf(key)] && !EarlierAreOver(now);
   }
   // The soonest that time alone opens a key that Enter refused; none if there is no such key.
   std::optional<Duration> UntilOpening(const Instant& now) const;
@@ -136,8 +139,13 @@ class LeaseGate {
   // Earlier terms' eras are waited out: an entry with kCloseEarlier may be proposed.
   bool EarlierAreOver(const Instant& now) const;
   bool HasEarlier() const { return before_.any(); }
+  // The longest that anything is waited for here.
+  Duration WaitMax() const { return std::max(options_.lease_term, before_term_); }
   // That entry is applied.
-  void EarlierClosed() { before_.reset(); }
+  void EarlierClosed() {
+    before_.reset();
+    before_term_ = Duration(0);
+  }
   // Before a planned transfer: nothing is granted or renewed any more, everything is called back.
   void Revoke(std::vector<Invalidation>* to_send);
   // Nothing that was granted is valid any more: an entry with kCloseAll may be proposed.
@@ -174,6 +182,9 @@ class LeaseGate {
   Duration UntilOver(const Instant& from, const Instant& now) const {
     return options_.lease_term - WaiterElapsed(from, now);
   }
+  Duration UntilEarlierAreOver(const Instant& now) const {
+    return before_term_ - WaiterElapsed(began_, now);
+  }
   bool IsOpen(absl::string_view key, const Instant& now);
   bool InClosedRange(absl::string_view key) const;
   Duration Life(const Instant& confirmed, const Instant& now) const;
@@ -188,6 +199,7 @@ class LeaseGate {
   replication::Term term_;
   Instant began_;
   EraBuckets before_;
+  Duration before_term_;
   Keys keys_;  // that are held or waited for
   // How many of keys_ are in each bucket: a key whose bucket has none needs no further look.
   std::array<uint32_t, kEraBuckets> bucket_keys_{};

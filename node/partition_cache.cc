@@ -29,6 +29,11 @@ cache::v1::Event FilledEvent(uint64_t number, data::v1::Response response) {
   return event;
 }
 
+// Never less than the term is.
+uint32_t WholeMillis(Duration term) {
+  return static_cast<uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(term).count());
+}
+
 uint64_t Micros(Duration life) {
   return static_cast<uint64_t>(life / std::chrono::microseconds(1));
 }
@@ -196,6 +201,7 @@ void Partition::TendEras() {
     era.change = EraChange::kCloseEarlier;
   } else if (!leadership.eras_wanted.empty()) {
     era.buckets.assign(leadership.eras_wanted.begin(), leadership.eras_wanted.end());
+    era.lease_term_ms = WholeMillis(place_.options.lease.lease_term);
     leadership.eras_wanted.clear();
   } else {
     return;
@@ -233,7 +239,7 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
   if (!handing_over.is_asked) {
     const bool closed = eras_.empty() && leadership_->gate->IsRevoked(now);
     const bool late =
-        HolderElapsed(handing_over.began, now) >= place_.options.lease.lease_term + kCloseWithin;
+        HolderElapsed(handing_over.began, now) >= leadership_->gate->WaitMax() + kCloseWithin;
     if (!closed && !late && place_.admission.disk_fit()) return;
     handing_over.is_asked = true;
     handing_over.asked = now;

@@ -416,7 +416,7 @@ void Partition::LeadershipBegan(replication::Term term) {
   leadership_->began = place_.store.clock.Now();
   leadership_->elapsed_base_us = state().elapsed_us;
   leadership_->last_time_us = state().time_us;
-  leadership_->gate.emplace(place_.options.lease, term, leadership_->began, eras_.Before(term));
+  leadership_->gate.emplace(place_.options.lease, term, leadership_->began, eras_);
 }
 
 void Partition::LeadershipEnded(replication::Term term) {

@@ -11,9 +11,11 @@ namespace {
 using std::chrono::milliseconds;
 
 // Clocks that are far off and no margin to speak of: what is wrong in the arithmetic shows.
-LeaseOptions Options() {
-  return {.lease_term = milliseconds(100), .drift = 0.12, .margin = milliseconds(1)};
+LeaseOptions Options(int64_t lease_term_ms) {
+  return {.lease_term = milliseconds(lease_term_ms), .drift = 0.12, .margin = milliseconds(1)};
 }
+// Of the nodes of one run, each its own.
+constexpr uint32_t kLeaseTermsMs[] = {60, 100, 240};
 // 1.05 / 0.95 = 1.105: any two clocks are less than 12% apart.
 constexpr double kRates[] = {0.95, 1.0, 1.05};
 constexpr size_t kLaneMax = 3;
@@ -23,6 +25,7 @@ constexpr size_t kLaneMax = 3;
 LeaseWorld::LeaseWorld(uint64_t seed) : random_(seed) {
   for (Node& node : nodes_) {
     node.clock = std::make_unique<DriftingClock>(now_us_, kRates[random_.Below(3)]);
+    node.lease_term_ms = kLeaseTermsMs[random_.Below(3)];
   }
   for (Client& client : clients_) {
     client.clock = std::make_unique<DriftingClock>(now_us_, kRates[random_.Below(3)]);
@@ -80,7 +83,7 @@ void LeaseWorld::Elect() {
   leader.eras = eras_;
   leader.versions = versions_;
   leader.confirmed = leader.clock->Now();
-  leader.gate.emplace(Options(), term_, leader.clock->Now(), eras_.Before(term_));
+  leader.gate.emplace(Options(leader.lease_term_ms), term_, leader.clock->Now(), eras_);
 }
 
 void LeaseWorld::Depose(Node& node) {
@@ -199,7 +202,9 @@ void LeaseWorld::Arrive(const Request& request) {
   } else {
     answer = node.gate->Grant(request.session, request.key, node.confirmed, now, false, node.eras);
     if (answer.refusal == LeaseGate::Refusal::kNoEra && IsNewest(node)) {
-      CommitEra(node, {.change = EraChange::kOpen, .buckets = {EraBucketOf(request.key)}});
+      CommitEra(node, {.change = EraChange::kOpen,
+                       .buckets = {EraBucketOf(request.key)},
+                       .lease_term_ms = node.lease_term_ms});
       answer =
           node.gate->Grant(request.session, request.key, node.confirmed, now, false, node.eras);
     }

@@ -68,6 +68,7 @@ class LeaseWorld {
  private:
   struct Node {
     std::unique_ptr<DriftingClock> clock;
+    uint32_t lease_term_ms = 0;
     std::optional<LeaseGate> gate;  // while it believes to lead
     replication::Term term = 0;
     Instant confirmed;

@@ -20,7 +20,7 @@ Instant At(int64_t ms) { return {milliseconds(ms), milliseconds(ms)}; }
 class LeaseGateTest : public testing::Test {
  protected:
   // A term of 100 ms; grants of 90 at most.
-  LeaseGateTest() : gate_(Options(), kTerm, At(0), EraBuckets()) { Cover({"a", "b", "c"}); }
+  LeaseGateTest() : gate_(Options(), kTerm, At(0), Eras()) { Cover({"a", "b", "c"}); }
 
   static LeaseOptions Options() {
     return {.lease_term = milliseconds(100), .drift = 0, .margin = milliseconds(10)};
@@ -28,7 +28,12 @@ class LeaseGateTest : public testing::Test {
   void Cover(const std::vector<std::string>& keys) {
     std::set<uint16_t> buckets;
     for (const std::string& key : keys) buckets.insert(EraBucketOf(key));
-    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}}, kTerm);
+    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}, 100}, kTerm);
+  }
+  static Eras Earlier(absl::string_view key, uint32_t lease_term_ms) {
+    Eras eras;
+    eras.Apply({EraChange::kOpen, {EraBucketOf(key)}, lease_term_ms}, kTerm - 1);
+    return eras;
   }
   LeaseGate::Answer Grant(CacheSessionId session, absl::string_view key, int64_t now_ms,
                           bool pending = false) {
@@ -153,7 +158,7 @@ TEST_F(LeaseGateTest, TheLongestLifeEndsBeforeTheShortestWait) {
 
 // Protects grants of the term before: what its eras cover waits a full term; the rest does not.
 TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
-  gate_ = LeaseGate(Options(), kTerm, At(1000), EraBuckets().set(EraBucketOf("a")));
+  gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", 100));
   EXPECT_TRUE(Enter("b", 1000));
   EXPECT_FALSE(Enter("a", 1000));
   EXPECT_THAT(sent_, IsEmpty());
@@ -164,6 +169,22 @@ TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
   EXPECT_TRUE(Enter("a", 1100));
   gate_.EarlierClosed();
   EXPECT_FALSE(gate_.HasEarlier());
+}
+
+// Protects grants of a leader with another lease term: its successor waits for that, a longer or a
+// shorter one than its own.
+TEST_F(LeaseGateTest, WhatEarlierErasNameIsWaitedFor) {
+  for (const int64_t ms : {50, 300}) {
+    gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", static_cast<uint32_t>(ms)));
+    EXPECT_FALSE(Enter("a", 1000));
+    EXPECT_EQ(gate_.UntilOpening(At(1010)), milliseconds(ms - 10));
+    EXPECT_FALSE(gate_.EnterRange("a", "b", At(1000 + ms - 1), &sent_));
+    EXPECT_TRUE(gate_.WaitsForEarlier("a", At(1000 + ms - 1)));
+    EXPECT_FALSE(gate_.EarlierAreOver(At(1000 + ms - 1)));
+    EXPECT_THAT(gate_.Opened(At(1000 + ms - 1)), IsEmpty());
+    EXPECT_TRUE(gate_.EarlierAreOver(At(1000 + ms)));
+    EXPECT_THAT(gate_.Opened(At(1000 + ms)), ElementsAre("a"));
+  }
 }
 
 // Protects successors: without a committed era nothing is granted.
@@ -211,7 +232,7 @@ TEST_F(LeaseGateTest, EverythingIsBounded) {
   options.session_keys_max = 1;
   options.key_holders_max = 1;
   options.keys_max = 2;
-  gate_ = LeaseGate(options, kTerm, At(0), EraBuckets());
+  gate_ = LeaseGate(options, kTerm, At(0), Eras());
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone) << "again is nothing new";
   EXPECT_EQ(Grant(1, "b", 0).refusal, Refusal::kFull) << "keys of a session";

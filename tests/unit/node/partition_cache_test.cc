@@ -336,6 +336,38 @@ TEST(PartitionCacheTest, TheNextLeaderWaitsForGrantsOfTheLast) {
   }
 }
 
+// Protects grants of a leader that had a longer lease term than its successor: the successor waits
+// for the one that the log names. Then nothing of it is left, and its own is what counts.
+TEST(PartitionCacheTest, TheNextLeaderWaitsTheLastOnesLeaseTerm) {
+  PartitionWorld world(49, 3);
+  world.CreatePartition(3);
+  const uint64_t first = world.WaitForLeader();
+  Holder holder(world, first);
+  holder.FillGranted("a");
+  world.partition_options().lease.lease_term = milliseconds(500);
+  for (uint64_t node = 1; node <= 3; ++node) {
+    if (node == first) continue;
+    world.Kill(node);
+    world.Start(node);
+    world.RunFor(seconds(5));
+  }
+  ASSERT_EQ(world.Leader(), first);
+  holder.FillGranted("a");
+  world.Kill(first);
+  const uint64_t second = world.WaitForLeader();
+  const auto held = Send(world, second, PutRequest(Json("a", 1)));
+  RunMaintained(world, kTerm + seconds(1), first);
+  ASSERT_TRUE(held->ok());
+  EXPECT_GE(held->took, kTerm - milliseconds(200));
+  EXPECT_TRUE(world.PartitionOf(second)->eras().empty());
+  Holder other(world, second);
+  other.FillGranted("b");
+  EXPECT_EQ(world.PartitionOf(second)->eras().LeaseTermBefore(1000), milliseconds(500));
+  const auto waits = Send(world, second, PutRequest(Json("b", 1)));
+  RunMaintained(world, milliseconds(700), first);
+  EXPECT_TRUE(waits->ok());
+}
+
 // Protects callers of parked writes when leadership is lost: they hear at once that nothing
 // happened, and try elsewhere.
 TEST(PartitionCacheTest, ParkedWritesEndWithTheirLeadership) {
