@@ -160,8 +160,20 @@ void CacheLane::Renew(const PartitionTerm& where, Grants& grants, const Instant&
   FlushSoon();
 }
 
+// Nobody waits for it: it goes out with what goes out next, at the latest with the next tending.
+void CacheLane::GiveBack(const ItemCache::Dropped& dropped) {
+  const GrantOrigin& origin = dropped.deadline->origin();
+  if (call_ == nullptr || origin.lane != this || origin.stream != stream_) return;
+  cache::v1::Release& release = *waiting_.add_releases();
+  release.set_partition(origin.partition);
+  release.set_term(origin.term);
+  release.set_key(dropped.key);
+  release.set_fill(dropped.fill);
+}
+
 bool CacheLane::Tend() {
   if (call_ == nullptr) return false;
+  if (waiting_.releases_size() > 0) FlushSoon();
   const Instant now = clock_.Now();
   if (!requests_.empty() &&
       HolderElapsed(requests_.begin()->second.made, now) >= options_.answer_max) {
@@ -211,9 +223,15 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   if (filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE) {
     const Duration life = std::chrono::microseconds(filled.life_us());
     Grants& grants = grants_[{filled.partition(), filled.term()}];
+    if (grants.deadline == nullptr) {
+      grants.deadline = std::make_shared<GrantDeadline>(
+          GrantOrigin{this, stream_, filled.partition(), filled.term()});
+    }
     std::optional<std::string> item;
     if (answer.response.found()) item = answer.response.item();
-    cache_.Insert(request.key, item, answer.response.item_version(), grants.deadline);
+    const auto dropped = cache_.Insert(request.key, item, answer.response.item_version(),
+                                       grants.deadline, filled.number());
+    for (const ItemCache::Dropped& each : dropped) drop_(each);
     grants.life = life;
     grants.extended = MUTANT("deadline-from-receipt") ? clock_.Now() : request.made;
     grants.deadline->Extend(grants.extended, life);

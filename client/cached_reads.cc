@@ -202,8 +202,13 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   request->mutable_route()->set_epoch(partition.epoch());
   std::shared_ptr<CacheLane>& lane = lanes_[leader.address];
   if (lane == nullptr) {
-    lane = std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
-                                       CacheLaneOptions());
+    lane =
+        std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
+                                    CacheLaneOptions(), [this](const ItemCache::Dropped& dropped) {
+                                      for (const auto& [to, each] : lanes_) {
+                                        each->GiveBack(dropped);
+                                      }
+                                    });
   }
   return lane;
 }

@@ -62,7 +62,8 @@ absl::StatusOr<std::unique_ptr<CallHandler>> CacheService::Accept(const Incoming
 bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message) {
   const size_t messages = static_cast<size_t>(message.fills_size()) +
                           static_cast<size_t>(message.renewals_size()) +
-                          static_cast<size_t>(message.acknowledgements_size());
+                          static_cast<size_t>(message.acknowledgements_size()) +
+                          static_cast<size_t>(message.releases_size());
   if (messages + untaken->load() > options_.messages_max) return false;
   std::map<replication::GroupId, Share> shares;
   const Instant now = clock_.Now();
@@ -73,6 +74,9 @@ bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v
   for (const cache::v1::Renew& renewal : message.renewals()) {
     shares[renewal.partition()].renewals.push_back(renewal);
   }
+  for (cache::v1::Release& release : *message.mutable_releases()) {
+    shares[release.partition()].releases.push_back(std::move(release));
+  }
   for (cache::v1::Fill& fill : *message.mutable_fills()) {
     if (!fill.request().has_get() || fill.request().table_case() != data::v1::Request::kTableId) {
       return false;
@@ -82,7 +86,8 @@ bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v
         {session, fill.number(), std::move(*fill.mutable_request()), now});
   }
   for (auto& [group, share] : shares) {
-    share.place = Place(untaken, share.fills.size() + share.renewals.size());
+    share.place =
+        Place(untaken, share.fills.size() + share.renewals.size() + share.releases.size());
     for (const auto& [term, numbers] : share.acknowledgements) share.place.Add(numbers.size());
     Post(session, group, std::move(share));
   }
@@ -105,6 +110,9 @@ void CacheService::Post(CacheSessionId session, replication::GroupId group, Shar
     }
     for (const auto& [term, numbers] : share.acknowledgements) {
       partition->Acknowledged(replica, session, term, numbers);
+    }
+    for (const cache::v1::Release& release : share.releases) {
+      partition->Released(session, release);
     }
     for (const cache::v1::Renew& renewal : share.renewals) {
       partition->Renew(replica, session, renewal);

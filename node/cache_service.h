@@ -79,6 +79,7 @@ class CacheService : public Service {
   struct Share {
     std::vector<CacheFill> fills;
     std::vector<cache::v1::Renew> renewals;
+    std::vector<cache::v1::Release> releases;
     std::map<replication::Term, std::vector<uint64_t>> acknowledgements;
     Place place;
   };

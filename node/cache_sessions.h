@@ -39,6 +39,7 @@ struct CacheMeters {
   StripedCounter refusals;  // reads that were answered without a grant
   StripedCounter renewals;
   StripedCounter invalidations;
+  StripedCounter releases;  // items that clients gave back by themselves
   // Of the writes that had to wait: for a client that held the item, or for what an earlier leader
   // may have granted.
   StripedHistogram stall_by_holder{LatencyBounds()};

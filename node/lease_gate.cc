@@ -126,7 +126,7 @@ bool LeaseGate::InClosedRange(absl::string_view key) const {
   return key < range->second;
 }
 
-LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
+LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uint64_t fill,
                                    const Instant& confirmed, const Instant& now, bool pending,
                                    const Eras& eras) {
   if (revoking_) return {Refusal::kRevoking};
@@ -156,7 +156,7 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
     ++bucket_keys_[bucket];
   }
   held->second.holders.insert(id);
-  session->second.keys.emplace(key);
+  session->second.keys.insert_or_assign(std::string(key), fill);
   // Of two rounds the later one is waited for: never less than any grant was told.
   if (WaiterElapsed(session->second.confirmed, confirmed) > Duration(0)) {
     session->second.confirmed = confirmed;
@@ -177,13 +177,17 @@ LeaseGate::Answer LeaseGate::Renew(CacheSessionId id, const Instant& confirmed,
   return {Refusal::kNone, life};
 }
 
-void LeaseGate::Returned(CacheSessionId id, absl::string_view key) {
+bool LeaseGate::Returned(CacheSessionId id, absl::string_view key, uint64_t fill) {
   const auto session = sessions_.find(id);
+  if (session == sessions_.end()) return false;
+  const auto granted = session->second.keys.find(key);
+  if (granted == session->second.keys.end() || granted->second != fill) return false;
+  session->second.keys.erase(granted);
   const auto held = keys_.find(key);
-  if (session == sessions_.end() || held == keys_.end()) return;
-  session->second.keys.erase(std::string(key));
+  CHECK(held != keys_.end()) << "a key that nobody holds";
   RemoveHolder(held, id);
   EraseSessionIfEmpty(session);
+  return true;
 }
 
 // --- Sessions
@@ -205,7 +209,7 @@ void LeaseGate::Acknowledged(CacheSessionId id, uint64_t number) {
 void LeaseGate::Ended(CacheSessionId id) {
   const auto session = sessions_.find(id);
   if (session == sessions_.end()) return;
-  for (const std::string& name : session->second.keys) {
+  for (const auto& [name, fill] : session->second.keys) {
     const auto held = keys_.find(name);
     CHECK(held != keys_.end());
     held->second.holders.erase(id);

@@ -5,7 +5,8 @@
 //   write:  Enter(key) -> open: evaluate and propose in this turn
 //                      -> not: the invalidations go out, the write is parked; Opened() returns its
 //                         key once every holder has acknowledged or its grants have run out
-//   fill:   Grant(session, key), and in the same turn the item is read and sent
+//   fill:   Grant(session, key, fill), and in the same turn the item is read and sent
+//   drop:   Returned(session, key, fill): the client dropped by itself what that fill brought
 //
 // Invariants
 //   1. A key that Enter let pass is held by nobody, and stays so until its writes are applied: the
@@ -15,6 +16,8 @@
 //      out: a renewal brings them back to life. An invalidation is waited for until it is
 //      acknowledged, or until the session's deadline as it was when it was queued has passed: later
 //      renewals reach the client behind it.
+//      A holder that gave the key back by itself is forgotten only if nothing that was granted to
+//      it later may be on its way: it names the fill, and any other than the newest undoes nothing.
 //   4. What an era of an earlier term covers opens a full lease term, as long as the longest that
 //      those eras name, after this leadership began.
 //
@@ -120,13 +123,15 @@ class LeaseGate {
 
   // `confirmed`: when the newest round of this term that a quorum answered was sent. `pending`: an
   // entry that changes the key is evaluated and not applied. If granted, the item is read and sent
-  // in this turn, before anything else goes to this session.
-  Answer Grant(CacheSessionId session, absl::string_view key, const Instant& confirmed,
-               const Instant& now, bool pending, const Eras& eras);
+  // in this turn, before anything else goes to this session. `fill`: no other of the session has
+  // this number.
+  Answer Grant(CacheSessionId session, absl::string_view key, uint64_t fill,
+               const Instant& confirmed, const Instant& now, bool pending, const Eras& eras);
   // For everything that the session holds; nothing if that is nothing.
   Answer Renew(CacheSessionId session, const Instant& confirmed, const Instant& now);
-  // The client dropped the key by itself, or never took it.
-  void Returned(CacheSessionId session, absl::string_view key);
+  // The client dropped by itself what `fill` brought, and no lookup finds it any more. False: that
+  // is not what it holds.
+  bool Returned(CacheSessionId session, absl::string_view key, uint64_t fill);
 
   // --- Sessions -------------------------------------------------------------------------------
 
@@ -171,8 +176,8 @@ class LeaseGate {
   };
   struct Session {
     Instant confirmed;  // the newest round that a grant or renewal told
-    std::set<std::string> keys;
-    std::map<uint64_t, std::string> invalidations;  // not acknowledged: number and key
+    std::map<std::string, uint64_t, std::less<>> keys;  // and the fill of the last grant
+    std::map<uint64_t, std::string> invalidations;      // not acknowledged: number and key
   };
   using Keys = std::map<std::string, Key, std::less<>>;
 

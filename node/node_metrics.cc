@@ -44,6 +44,9 @@ void CollectCache(const CacheSessions& sessions, MetricSink& sink) {
                meters.renewals);
   sink.Counter("ringleader_cache_invalidations_total", "Items taken back from a client.",
                meters.invalidations);
+  sink.Counter("ringleader_cache_releases_total",
+               "Items that clients gave back because they had no room for them any more.",
+               meters.releases);
   const absl::string_view stall =
       "How long writes waited until a client had given an item back or its lease was over "
       "(holder), or until all that an earlier leader may have leased was over (failover).";

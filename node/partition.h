@@ -136,6 +136,7 @@ class Partition : public replication::StateMachine {
              const cache::v1::Renew& renewal);
   void Acknowledged(const ReplicaPointer& replica, CacheSessionId session, replication::Term term,
                     const std::vector<uint64_t>& numbers);
+  void Released(CacheSessionId session, const cache::v1::Release& release);
   void CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session);
 
   // What time alone brings; called every 100 ms or so.

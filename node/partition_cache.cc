@@ -287,7 +287,7 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
   if (!key.ok()) return none;
   const bool pending = leadership_->overlay.Find(*key) != nullptr;
   const LeaseGate::Answer answer = leadership_->gate->Grant(
-      fill.session, *key, *confirmed, place_.store.clock.Now(), pending, eras_);
+      fill.session, *key, fill.number, *confirmed, place_.store.clock.Now(), pending, eras_);
   if (answer.refusal == LeaseGate::Refusal::kNoEra) {
     leadership_->eras_wanted.insert(EraBucketOf(*key));
     TendEras();
@@ -356,6 +356,14 @@ void Partition::Acknowledged(const ReplicaPointer& replica, CacheSessionId sessi
   for (const uint64_t number : numbers) leadership_->gate->Acknowledged(session, number);
   TendCache(replica);
   ProposeBuilding(replica);
+}
+
+// No write waits for a holder that was not told, so nothing opens by this.
+void Partition::Released(CacheSessionId session, const cache::v1::Release& release) {
+  if (leadership_ == nullptr || leadership_->term != release.term()) return;
+  if (leadership_->gate->Returned(session, release.key(), release.fill())) {
+    place_.cache_sessions->meters().releases.Add();
+  }
 }
 
 void Partition::CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session) {

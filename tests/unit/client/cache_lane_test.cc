@@ -48,6 +48,7 @@ class LaneNode : public Service {
   std::vector<cache::v1::Fill> fills;
   std::vector<cache::v1::Renew> renewals;
   std::vector<cache::v1::Acknowledge> acknowledgements;
+  std::vector<cache::v1::Release> releases;
 
  private:
   class Handler : public CallHandler {
@@ -60,6 +61,7 @@ class LaneNode : public Service {
       for (const auto& fill : message.fills()) node_.fills.push_back(fill);
       for (const auto& renewal : message.renewals()) node_.renewals.push_back(renewal);
       for (const auto& one : message.acknowledgements()) node_.acknowledgements.push_back(one);
+      for (const auto& one : message.releases()) node_.releases.push_back(one);
     }
     void OnEnd(const absl::Status&) override {}
 
@@ -78,11 +80,12 @@ class CacheLaneTest : public ::testing::Test {
         node_endpoint_(network_.NewEndpoint(1, [] { return false; })),
         endpoint_(network_.NewEndpoint(2, [] { return false; })),
         executor_(threads_.Start("ring-client")),
-        cache_(clock_, {.bytes_max = 1 << 20}) {
+        cache_(clock_, {.bytes_max = 64 << 10, .shards = 1}) {
     auto listener = node_endpoint_->Listen("node-1:7100", &node_);
     listener_ = *std::move(listener);
     lane_ = std::make_shared<CacheLane>(*endpoint_, *executor_, clock_, cache_, "node-1:7100", 9,
-                                        CacheLaneOptions());
+                                        CacheLaneOptions(),
+                                        [this](const auto& dropped) { lane_->GiveBack(dropped); });
   }
   ~CacheLaneTest() override {
     executor_->Stop();
@@ -190,6 +193,34 @@ TEST_F(CacheLaneTest, WhatIsTakenBackIsGoneBeforeItIsAcknowledged) {
   EXPECT_EQ(node_.renewals.size(), 2u);
 }
 
+// Protects nodes from holders of nothing: what made room for another item is given back, by the
+// number of the fill that had brought it, with the next frame or soon after. What an earlier stream
+// was granted is nobody's to give back.
+TEST_F(CacheLaneTest, WhatMadeRoomIsGivenBack) {
+  const std::string large(40 << 10, 'x');
+  Fill("a");
+  node_.Grant(node_.fills[0].number(), large, seconds(1));
+  Fill("b");
+  node_.Grant(node_.fills[1].number(), large, seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("a"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  ASSERT_EQ(node_.releases.size(), 1u);
+  EXPECT_EQ(node_.releases[0].partition(), 1u);
+  EXPECT_EQ(node_.releases[0].term(), 2u);
+  EXPECT_EQ(node_.releases[0].key(), "a");
+  EXPECT_EQ(node_.releases[0].fill(), node_.fills[0].number());
+  node_.call->Finish(absl::UnavailableError("the node stops"));
+  Run(milliseconds(300));
+  Fill("c");
+  ASSERT_EQ(node_.streams, 2);
+  node_.Grant(node_.fills.back().number(), large, seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("b"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  EXPECT_EQ(node_.releases.size(), 1u);
+}
+
 // Protects against what an ended session was granted: its entries live until their deadline and no
 // longer, whatever the next stream is granted in the same partition and term. What was asked is
 // answered.
@@ -239,6 +270,13 @@ TEST(CacheWireTest, Golden) {
   EXPECT_EQ(absl::BytesToHexString(to_node.SerializeAsString()),
             "0a040805100112060802120220071a06080310011804220608011004"
             "1806");
+  cache::v1::ToNode releasing;
+  cache::v1::Release& release = *releasing.add_releases();
+  release.set_partition(1);
+  release.set_term(4);
+  release.set_key("k");
+  release.set_fill(2);
+  EXPECT_EQ(absl::BytesToHexString(releasing.SerializeAsString()), "2a09080110041a016b2002");
   cache::v1::ToClient to_client;
   cache::v1::Filled& filled = *to_client.add_events()->mutable_filled();
   filled.set_number(2);

@@ -35,9 +35,10 @@ class LeaseGateTest : public testing::Test {
     eras.Apply({EraChange::kOpen, {EraBucketOf(key)}, lease_term_ms}, kTerm - 1);
     return eras;
   }
+  // Its fill has the number `last_fill_`.
   LeaseGate::Answer Grant(CacheSessionId session, absl::string_view key, int64_t now_ms,
                           bool pending = false) {
-    return gate_.Grant(session, key, At(now_ms), At(now_ms), pending, eras_);
+    return gate_.Grant(session, key, ++last_fill_, At(now_ms), At(now_ms), pending, eras_);
   }
   bool Enter(absl::string_view key, int64_t now_ms) {
     sent_.clear();
@@ -45,6 +46,7 @@ class LeaseGateTest : public testing::Test {
   }
 
   Eras eras_;
+  uint64_t last_fill_ = 0;
   LeaseGate gate_;
   std::vector<Invalidation> sent_;
 };
@@ -131,9 +133,9 @@ TEST_F(LeaseGateTest, AnEndedSessionIsWaitedOut) {
 
 // Protects against a deposed leader's grants: they count from a confirmed round, not from now.
 TEST_F(LeaseGateTest, GrantsCountFromTheConfirmedRound) {
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(0), false, eras_).life, milliseconds(90));
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(60), false, eras_).life, milliseconds(30));
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(90), false, eras_).refusal, Refusal::kStale);
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(0), false, eras_).life, milliseconds(90));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(60), false, eras_).life, milliseconds(30));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(90), false, eras_).refusal, Refusal::kStale);
   EXPECT_EQ(gate_.Renew(1, At(0), At(90)).refusal, Refusal::kStale);
 }
 
@@ -141,7 +143,7 @@ TEST_F(LeaseGateTest, GrantsCountFromTheConfirmedRound) {
 // smaller.
 TEST_F(LeaseGateTest, EachSideTakesTheSafeClock) {
   const Instant slept{milliseconds(20), milliseconds(70)};
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), slept, false, eras_).life, milliseconds(20));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), slept, false, eras_).life, milliseconds(20));
   EXPECT_FALSE(Enter("a", 60));
   EXPECT_THAT(gate_.Opened({milliseconds(99), milliseconds(500)}), IsEmpty());
 }
@@ -185,6 +187,29 @@ TEST_F(LeaseGateTest, WhatEarlierErasNameIsWaitedFor) {
     EXPECT_TRUE(gate_.EarlierAreOver(At(1000 + ms)));
     EXPECT_THAT(gate_.Opened(At(1000 + ms)), ElementsAre("a"));
   }
+}
+
+// Protects grants on their way: what a client gives back is what it had taken, and not what it was
+// granted since. What it gives back costs writes nothing.
+TEST_F(LeaseGateTest, GivingBackUndoesTheNewestGrantOnly) {
+  Grant(1, "a", 0);
+  const uint64_t first = last_fill_;
+  Grant(1, "a", 10);
+  EXPECT_FALSE(gate_.Returned(1, "a", first));
+  EXPECT_FALSE(gate_.Returned(2, "a", last_fill_));
+  EXPECT_FALSE(gate_.Returned(1, "b", last_fill_));
+  EXPECT_THAT(gate_.HoldersOf("a"), ElementsAre(1u));
+  EXPECT_TRUE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_FALSE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_EQ(gate_.counts().keys, 0u);
+  EXPECT_EQ(gate_.counts().sessions, 0u);
+  EXPECT_TRUE(Enter("a", 11));
+  EXPECT_THAT(sent_, IsEmpty());
+  // One that is called back is waited for, whatever is given back.
+  Grant(1, "a", 12);
+  EXPECT_FALSE(Enter("a", 13));
+  EXPECT_FALSE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_THAT(gate_.Opened(At(13)), IsEmpty());
 }
 
 // Protects successors: without a committed era nothing is granted.
@@ -239,7 +264,7 @@ TEST_F(LeaseGateTest, EverythingIsBounded) {
   EXPECT_EQ(Grant(2, "a", 0).refusal, Refusal::kFull) << "holders of a key";
   EXPECT_EQ(Grant(2, "b", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kFull) << "sessions";
-  gate_.Returned(2, "b");
+  EXPECT_TRUE(gate_.Returned(2, "b", last_fill_ - 1));
   EXPECT_EQ(gate_.counts().sessions, 1u);
   EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kNone);
   EXPECT_THAT(gate_.HoldersOf("c"), ElementsAre(3u));

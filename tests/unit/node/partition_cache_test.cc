@@ -97,6 +97,16 @@ class Holder {
       partition.Acknowledged(replica, session_, invalidate.term(), {invalidate.number()});
     });
   }
+  // Of what `filled` brought, by the key that `invalidate` would name.
+  void Release(const cache::v1::Filled& filled, const std::string& key) {
+    cache::v1::Release release;
+    release.set_term(filled.term());
+    release.set_key(key);
+    release.set_fill(filled.number());
+    OnApplier([this, release](const auto&, Partition& partition) {
+      partition.Released(session_, release);
+    });
+  }
   void End() {
     sessions().End(session_, absl::CancelledError("the client is gone"));
     OnApplier([this](const auto& replica, Partition& partition) {
@@ -366,6 +376,35 @@ TEST(PartitionCacheTest, TheNextLeaderWaitsTheLastOnesLeaseTerm) {
   const auto waits = Send(world, second, PutRequest(Json("b", 1)));
   RunMaintained(world, milliseconds(700), first);
   EXPECT_TRUE(waits->ok());
+}
+
+// Protects writers from clients that hold nothing any more: what was given back costs no message
+// and no wait. What was granted since is held.
+TEST(PartitionCacheTest, WhatWasGivenBackCostsAWriteNothing) {
+  PartitionWorld world(50, 1);
+  world.CreatePartition(1);
+  Holder holder(world, 1);
+  holder.FillGranted("a");
+  ASSERT_FALSE(Send(world, 1, PutRequest(Json("a", 1)))->ok());
+  world.RunFor(milliseconds(50));
+  const auto invalidations = holder.Invalidations();
+  ASSERT_EQ(invalidations.size(), 1u);
+  const std::string key = invalidations[0].key();
+  holder.Acknowledge(invalidations[0]);
+  world.RunFor(milliseconds(50));
+  const cache::v1::Filled second = holder.FillGranted("a");
+  const cache::v1::Filled third = holder.FillGranted("a");
+  holder.Release(second, key);
+  world.RunFor(milliseconds(50));
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().keys, 1u);
+  holder.Release(third, key);
+  world.RunFor(milliseconds(50));
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().keys, 0u);
+  const auto put = Send(world, 1, PutRequest(Json("a", 2)));
+  world.RunFor(milliseconds(100));
+  EXPECT_TRUE(put->ok());
+  EXPECT_TRUE(holder.Invalidations().empty());
+  EXPECT_EQ(world.node(1).cache_sessions->meters().releases.value(), 1u);
 }
 
 // Protects callers of parked writes when leadership is lost: they hear at once that nothing
