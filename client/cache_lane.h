@@ -6,9 +6,8 @@
 //      that begins can find the entry any more.
 //   2. A stream is one incarnation: its deadlines are extended by its own answers only, and by each
 //      from when its request was made, which is before it was sent.
-//   3. What memory dropped is given back to the node that granted it, by the fill that brought it:
-//   it
-//      costs no invalidation then, and no place there.
+//   3. What memory dropped is given back to the node that granted it, by the fill that brought it.
+//      It then costs no invalidation, and no place there.
 //   4. A fill gets exactly one answer; none was to be had if the stream ends before.
 //
 // Renewed is what has entries, and only while it has. A stream that leaves a request unanswered for
@@ -27,6 +26,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "client/cache_frames.h"
 #include "client/grant_deadline.h"
 #include "client/item_cache.h"
 #include "common/clock.h"
@@ -78,6 +78,9 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   // is no stream at the moment, or it has enough to do.
   bool Fill(data::v1::Request request, const std::string& key, FillDone done);
 
+  // Answers what was asked for with nothing; the grants that still come are taken.
+  void GiveUpFills();
+
   // Gives back what memory dropped, if this stream was granted it.
   void GiveBack(const ItemCache::Dropped& dropped);
 
@@ -96,7 +99,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   struct Request {
     Instant made;
     std::string key;  // of a fill
-    FillDone done;    // null: a renewal
+    FillDone done;    // null: a renewal, or a fill that was given up
+    bool is_fill = false;
   };
   // What was granted in one partition and term, by this stream.
   struct Grants {
@@ -136,10 +140,10 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
     Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
   };
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-  std::shared_ptr<Call> call_;  // null: no stream
-  uint64_t stream_ = 0;         // the incarnation
-  cache::v1::ToNode waiting_;   // to be sent
-  bool has_waiting_ = false;
+  std::shared_ptr<Call> call_;              // null: no stream
+  uint64_t stream_ = 0;                     // the incarnation
+  CacheFrames<cache::v1::ToNode> waiting_;  // to be sent
+  bool has_waiting_ = false;                // and somebody waits for it
   bool is_frame_out_ = false;
   bool is_flush_posted_ = false;
   bool has_answered_ = false;  // this stream

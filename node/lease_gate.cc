@@ -289,6 +289,12 @@ LeaseGate::Counts LeaseGate::counts() const {
   return counts;
 }
 
+LeaseGate::SessionCounts LeaseGate::CountsOf(CacheSessionId session) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return {};
+  return {found->second.keys.size(), found->second.invalidations.size()};
+}
+
 std::vector<CacheSessionId> LeaseGate::HoldersOf(absl::string_view key) const {
   const auto held = keys_.find(key);
   if (held == keys_.end()) return {};

@@ -161,6 +161,12 @@ class LeaseGate {
   // Forgets waits that are over; now and then.
   void Maintain(const Instant& now);
   Counts counts() const;
+  // What one session holds, and what it has not acknowledged.
+  struct SessionCounts {
+    size_t keys = 0;
+    size_t invalidations = 0;
+  };
+  SessionCounts CountsOf(CacheSessionId session) const;
   // The first sessions that hold this key.
   std::vector<CacheSessionId> HoldersOf(absl::string_view key) const;
 

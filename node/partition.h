@@ -225,6 +225,7 @@ class Partition : public replication::StateMachine {
     std::map<SessionSequence, std::string> parked_attempts;
     uint64_t parked_bytes = 0;
     Instant gate_maintained;
+    LeaseGate::Counts gate_counts;  // as the node has them for its metrics
     bool opening_armed = false;
     std::set<uint16_t> eras_wanted;
     uint64_t era_batch = 0;                         // has a change of eras, and is not finished
@@ -300,6 +301,7 @@ class Partition : public replication::StateMachine {
   void EraBatchFinished();
   void TendHandingOver(const ReplicaPointer& replica);
   void ForgetGrants(const Instant& now);
+  void CountHeld(const LeaseGate::Counts& now);
   void TendCache(const ReplicaPointer& replica);
   LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 

@@ -258,6 +258,13 @@ void Partition::ForgetGrants(const Instant& now) {
   if (WaiterElapsed(leadership_->gate_maintained, now) < kGatePeriod) return;
   leadership_->gate_maintained = now;
   leadership_->gate->Maintain(now);
+  CountHeld(leadership_->gate->counts());
+}
+
+void Partition::CountHeld(const LeaseGate::Counts& now) {
+  if (place_.cache_sessions == nullptr) return;
+  place_.cache_sessions->CountHeld(leadership_->gate_counts, now);
+  leadership_->gate_counts = now;
 }
 
 void Partition::TendCache(const ReplicaPointer& replica) {

@@ -398,6 +398,7 @@ void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
 // ----------------------------------------------------------------------------------------
 
 void Partition::DropUnproposed(const data::v1::Response& why) {
+  CountHeld({});
   for (WaitingRequest& waiting : leadership_->deferred) AnswerWaiting(waiting, why);
   leadership_->deferred.clear();
   for (auto& [key, parked] : leadership_->parked) {

@@ -49,6 +49,7 @@ class LaneNode : public Service {
   std::vector<cache::v1::Renew> renewals;
   std::vector<cache::v1::Acknowledge> acknowledgements;
   std::vector<cache::v1::Release> releases;
+  size_t largest_frame = 0;
 
  private:
   class Handler : public CallHandler {
@@ -57,6 +58,7 @@ class LaneNode : public Service {
     void OnMessage(std::string bytes) override {
       cache::v1::ToNode message;
       ASSERT_TRUE(message.ParseFromString(bytes));
+      node_.largest_frame = std::max(node_.largest_frame, bytes.size());
       if (message.has_open()) node_.opens.push_back(message.open());
       for (const auto& fill : message.fills()) node_.fills.push_back(fill);
       for (const auto& renewal : message.renewals()) node_.renewals.push_back(renewal);
@@ -250,6 +252,47 @@ TEST_F(CacheLaneTest, AStreamThatDoesNotAnswerIsGivenUp) {
   OnExecutor([this] { EXPECT_FALSE(lane_->Tend()); });
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_FALSE(answers_[0].has_value());
+}
+
+// Protects callers from a node that the rest of the library has given up: what was asked for is
+// answered with nothing at once, and an answer that comes after all is kept.
+TEST_F(CacheLaneTest, FillsAreGivenUpAndTheirGrantsAreTaken) {
+  Fill("a");
+  OnExecutor([this] { lane_->GiveUpFills(); });
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_FALSE(answers_[0].has_value());
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  EXPECT_TRUE(Finds("a"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->is_open()); });
+  EXPECT_EQ(answers_.size(), 1u);
+}
+
+// Protects sessions: more than a node takes in one frame goes out in several.
+TEST_F(CacheLaneTest, WhatWaitsGoesOutInFramesOfBoundedSize) {
+  constexpr int kCount = 3000;
+  OnExecutor([this] {
+    for (int i = 0; i < kCount; ++i) {
+      data::v1::Request request;
+      request.mutable_get()->set_key(std::string(1000, 'k'));
+      EXPECT_TRUE(lane_->Fill(std::move(request), std::to_string(i), [](auto) {}));
+    }
+  });
+  Run(seconds(1));
+  EXPECT_EQ(node_.fills.size(), static_cast<size_t>(kCount));
+  EXPECT_LE(node_.largest_frame, kCacheFrameBytes);
+}
+
+// Protects the client's memory: a frame of more messages than any node sends ends the stream before
+// it is parsed.
+TEST_F(CacheLaneTest, AFrameOfTooManyMessagesEndsTheStream) {
+  Fill("a");
+  OnExecutor([this] { EXPECT_TRUE(lane_->is_open()); });
+  cache::v1::ToClient message;
+  for (size_t i = 0; i <= kCacheFrameMessagesMax; ++i) message.add_events();
+  node_.call->Send(message.SerializeAsString());
+  Run(milliseconds(50));
+  OnExecutor([this] { EXPECT_FALSE(lane_->is_open()); });
 }
 
 // The lane's bytes, which nodes and clients of different builds exchange. May not change.
