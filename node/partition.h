@@ -202,6 +202,7 @@ class Partition : public replication::StateMachine {
     Instant began;
     bool is_asked = false;  // the transfer
     Instant asked;
+    Instant target_asked;  // the present one
   };
   struct Leadership {
     replication::Term term = 0;
@@ -300,6 +301,7 @@ class Partition : public replication::StateMachine {
   void TendEras();
   void EraBatchFinished();
   void TendHandingOver(const ReplicaPointer& replica);
+  void AskForTransfer(const ReplicaPointer& replica, bool is_again);
   void ForgetGrants(const Instant& now);
   void CountHeld(const LeaseGate::Counts& now);
   void TendCache(const ReplicaPointer& replica);

@@ -16,6 +16,8 @@ namespace {
 // goes without it, and how long the transfer may take before this leader grants again.
 constexpr Duration kCloseWithin = std::chrono::seconds(1);
 constexpr Duration kTransferWithin = std::chrono::seconds(5);
+// After this a transfer that was asked for is under way, unless it was given up.
+constexpr Duration kTransferBegins = std::chrono::milliseconds(500);
 // Between two looks at what waits for time to pass.
 constexpr Duration kOpeningPauseMin = std::chrono::milliseconds(1);
 
@@ -231,6 +233,26 @@ void Partition::HandOver(const ReplicaPointer& replica, replication::ReplicaId t
   ProposeBuilding(replica);
 }
 
+// One that did not take it may be dead: then another voter is asked that has nearly everything, if
+// there is one.
+void Partition::AskForTransfer(const ReplicaPointer& replica, bool is_again) {
+  HandingOver& handing_over = *leadership_->handing_over;
+  const replication::ReplicaView view = replica->view();
+  const auto is_near = [&view](replication::ReplicaId voter) {
+    return std::find(view.caught_up.begin(), view.caught_up.end(), voter) != view.caught_up.end();
+  };
+  if (is_again) {
+    for (const replication::Member& voter : view.configuration.voters) {
+      const bool is_other = voter.replica != replica->id() && voter.replica != handing_over.to;
+      if (!is_other || !is_near(voter.replica)) continue;
+      handing_over.to = voter.replica;
+      break;
+    }
+  }
+  handing_over.target_asked = place_.store.clock.Now();
+  replica->Transfer(handing_over.to, [](const absl::Status&) {});
+}
+
 // Leadership may go at any time: what is not closed the next leader waits out. So a client that
 // does not answer, or a disk that does not write, delays it for a bounded time only.
 void Partition::TendHandingOver(const ReplicaPointer& replica) {
@@ -243,7 +265,12 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
     if (!closed && !late && place_.admission.disk_fit()) return;
     handing_over.is_asked = true;
     handing_over.asked = now;
-    return replica->Transfer(handing_over.to, [](const absl::Status&) {});
+    return AskForTransfer(replica, /*is_again=*/false);
+  }
+  if (replica->view().transferee == 0 &&
+      HolderElapsed(handing_over.target_asked, now) >= kTransferBegins &&
+      HolderElapsed(handing_over.asked, now) < kTransferWithin) {
+    return AskForTransfer(replica, /*is_again=*/true);  // that voter did not take it in time
   }
   // It did not go. While the entry that closes the eras may still be applied, a new grant would be
   // one that no era covers afterwards.

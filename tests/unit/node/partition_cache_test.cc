@@ -457,6 +457,21 @@ TEST(PartitionCacheTest, LeadershipIsHandedOverWithNothingHeld) {
   }
 }
 
+// Protects drains from a voter that is dead when leadership is to go to it: another one takes it as
+// soon as the transfer is given up.
+TEST(PartitionCacheTest, ADeadTargetOfAHandoverIsReplaced) {
+  PartitionWorld world(51, 3);
+  world.CreatePartition(3);
+  const uint64_t first = world.WaitForLeader();
+  const uint64_t dead = first % 3 + 1;
+  world.Kill(dead);
+  const auto replica = world.ReplicaOf(first);
+  replica->applier().Post([&] { world.PartitionOf(first)->HandOver(replica, 10 + dead); });
+  RunMaintained(world, seconds(3), dead);
+  EXPECT_NE(world.Leader(), first);
+  EXPECT_NE(world.Leader(), 0u);
+}
+
 // Protects: short-lived clients do not fill the gate.
 TEST(PartitionCacheTest, WhatEndedSessionsHeldIsForgottenOnceItIsOver) {
   PartitionWorld world(91, 1);
