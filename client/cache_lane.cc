@@ -21,7 +21,8 @@ class CacheLane::Handler : public CallHandler {
 
   void OnMessage(std::string bytes) override {
     cache::v1::ToClient message;
-    if (!message.ParseFromString(bytes)) {
+    if (!IsCacheFrameBounded(bytes, kCacheFrameBytesMax, kCacheFrameMessagesMax) ||
+        !message.ParseFromString(bytes)) {
       return Post([stream = stream_](CacheLane& lane) {
         if (stream == lane.stream_) lane.End(absl::DataLossError("a message can't be read"));
       });
@@ -71,8 +72,10 @@ bool CacheLane::Open() {
   ++stream_;
   is_frame_out_ = has_answered_ = false;
   waiting_.Clear();
-  waiting_.mutable_open()->set_client(client_);
-  waiting_.mutable_open()->set_incarnation(stream_);
+  cache::v1::Open open;
+  open.set_client(client_);
+  open.set_incarnation(stream_);
+  *waiting_.For(open.ByteSizeLong()).mutable_open() = open;
   CallOptions options;
   options.connection = "cache";  // behind no bulk answers
   call_ = network_.Start(address_, kMethod, options,
@@ -95,9 +98,10 @@ void CacheLane::FlushSoon() {
 
 void CacheLane::Flush() {
   if (call_ == nullptr || is_frame_out_ || !has_waiting_) return;
-  has_waiting_ = false;
   is_frame_out_ = true;
-  if (!call_->Send(std::exchange(waiting_, {}).SerializeAsString())) {
+  std::string frame = waiting_.Pop();
+  has_waiting_ = !waiting_.empty();
+  if (!call_->Send(std::move(frame))) {
     End(absl::UnavailableError("the stream takes no more"));
   }
 }
@@ -140,11 +144,12 @@ void CacheLane::Close() { End(absl::CancelledError("the client is closing")); }
 bool CacheLane::Fill(data::v1::Request request, const std::string& key, FillDone done) {
   if (fills_ >= options_.fills_max || !Open()) return false;
   const uint64_t number = ++last_number_;
-  requests_.emplace(number, Request{clock_.Now(), key, std::move(done)});
+  requests_.emplace(number, Request{clock_.Now(), key, std::move(done), true});
   ++fills_;
-  cache::v1::Fill& fill = *waiting_.add_fills();
+  cache::v1::Fill fill;
   fill.set_number(number);
   *fill.mutable_request() = std::move(request);
+  *waiting_.For(fill.ByteSizeLong()).add_fills() = std::move(fill);
   FlushSoon();
   return true;
 }
@@ -153,15 +158,37 @@ void CacheLane::Renew(const PartitionTerm& where, Grants& grants, const Instant&
   const uint64_t number = ++last_number_;
   requests_.emplace(number, Request{now, "", nullptr});
   grants.is_asked = true;
-  cache::v1::Renew& renewal = *waiting_.add_renewals();
+  cache::v1::Renew renewal;
   renewal.set_number(number);
   renewal.set_partition(where.first);
   renewal.set_term(where.second);
+  *waiting_.For(renewal.ByteSizeLong()).add_renewals() = renewal;
   FlushSoon();
+}
+
+// Nobody waits for it: it goes out with what goes out next, at the latest with the next tending.
+void CacheLane::GiveBack(const ItemCache::Dropped& dropped) {
+  const GrantOrigin& origin = dropped.deadline->origin();
+  if (call_ == nullptr || origin.lane != this || origin.stream != stream_) return;
+  cache::v1::Release release;
+  release.set_partition(origin.partition);
+  release.set_term(origin.term);
+  release.set_key(dropped.key);
+  release.set_fill(dropped.fill);
+  *waiting_.For(release.ByteSizeLong()).add_releases() = std::move(release);
+}
+
+void CacheLane::GiveUpFills() {
+  std::vector<FillDone> given_up;
+  for (auto& [number, request] : requests_) {
+    if (request.done) given_up.push_back(std::exchange(request.done, nullptr));
+  }
+  for (FillDone& done : given_up) done(std::nullopt);
 }
 
 bool CacheLane::Tend() {
   if (call_ == nullptr) return false;
+  if (!waiting_.empty()) FlushSoon();
   const Instant now = clock_.Now();
   if (!requests_.empty() &&
       HolderElapsed(requests_.begin()->second.made, now) >= options_.answer_max) {
@@ -202,7 +229,7 @@ void CacheLane::Taken(uint64_t stream, cache::v1::ToClient message) {
 
 void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   auto node = requests_.extract(filled.number());
-  if (node.empty() || !node.mapped().done) {
+  if (node.empty() || !node.mapped().is_fill) {
     return End(absl::DataLossError("an answer to nothing that was asked"));
   }
   --fills_;
@@ -211,22 +238,28 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   if (filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE) {
     const Duration life = std::chrono::microseconds(filled.life_us());
     Grants& grants = grants_[{filled.partition(), filled.term()}];
+    if (grants.deadline == nullptr) {
+      grants.deadline = std::make_shared<GrantDeadline>(
+          GrantOrigin{this, stream_, filled.partition(), filled.term()});
+    }
     std::optional<std::string> item;
     if (answer.response.found()) item = answer.response.item();
-    cache_.Insert(request.key, item, answer.response.item_version(), grants.deadline);
+    const auto dropped = cache_.Insert(request.key, item, answer.response.item_version(),
+                                       grants.deadline, filled.number());
+    for (const ItemCache::Dropped& each : dropped) drop_(each);
     grants.life = life;
     grants.extended = MUTANT("deadline-from-receipt") ? clock_.Now() : request.made;
     grants.deadline->Extend(grants.extended, life);
     grants.is_refused = false;
     answer.holds_now = !grants.deadline->Load().IsOver(clock_.Now());
   }
-  request.done(std::move(answer));
+  if (request.done) request.done(std::move(answer));
 }
 
 void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
   auto node = requests_.extract(renewed.number());
-  if (node.empty() || node.mapped().done) {
-    if (!node.empty()) node.mapped().done(std::nullopt);
+  if (node.empty() || node.mapped().is_fill) {
+    if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
     return End(absl::DataLossError("an answer to nothing that was asked"));
   }
   const auto found = grants_.find({renewed.partition(), renewed.term()});
@@ -245,10 +278,11 @@ void CacheLane::TakeInvalidate(const cache::v1::Invalidate& invalidate) {
   // What this stream was granted and is over has no place here any more, and is not readable.
   if (found != grants_.end() && !MUTANT("acknowledges-unerased"))
     cache_.Erase(invalidate.key(), found->second.deadline.get());
-  cache::v1::Acknowledge& acknowledge = *waiting_.add_acknowledgements();
+  cache::v1::Acknowledge acknowledge;
   acknowledge.set_partition(invalidate.partition());
   acknowledge.set_term(invalidate.term());
   acknowledge.set_number(invalidate.number());
+  *waiting_.For(acknowledge.ByteSizeLong()).add_acknowledgements() = acknowledge;
   FlushSoon();
 }
 

@@ -6,7 +6,9 @@
 //      that begins can find the entry any more.
 //   2. A stream is one incarnation: its deadlines are extended by its own answers only, and by each
 //      from when its request was made, which is before it was sent.
-//   3. A fill gets exactly one answer; none was to be had if the stream ends before.
+//   3. What memory dropped is given back to the node that granted it, by the fill that brought it.
+//      It then costs no invalidation, and no place there.
+//   4. A fill gets exactly one answer; none was to be had if the stream ends before.
 //
 // Renewed is what has entries, and only while it has. A stream that leaves a request unanswered for
 // `answer_max` is ended. Outstanding requests are bounded.
@@ -24,6 +26,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "client/cache_frames.h"
 #include "client/grant_deadline.h"
 #include "client/item_cache.h"
 #include "common/clock.h"
@@ -50,12 +53,14 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
     // is under way now, whenever it began.
     bool holds_now = false;
   };
+  // For what another lane's grants were dropped to make room for this one's.
+  using Drop = absl::AnyInvocable<void(const ItemCache::Dropped&)>;
   // None: no answer is to be had here; ask elsewhere.
   using FillDone = absl::AnyInvocable<void(std::optional<Answer>)>;
 
   // All outlive it. `client`: a random number of this process.
   CacheLane(Network& network, Executor& executor, Clock& clock, ItemCache& cache,
-            std::string address, uint64_t client, const CacheLaneOptions& options)
+            std::string address, uint64_t client, const CacheLaneOptions& options, Drop drop)
       : network_(network),
         executor_(executor),
         clock_(clock),
@@ -63,6 +68,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
         address_(std::move(address)),
         client_(client),
         options_(options),
+        drop_(std::move(drop)),
         reopen_after_(options.reopen_min) {}
   ~CacheLane();
   CacheLane(const CacheLane&) = delete;
@@ -71,6 +77,12 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   // Asks for an item and its grant; `key` is the whole key. False, and `done` is not called: there
   // is no stream at the moment, or it has enough to do.
   bool Fill(data::v1::Request request, const std::string& key, FillDone done);
+
+  // Answers what was asked for with nothing; the grants that still come are taken.
+  void GiveUpFills();
+
+  // Gives back what memory dropped, if this stream was granted it.
+  void GiveBack(const ItemCache::Dropped& dropped);
 
   // Renews what is due; called every `kTendPeriod`. False: there is nothing to tend.
   static constexpr Duration kTendPeriod = std::chrono::milliseconds(100);
@@ -87,11 +99,12 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   struct Request {
     Instant made;
     std::string key;  // of a fill
-    FillDone done;    // null: a renewal
+    FillDone done;    // null: a renewal, or a fill that was given up
+    bool is_fill = false;
   };
   // What was granted in one partition and term, by this stream.
   struct Grants {
-    std::shared_ptr<GrantDeadline> deadline = std::make_shared<GrantDeadline>();
+    std::shared_ptr<GrantDeadline> deadline;
     Duration life{0};  // that the last answer gave
     Instant extended;  // when that was asked for
     bool is_asked = false;
@@ -120,16 +133,17 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   const std::string address_;
   const uint64_t client_;
   const CacheLaneOptions options_;
+  Drop drop_;
   // What handlers of streams may reach, as long as it is there.
   struct Gate {
     Mutex mutex;
     Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
   };
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-  std::shared_ptr<Call> call_;  // null: no stream
-  uint64_t stream_ = 0;         // the incarnation
-  cache::v1::ToNode waiting_;   // to be sent
-  bool has_waiting_ = false;
+  std::shared_ptr<Call> call_;              // null: no stream
+  uint64_t stream_ = 0;                     // the incarnation
+  CacheFrames<cache::v1::ToNode> waiting_;  // to be sent
+  bool has_waiting_ = false;                // and somebody waits for it
   bool is_frame_out_ = false;
   bool is_flush_posted_ = false;
   bool has_answered_ = false;  // this stream

@@ -192,7 +192,7 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   if (!map.routable()) return nullptr;
   const coordinator::v1::Partition& partition = *map.FindByToken(place.token);
   const Leader leader = map.LeaderOf(partition, router_.Now());
-  if (leader.address.empty()) return nullptr;
+  if (leader.address.empty() || router_.IsLeftAlone(leader.address)) return nullptr;
   const MapTable* const table = map.FindTable(place.table);
   if (table == nullptr) return nullptr;
   request->set_table_id(place.table);
@@ -202,8 +202,13 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   request->mutable_route()->set_epoch(partition.epoch());
   std::shared_ptr<CacheLane>& lane = lanes_[leader.address];
   if (lane == nullptr) {
-    lane = std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
-                                       CacheLaneOptions());
+    lane =
+        std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
+                                    CacheLaneOptions(), [this](const ItemCache::Dropped& dropped) {
+                                      for (const auto& [to, each] : lanes_) {
+                                        each->GiveBack(dropped);
+                                      }
+                                    });
   }
   return lane;
 }
@@ -250,7 +255,11 @@ void CachedReads::TendSoon() {
 
 void CachedReads::Tend() {
   bool again = false;
-  for (const auto& [address, lane] : lanes_) again |= lane->Tend();
+  for (const auto& [address, lane] : lanes_) {
+    again |= lane->Tend();
+    // The router has found out since that there is no answer to be had.
+    if (router_.IsLeftAlone(address)) lane->GiveUpFills();
+  }
   ExpireReaders();
   if (again || !flights_.empty()) TendSoon();
 }

@@ -84,6 +84,17 @@ void Connection::CheckMayWait() const {
   CHECK(!executor_->IsCurrent()) << "a callback of the client waits for the client";
 }
 
+absl::StatusOr<std::string> Connection::CallNode(const std::string& address,
+                                                 absl::string_view method, std::string request) {
+  CheckMayWait();
+  Awaited<absl::StatusOr<std::string>> awaited;
+  executor_->Post([&] {
+    CallUnary(*network_, *executor_, address, method, std::move(request),
+              router_->options().timeout, awaited.Done());
+  });
+  return awaited.Wait();
+}
+
 void Connection::RunAndWait(absl::AnyInvocable<void(Router&)> task) {
   CheckMayWait();
   Awaited<bool> ran;

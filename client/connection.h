@@ -57,6 +57,10 @@ class Connection : public Client {
   absl::StatusOr<Response> Administer(absl::string_view name,
                                       const google::protobuf::MessageLite& request);
 
+  // One unary call of a node, by its address: bytes in, bytes out. Waits.
+  absl::StatusOr<std::string> CallNode(const std::string& address, absl::string_view method,
+                                       std::string request);
+
   // Runs `task` on the executor and waits until it has run.
   void RunAndWait(absl::AnyInvocable<void(Router&)> task);
 

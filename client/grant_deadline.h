@@ -17,8 +17,23 @@
 
 namespace ringleader::client {
 
+class CacheLane;
+
+// Whose grants they are: of which lane, in which of its streams, and in which partition and term.
+struct GrantOrigin {
+  const CacheLane* lane = nullptr;  // to be compared only
+  uint64_t stream = 0;
+  uint64_t partition = 0;
+  uint64_t term = 0;
+};
+
 class GrantDeadline {
  public:
+  GrantDeadline() = default;
+  explicit GrantDeadline(const GrantOrigin& origin) : origin_(origin) {}
+
+  const GrantOrigin& origin() const { return origin_; }
+
   // A deadline by both clocks; it is over when either says so (HolderElapsed).
   struct Reading {
     int64_t raw_ns = INT64_MIN;
@@ -49,6 +64,7 @@ class GrantDeadline {
   }
 
  private:
+  const GrantOrigin origin_;
   std::atomic<int64_t> raw_ns_{INT64_MIN};
   std::atomic<int64_t> boot_ns_{INT64_MIN};
 };

@@ -33,6 +33,7 @@ struct ItemCache::Entry {
   bool absent = false;
   uint64_t version = 0;
   std::shared_ptr<const GrantDeadline> deadline;
+  uint64_t fill = 0;
   std::list<std::unique_ptr<Entry>>::iterator in_queue;  // the writers'
   std::atomic<bool> in_place{true};
   std::atomic<uint8_t> uses{0};
@@ -49,7 +50,7 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
   Entry* Find(uint64_t hash, absl::string_view key);
   void Unlink(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool PassOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void MakeRoom(std::vector<Dropped>* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   const uint64_t bytes_max;
   std::vector<std::atomic<Entry*>> chains;
@@ -99,10 +100,12 @@ bool ItemCache::Shard::PassOver() {
   return true;
 }
 
-void ItemCache::Shard::MakeRoom() {
+void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
   while (bytes > bytes_max) {
     if (PassOver()) continue;
-    Unlink(queue.front().get());
+    Entry* const front = queue.front().get();
+    dropped->push_back({front->key, front->deadline, front->fill});
+    Unlink(front);
     ++evicted;
   }
   retired.Collect(sections);
@@ -176,8 +179,11 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   return false;
 }
 
-void ItemCache::Insert(absl::string_view key, const std::optional<std::string>& item,
-                       uint64_t version, std::shared_ptr<const GrantDeadline> deadline) {
+std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
+                                                  const std::optional<std::string>& item,
+                                                  uint64_t version,
+                                                  std::shared_ptr<const GrantDeadline> deadline,
+                                                  uint64_t fill) {
   CHECK(deadline != nullptr);
   const uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
@@ -188,11 +194,16 @@ void ItemCache::Insert(absl::string_view key, const std::optional<std::string>& 
   if (item.has_value()) entry->item = *item;
   entry->version = version;
   entry->deadline = std::move(deadline);
+  entry->fill = fill;
+  std::vector<Dropped> dropped;
   MutexLock lock(shard.mutex);
   if (Entry* const old = shard.Find(hash, key); old != nullptr) shard.Unlink(old);
   shard.retired.Collect(shard.sections);
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
-  if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) return;
+  if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
+    dropped.push_back({entry->key, entry->deadline, fill});
+    return dropped;
+  }
   std::atomic<Entry*>& chain = shard.ChainOf(hash);
   entry->next.store(chain.load(std::memory_order_relaxed), std::memory_order_relaxed);
   shard.bytes += entry->bytes();
@@ -200,7 +211,8 @@ void ItemCache::Insert(absl::string_view key, const std::optional<std::string>& 
   Entry* const inserted = entry.get();
   inserted->in_queue = shard.queue.insert(shard.queue.end(), std::move(entry));
   chain.store(inserted, std::memory_order_seq_cst);
-  shard.MakeRoom();
+  shard.MakeRoom(&dropped);
+  return dropped;
 }
 
 bool ItemCache::Erase(absl::string_view key, const GrantDeadline* deadline) {

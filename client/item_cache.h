@@ -66,10 +66,18 @@ class ItemCache {
   // After a miss: counts that the key was asked for, and says whether it is worth a grant.
   bool IsWorthAGrant(absl::string_view key, size_t bytes_expected);
 
+  // What left memory though its grant was not taken back, and that no lookup that begins finds.
+  struct Dropped {
+    std::string key;
+    std::shared_ptr<const GrantDeadline> deadline;
+    uint64_t fill = 0;
+  };
   // What the lane brought, in its order. No item: it is known that there is none. An entry of the
-  // key is replaced.
-  void Insert(absl::string_view key, const std::optional<std::string>& item, uint64_t version,
-              std::shared_ptr<const GrantDeadline> deadline);
+  // key is replaced. `fill`: the lane's number, which tells this grant from others. Returns what
+  // made room for it, or itself if it was not taken: none of it is held any more.
+  std::vector<Dropped> Insert(absl::string_view key, const std::optional<std::string>& item,
+                              uint64_t version, std::shared_ptr<const GrantDeadline> deadline,
+                              uint64_t fill);
   // When it returns no lookup that begins finds the entry: the invalidation may be acknowledged.
   // Only an entry with this deadline; null: whichever. False: there is none.
   bool Erase(absl::string_view key, const GrantDeadline* deadline);

@@ -119,6 +119,9 @@ class Router {
   // Later ones are refused.
   void Shutdown();
 
+  // A node that could not be reached is asked for nothing for a while.
+  bool IsLeftAlone(const std::string& address) const;
+
   const RouterOptions& options() const { return options_; }
   const Counts& counts() const { return counts_; }
   size_t outstanding() const { return operations_.size(); }
@@ -164,7 +167,6 @@ class Router {
   std::optional<Target> PickTarget(Operation& operation);
   std::string PickReplica(const coordinator::v1::Partition& partition, size_t which) const;
   std::string PickCoordinator() const;
-  bool IsLeftAlone(const std::string& address) const;
   void Send(Operation& operation);
   void Completed(uint64_t number, int attempt, Completion completion);
   void Answered(Operation& operation, data::v1::Response response);

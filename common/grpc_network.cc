@@ -64,8 +64,7 @@ class LiveCalls {
 // Invariants:
 //   1. At most one Write, one Read and one end operation are outstanding.
 //   2. `operations_` counts the outstanding ones; the call holds itself alive until it is zero and
-//   the
-//      handler has had its OnEnd.
+//      the handler has had its OnEnd.
 //   3. The handler is touched on the queue's thread only.
 class GrpcCall : public Call, public std::enable_shared_from_this<GrpcCall> {
  public:
@@ -228,7 +227,7 @@ class ClientCall : public GrpcCall {
     stream_->StartCall(&on_started_);
   }
 
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() override { context_.TryCancel(); }
 
  private:
   void StartWrite(grpc::ByteBuffer buffer, grpc::WriteOptions options) override
@@ -314,6 +313,8 @@ class ServerCall : public GrpcCall {
         generic_(generic),
         service_(service),
         completions_(queue) {}
+
+  void Cancel() override { context_.TryCancel(); }
 
   // Waits for the next call to arrive on this queue, and takes it.
   void Await() {

@@ -44,6 +44,10 @@ class Call {
   // awaited, while an error cancels the call at once. Later calls are ignored.
   virtual void Finish(absl::Status status) = 0;
 
+  // Ends the call at once, also after Finish: what is queued is dropped. For a peer that does not
+  // read, whom Finish would wait for.
+  virtual void Cancel() { Finish(absl::CancelledError("the call is given up")); }
+
   // Bytes queued and not yet handed to the operating system; for choosing between calls and
   // metrics.
   virtual uint64_t queued_bytes() const = 0;

@@ -3,10 +3,46 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/mutex.h"
 #include "node/evaluate.h"
 
 namespace ringleader {
 namespace {
+
+constexpr size_t kStatusSessionsMax = 1000;
+
+uint64_t Millis(Duration span) {
+  return static_cast<uint64_t>(span / std::chrono::milliseconds(1));
+}
+
+// An answer that partitions add to. Sent when the last of them has let go of it.
+class StatusAnswer {
+ public:
+  StatusAnswer(std::shared_ptr<Call> call, cache::v1::StatusResponse response)
+      : call_(std::move(call)), response_(std::move(response)) {}
+  ~StatusAnswer() {
+    MutexLock lock(mutex_);
+    call_->Send(response_.SerializeAsString());
+    call_->Finish(absl::OkStatus());
+  }
+  StatusAnswer(const StatusAnswer&) = delete;
+  StatusAnswer& operator=(const StatusAnswer&) = delete;
+
+  void Add(const LeaseGate& gate) {
+    MutexLock lock(mutex_);
+    for (cache::v1::SessionStatus& session : *response_.mutable_sessions()) {
+      const LeaseGate::SessionCounts counts = gate.CountsOf(session.session());
+      if (counts.keys > 0) session.set_partitions(session.partitions() + 1);
+      session.set_items(session.items() + counts.keys);
+      session.set_invalidations(session.invalidations() + counts.invalidations);
+    }
+  }
+
+ private:
+  const std::shared_ptr<Call> call_;
+  Mutex mutex_;
+  cache::v1::StatusResponse response_ ABSL_GUARDED_BY(mutex_);
+};
 
 cache::v1::Event NotHere(const CacheFill& fill) {
   cache::v1::Event event;
@@ -20,19 +56,22 @@ cache::v1::Event NotHere(const CacheFill& fill) {
 
 class CacheService::SessionHandler : public CallHandler {
  public:
-  SessionHandler(CacheService& service, std::shared_ptr<Call> call)
-      : service_(service), call_(std::move(call)), session_(service_.sessions_.Open(call_)) {
+  SessionHandler(CacheService& service, std::shared_ptr<Call> call, std::string peer)
+      : service_(service),
+        call_(std::move(call)),
+        session_(service_.sessions_.Open(call_, std::move(peer))) {
     if (session_ == 0) call_->Finish(absl::ResourceExhaustedError("too many cache sessions"));
   }
 
   void OnMessage(std::string bytes) override {
     // Frames still come when the session is over, as long as the peer has not heard of it.
-    if (!service_.sessions_.IsOpen(session_)) return;
+    if (!service_.sessions_.Heard(session_)) return;
     cache::v1::ToNode message;
-    const bool valid = bytes.size() <= service_.options_.frame_bytes_max &&
-                       message.ParseFromString(bytes) &&
-                       message.has_open() != std::exchange(is_open_, true) &&
-                       service_.Take(session_, untaken_, std::move(message));
+    const CacheServiceOptions& options = service_.options_;
+    const bool valid =
+        client::IsCacheFrameBounded(bytes, options.frame_bytes_max, options.messages_max + 1) &&
+        message.ParseFromString(bytes) && message.has_open() != std::exchange(is_open_, true) &&
+        service_.Take(session_, untaken_, std::move(message));
     if (!valid) {
       service_.End(session_, absl::InvalidArgumentError("not a frame of a cache session, or more "
                                                         "than the node can take in"));
@@ -52,17 +91,45 @@ class CacheService::SessionHandler : public CallHandler {
   const Untaken untaken_ = std::make_shared<std::atomic<size_t>>(0);
 };
 
+class CacheService::StatusHandler : public CallHandler {
+ public:
+  StatusHandler(CacheService& service, std::shared_ptr<Call> call)
+      : service_(service), call_(std::move(call)) {}
+
+  void OnMessage(std::string bytes) override {
+    cache::v1::StatusRequest request;
+    if (!request.ParseFromString(bytes)) {
+      return call_->Finish(absl::InvalidArgumentError("the request can't be read"));
+    }
+    if (!std::exchange(is_asked_, true)) service_.AnswerStatus(request, call_);
+  }
+  void OnPeerFinished() override {
+    if (!is_asked_) call_->Finish(absl::InvalidArgumentError("there is no request"));
+  }
+  void OnEnd(const absl::Status&) override {}
+
+ private:
+  CacheService& service_;
+  const std::shared_ptr<Call> call_;
+  bool is_asked_ = false;
+};
+
 absl::StatusOr<std::unique_ptr<CallHandler>> CacheService::Accept(const IncomingCall& incoming) {
+  if (incoming.method == absl::StrCat(kCacheServicePrefix, "Status")) {
+    return std::make_unique<StatusHandler>(*this, incoming.call);
+  }
   if (incoming.method != absl::StrCat(kCacheServicePrefix, "Session")) {
     return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
   }
-  return std::make_unique<SessionHandler>(*this, incoming.call);
+  return std::make_unique<SessionHandler>(*this, incoming.call, incoming.peer);
 }
 
 bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message) {
+  if (message.has_open()) sessions_.Introduce(session, message.open());
   const size_t messages = static_cast<size_t>(message.fills_size()) +
                           static_cast<size_t>(message.renewals_size()) +
-                          static_cast<size_t>(message.acknowledgements_size());
+                          static_cast<size_t>(message.acknowledgements_size()) +
+                          static_cast<size_t>(message.releases_size());
   if (messages + untaken->load() > options_.messages_max) return false;
   std::map<replication::GroupId, Share> shares;
   const Instant now = clock_.Now();
@@ -73,6 +140,9 @@ bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v
   for (const cache::v1::Renew& renewal : message.renewals()) {
     shares[renewal.partition()].renewals.push_back(renewal);
   }
+  for (cache::v1::Release& release : *message.mutable_releases()) {
+    shares[release.partition()].releases.push_back(std::move(release));
+  }
   for (cache::v1::Fill& fill : *message.mutable_fills()) {
     if (!fill.request().has_get() || fill.request().table_case() != data::v1::Request::kTableId) {
       return false;
@@ -82,7 +152,8 @@ bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v
         {session, fill.number(), std::move(*fill.mutable_request()), now});
   }
   for (auto& [group, share] : shares) {
-    share.place = Place(untaken, share.fills.size() + share.renewals.size());
+    share.place =
+        Place(untaken, share.fills.size() + share.renewals.size() + share.releases.size());
     for (const auto& [term, numbers] : share.acknowledgements) share.place.Add(numbers.size());
     Post(session, group, std::move(share));
   }
@@ -106,11 +177,20 @@ void CacheService::Post(CacheSessionId session, replication::GroupId group, Shar
     for (const auto& [term, numbers] : share.acknowledgements) {
       partition->Acknowledged(replica, session, term, numbers);
     }
+    for (const cache::v1::Release& release : share.releases) {
+      partition->Released(session, release);
+    }
     for (const cache::v1::Renew& renewal : share.renewals) {
       partition->Renew(replica, session, renewal);
     }
     for (CacheFill& fill : share.fills) partition->Fill(replica, std::move(fill));
   });
+}
+
+void CacheService::Maintain() {
+  for (const CacheSessionId session : sessions_.Overdue()) {
+    End(session, absl::CancelledError("the cache session is over"));
+  }
 }
 
 void CacheService::End(CacheSessionId session, const absl::Status& why) {
@@ -122,6 +202,47 @@ void CacheService::End(CacheSessionId session, const absl::Status& why) {
       if (Partition* partition = registry_.Open(replica->group())) {
         partition->CacheSessionEnded(replica, session);
       }
+    });
+  }
+}
+
+// One task for each partition that granted any session of the page something: it looks up each of
+// them.
+void CacheService::AnswerStatus(const cache::v1::StatusRequest& request,
+                                std::shared_ptr<Call> call) {
+  const size_t asked = request.sessions_max() == 0 ? kStatusSessionsMax : request.sessions_max();
+  const size_t sessions_max = std::min(asked, kStatusSessionsMax);
+  std::vector<CacheSessionView> page = sessions_.Sessions(request.after(), sessions_max + 1);
+  cache::v1::StatusResponse response;
+  if (page.size() > sessions_max) {
+    page.pop_back();
+    response.set_next_after(page.back().session);
+  }
+  std::set<replication::GroupId> groups;
+  for (const CacheSessionView& view : page) {
+    cache::v1::SessionStatus& session = *response.add_sessions();
+    session.set_session(view.session);
+    session.set_client(view.client);
+    session.set_incarnation(view.incarnation);
+    session.set_peer(view.peer);
+    session.set_age_ms(Millis(view.age));
+    session.set_silent_ms(Millis(view.silent));
+    groups.insert(view.partitions.begin(), view.partitions.end());
+  }
+  const LeaseGate::Counts held = sessions_.held();
+  cache::v1::HoldingStatus& total = *response.mutable_total();
+  total.set_sessions(held.sessions);
+  total.set_items(held.keys);
+  total.set_grants(held.holders);
+  total.set_waits(held.waits);
+  total.set_blocked_items(held.blocked);
+  const auto answer = std::make_shared<StatusAnswer>(std::move(call), std::move(response));
+  for (const replication::GroupId group : groups) {
+    const auto replica = find_(group);
+    if (replica == nullptr) continue;
+    replica->applier().Post([this, replica, answer] {
+      const Partition* const partition = registry_.Open(replica->group());
+      if (partition != nullptr && partition->gate() != nullptr) answer->Add(*partition->gate());
     });
   }
 }

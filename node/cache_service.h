@@ -1,7 +1,8 @@
 // ringleader.cache.v1.Cache as a node serves it: the lanes of the clients that cache, sorted to the
 // partitions (node/cache.md). What a frame holds for one partition is one task of its applier, so
 // that each sees a client's frames in their order. Nothing of it passes admission but the reads of
-// fills that are not granted: acknowledgements are what writers wait for.
+// fills that are not granted: acknowledgements are what writers wait for. Cache.Status asks the
+// partitions what the sessions of its page hold.
 //
 // Thread-safe. Destroyed after the Listener that serves it and after the runtime.
 #ifndef RINGLEADER_NODE_CACHE_SERVICE_H_
@@ -27,9 +28,9 @@ inline constexpr absl::string_view kCacheServicePrefix = "/ringleader.cache.v1.C
 
 struct CacheServiceOptions {
   // Of a session, that no partition has taken yet; more ends it.
-  size_t messages_max = 65536;
+  size_t messages_max = client::kCacheFrameMessagesMax;
   // Of a frame; more ends the session.
-  size_t frame_bytes_max = 4 << 20;
+  size_t frame_bytes_max = client::kCacheFrameBytesMax;
 };
 
 class CacheService : public Service {
@@ -47,8 +48,12 @@ class CacheService : public Service {
 
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
+  // Ends the sessions of which nothing is heard any more; called every 100 ms or so.
+  void Maintain();
+
  private:
   class SessionHandler;
+  class StatusHandler;
   // How many messages of a session wait for their partitions' executors.
   using Untaken = std::shared_ptr<std::atomic<size_t>>;
   // Some of them: taken when this goes away.
@@ -79,6 +84,7 @@ class CacheService : public Service {
   struct Share {
     std::vector<CacheFill> fills;
     std::vector<cache::v1::Renew> renewals;
+    std::vector<cache::v1::Release> releases;
     std::map<replication::Term, std::vector<uint64_t>> acknowledgements;
     Place place;
   };
@@ -87,6 +93,7 @@ class CacheService : public Service {
   bool Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message);
   void Post(CacheSessionId session, replication::GroupId group, Share share);
   void End(CacheSessionId session, const absl::Status& why);
+  void AnswerStatus(const cache::v1::StatusRequest& request, std::shared_ptr<Call> call);
 
   const FindReplica find_;
   const Registry& registry_;

@@ -6,15 +6,26 @@
 
 namespace ringleader {
 
-CacheSessionId CacheSessions::Open(std::shared_ptr<Call> call) {
+CacheSessionId CacheSessions::Open(std::shared_ptr<Call> call, std::string peer) {
   MutexLock lock(mutex_);
   if (lanes_.size() >= options_.sessions_max) {
     refused_.Add();
     return 0;
   }
   const CacheSessionId session = ++last_;
-  lanes_[session].call = std::move(call);
+  Lane& lane = lanes_[session];
+  lane.call = std::move(call);
+  lane.peer = std::move(peer);
+  lane.opened = lane.heard = clock_.Now();
   return session;
+}
+
+void CacheSessions::Introduce(CacheSessionId session, const cache::v1::Open& open) {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  if (found == lanes_.end()) return;
+  found->second.client = open.client();
+  found->second.incarnation = open.incarnation();
 }
 
 std::set<replication::GroupId> CacheSessions::End(CacheSessionId session, const absl::Status& why) {
@@ -29,35 +40,34 @@ bool CacheSessions::Send(CacheSessionId session, replication::GroupId partition,
                          cache::v1::Event event) {
   MutexLock lock(mutex_);
   const auto found = lanes_.find(session);
-  if (found == lanes_.end() || found->second.call == nullptr) return false;
+  if (found == lanes_.end() || found->second.is_over) return false;
   Lane& lane = found->second;
   lane.partitions.insert(partition);
-  lane.waiting_bytes += event.ByteSizeLong();
-  *lane.waiting.add_events() = std::move(event);
-  if (lane.waiting_bytes > options_.queue_bytes_max && MUTANT("overflow-drops-invalidation")) {
-    lane.waiting.mutable_events()->RemoveLast();
-    return true;
-  }
-  if (lane.waiting_bytes > options_.queue_bytes_max) {
+  const size_t bytes = event.ByteSizeLong();
+  const bool overflows = lane.waiting.bytes() + bytes > options_.queue_bytes_max;
+  if (overflows && MUTANT("overflow-drops-invalidation")) return true;
+  if (overflows) {
     overflowed_.Add();
     Close(lane, absl::ResourceExhaustedError("the cache session's messages are not read"));
     return false;
   }
+  *lane.waiting.For(bytes).add_events() = std::move(event);
   return lane.is_frame_out || Flush(lane);
 }
 
 // Nothing goes out any more: what waits never arrives, and nothing that is sent later does. The
 // partitions are told once the call has ended.
 void CacheSessions::Close(Lane& lane, const absl::Status& why) {
-  if (lane.call != nullptr) lane.call->Finish(why);
-  lane.call = nullptr;
+  if (std::exchange(lane.is_over, true)) return;
+  lane.call->Finish(why);
+  lane.closed = clock_.Now();
   lane.waiting.Clear();
 }
 
 bool CacheSessions::Flush(Lane& lane) {
   lane.is_frame_out = true;
-  lane.waiting_bytes = 0;
-  if (lane.call->Send(std::exchange(lane.waiting, {}).SerializeAsString())) return true;
+  lane.frame_sent = clock_.Now();
+  if (lane.call->Send(lane.waiting.Pop())) return true;
   Close(lane, absl::UnavailableError("the cache session's stream is over"));
   return false;
 }
@@ -65,15 +75,80 @@ bool CacheSessions::Flush(Lane& lane) {
 void CacheSessions::Idle(CacheSessionId session) {
   MutexLock lock(mutex_);
   const auto found = lanes_.find(session);
-  if (found == lanes_.end() || found->second.call == nullptr) return;
+  if (found == lanes_.end() || found->second.is_over) return;
   found->second.is_frame_out = false;
-  if (found->second.waiting.events_size() > 0) Flush(found->second);
+  if (!found->second.waiting.empty()) Flush(found->second);
+}
+
+bool CacheSessions::Heard(CacheSessionId session) {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  if (found == lanes_.end() || found->second.is_over) return false;
+  found->second.heard = clock_.Now();
+  return true;
+}
+
+std::vector<CacheSessionId> CacheSessions::Overdue() {
+  std::vector<CacheSessionId> overdue;
+  MutexLock lock(mutex_);
+  const Instant now = clock_.Now();
+  for (auto& [session, lane] : lanes_) {
+    if (!lane.is_over) {
+      const bool is_unread =
+          lane.is_frame_out && HolderElapsed(lane.frame_sent, now) >= options_.silent_max;
+      if (!is_unread && HolderElapsed(lane.heard, now) < options_.silent_max) continue;
+      silent_.Add();
+      Close(lane, absl::DeadlineExceededError("nothing was heard of this client for too long"));
+      overdue.push_back(session);
+      // What has not gone out by now holds the end up for as long.
+      if (lane.is_frame_out) lane.call->Cancel();
+    } else if (HolderElapsed(lane.closed, now) >= options_.linger_max) {
+      lane.call->Cancel();
+      overdue.push_back(session);
+    }
+  }
+  return overdue;
 }
 
 bool CacheSessions::IsOpen(CacheSessionId session) const {
   MutexLock lock(mutex_);
   const auto found = lanes_.find(session);
-  return found != lanes_.end() && found->second.call != nullptr;
+  return found != lanes_.end() && !found->second.is_over;
+}
+
+std::vector<CacheSessionView> CacheSessions::Sessions(CacheSessionId after,
+                                                      size_t sessions_max) const {
+  std::vector<CacheSessionView> sessions;
+  MutexLock lock(mutex_);
+  const Instant now = clock_.Now();
+  for (auto at = lanes_.upper_bound(after); at != lanes_.end(); ++at) {
+    if (sessions.size() == sessions_max) break;
+    const Lane& lane = at->second;
+    sessions.push_back({.session = at->first,
+                        .client = lane.client,
+                        .incarnation = lane.incarnation,
+                        .peer = lane.peer,
+                        .age = HolderElapsed(lane.opened, now),
+                        .silent = HolderElapsed(lane.heard, now),
+                        .partitions = lane.partitions});
+  }
+  return sessions;
+}
+
+// Unsigned, and each partition takes away what it added.
+void CacheSessions::CountHeld(const LeaseGate::Counts& before, const LeaseGate::Counts& now) {
+  MutexLock lock(mutex_);
+  held_.keys += now.keys - before.keys;
+  held_.holders += now.holders - before.holders;
+  held_.waits += now.waits - before.waits;
+  held_.blocked += now.blocked - before.blocked;
+}
+
+LeaseGate::Counts CacheSessions::held() const {
+  MutexLock lock(mutex_);
+  LeaseGate::Counts held = held_;
+  held.sessions = lanes_.size();
+  return held;
 }
 
 size_t CacheSessions::size() const {

@@ -1,5 +1,6 @@
 #include "node/eras.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +13,9 @@
 namespace ringleader {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormatUnnamed = 1;
+constexpr uint8_t kFormat = 2;
+constexpr uint8_t kOpenNamed = 3;         // as a change
 constexpr uint64_t kHashSeed = 0x657261;  // "era"
 constexpr size_t kSetBytes = kEraBuckets / 8;
 
@@ -33,6 +36,8 @@ EraBuckets SetFrom(absl::string_view bytes) {
   return buckets;
 }
 
+bool IsNamed(uint64_t lease_ms) { return lease_ms != 0 && lease_ms != kUnnamedLeaseTermMs; }
+
 }  // namespace
 
 uint16_t EraBucketOf(absl::string_view key) {
@@ -42,7 +47,10 @@ uint16_t EraBucketOf(absl::string_view key) {
 
 std::string EncodeEra(const EraRecord& era) {
   CHECK((era.change == EraChange::kOpen) != era.buckets.empty()) << "an era of nothing";
-  std::string bytes(1, static_cast<char>(era.change));
+  CHECK(era.lease_term_ms > 0 && era.lease_term_ms <= kLeaseTermMaxMs);
+  const bool named = era.change == EraChange::kOpen && era.lease_term_ms != kUnnamedLeaseTermMs;
+  std::string bytes(1, static_cast<char>(named ? kOpenNamed : static_cast<uint8_t>(era.change)));
+  if (named) PutVarint(era.lease_term_ms, bytes);
   PutVarint(era.buckets.size(), bytes);
   for (size_t i = 0; i < era.buckets.size(); ++i) {
     const uint16_t before = i == 0 ? 0 : era.buckets[i - 1];
@@ -56,12 +64,21 @@ std::string EncodeEra(const EraRecord& era) {
 absl::StatusOr<EraRecord> DecodeEra(absl::string_view bytes) {
   Decoder decoder(bytes);
   EraRecord era;
-  const uint8_t change = decoder.Byte();
-  const uint64_t count = decoder.Varint();
-  if (change > static_cast<uint8_t>(EraChange::kCloseAll)) {
+  uint8_t change = decoder.Byte();
+  if (change > kOpenNamed) {
     return absl::FailedPreconditionError(
         absl::StrCat("an era is changed in the way ", change, ", which this build does not know"));
   }
+  if (change == kOpenNamed) {
+    change = static_cast<uint8_t>(EraChange::kOpen);
+    const uint64_t lease_term_ms = decoder.Varint();
+    if (lease_term_ms == 0 || lease_term_ms > kLeaseTermMaxMs ||
+        lease_term_ms == kUnnamedLeaseTermMs) {
+      return absl::DataLossError("malformed era");
+    }
+    era.lease_term_ms = static_cast<uint32_t>(lease_term_ms);
+  }
+  const uint64_t count = decoder.Varint();
   era.change = static_cast<EraChange>(change);
   const bool opens = era.change == EraChange::kOpen;
   if (!decoder.ok() || count > kEraBuckets || opens != (count > 0)) {
@@ -86,19 +103,24 @@ void Eras::Apply(const EraRecord& era, replication::Term term) {
   CHECK_GE(term, term_);
   if (term > term_) {
     earlier_ |= own_;
+    earlier_lease_ms_ = std::max(earlier_lease_ms_, own_lease_ms_);
     own_.reset();
+    own_lease_ms_ = 0;
     term_ = term;
   }
   switch (era.change) {
     case EraChange::kOpen:
       for (const uint16_t bucket : era.buckets) own_.set(bucket);
+      own_lease_ms_ = std::max(own_lease_ms_, era.lease_term_ms);
       return;
     case EraChange::kCloseEarlier:
       earlier_.reset();
+      earlier_lease_ms_ = 0;
       return;
     case EraChange::kCloseAll:
       earlier_.reset();
       own_.reset();
+      earlier_lease_ms_ = own_lease_ms_ = 0;
       return;
   }
 }
@@ -108,13 +130,23 @@ EraBuckets Eras::Before(replication::Term term) const {
   return term > term_ ? own_ | earlier_ : earlier_;
 }
 
-bool Eras::Covers(replication::Term term, uint16_t bucket) const {
-  return term == term_ && own_[bucket];
+Duration Eras::LeaseTermBefore(replication::Term term) const {
+  const uint32_t own_ms = term > term_ ? own_lease_ms_ : 0;
+  return std::chrono::milliseconds(std::max(own_ms, earlier_lease_ms_));
+}
+
+bool Eras::Covers(replication::Term term, uint16_t bucket, Duration lease_term) const {
+  return term == term_ && own_[bucket] && lease_term <= std::chrono::milliseconds(own_lease_ms_);
 }
 
 std::string Eras::Encode() const {
-  std::string bytes(1, static_cast<char>(kFormat));
+  const bool named = IsNamed(own_lease_ms_) || IsNamed(earlier_lease_ms_);
+  std::string bytes(1, static_cast<char>(named ? kFormat : kFormatUnnamed));
   PutVarint(term_, bytes);
+  if (named) {
+    PutVarint(own_lease_ms_, bytes);
+    PutVarint(earlier_lease_ms_, bytes);
+  }
   AppendSet(own_, bytes);
   AppendSet(earlier_, bytes);
   return bytes;
@@ -129,11 +161,25 @@ absl::StatusOr<Eras> Eras::Decode(absl::string_view bytes) {
   }
   Eras eras;
   eras.term_ = decoder.Varint();
+  const bool named = format == kFormat;
+  const uint64_t own_ms = named ? decoder.Varint() : kUnnamedLeaseTermMs;
+  const uint64_t earlier_ms = named ? decoder.Varint() : kUnnamedLeaseTermMs;
   if (!decoder.ok() || format == 0 || decoder.remaining() != 2 * kSetBytes) {
     return absl::DataLossError("malformed record of eras");
   }
   eras.own_ = SetFrom(bytes.substr(bytes.size() - 2 * kSetBytes, kSetBytes));
   eras.earlier_ = SetFrom(bytes.substr(bytes.size() - kSetBytes));
+  if (named && !IsNamed(own_ms) && !IsNamed(earlier_ms)) {
+    return absl::DataLossError("malformed record of eras");
+  }
+  const auto fits = [named](const EraBuckets& set, uint64_t ms) {
+    return ms <= kLeaseTermMaxMs && (!named || set.any() == (ms > 0));
+  };
+  if (!fits(eras.own_, own_ms) || !fits(eras.earlier_, earlier_ms)) {
+    return absl::DataLossError("malformed record of eras");
+  }
+  eras.own_lease_ms_ = eras.own_.any() ? static_cast<uint32_t>(own_ms) : 0;
+  eras.earlier_lease_ms_ = eras.earlier_.any() ? static_cast<uint32_t>(earlier_ms) : 0;
   return eras;
 }
 

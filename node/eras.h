@@ -1,7 +1,8 @@
 // Eras: the log's record of where grants of the client cache may exist (DESIGN section 8,
 // node/cache.md). A leader commits and applies one before the first grant that it covers; its
 // successors wait a full lease term, from their own election, before they change what it covers,
-// and then close it. What no era covers is not delayed.
+// and then close it. What no era covers is not delayed. The lease term is the one that the era
+// names, its leader's: nodes may be given different ones, and one node another one with time.
 //
 // Keys fall into buckets, so that an era has a bounded size whatever was granted. Eras of all
 // earlier terms are treated alike by whoever leads, so they are kept together.
@@ -17,6 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/clock.h"
 #include "replication/types.h"
 
 namespace ringleader {
@@ -25,6 +27,12 @@ namespace ringleader {
 // buckets) / kEraBuckets: 16 held keys delay 0.4% of their partition's keys.
 inline constexpr size_t kEraBuckets = 4096;
 using EraBuckets = std::bitset<kEraBuckets>;
+
+// The lease term of an era that names none: what every build had before it was an option. May not
+// change.
+inline constexpr uint32_t kUnnamedLeaseTermMs = 2000;
+// What no era names more than.
+inline constexpr uint32_t kLeaseTermMaxMs = 3'600'000;
 
 // Of an item's whole key (model/key_codec.h). May not change: it places what is logged.
 uint16_t EraBucketOf(absl::string_view key);
@@ -38,11 +46,15 @@ enum class EraChange : uint8_t {
 struct EraRecord {
   EraChange change = EraChange::kOpen;
   std::vector<uint16_t> buckets;  // ascending; empty unless something is opened
+  // Of what is opened: how long a successor waits for grants. Otherwise it says nothing.
+  uint32_t lease_term_ms = kUnnamedLeaseTermMs;
   friend bool operator==(const EraRecord&, const EraRecord&) = default;
 };
 
 // Inside a log entry (effects.h): change (1 byte), varint count, then for each bucket, as a varint,
-// how much it is above the one before (the first: above 0). May not change.
+// how much it is above the one before (the first: above 0). If something is opened for another
+// lease term than kUnnamedLeaseTermMs, the change is 3 and the term follows it as a varint: with
+// that term older builds read what this one writes. May not change.
 std::string EncodeEra(const EraRecord& era);
 absl::StatusOr<EraRecord> DecodeEra(absl::string_view bytes);
 
@@ -53,12 +65,17 @@ class Eras {
 
   // What the leader of `term` has to wait out: unclosed, and of an earlier term.
   EraBuckets Before(replication::Term term) const;
-  // Whether the leader of `term` may grant here.
-  bool Covers(replication::Term term, uint16_t bucket) const;
+  // And for how long: the largest lease term of those eras; 0 if there are none.
+  Duration LeaseTermBefore(replication::Term term) const;
+  // Whether the leader of `term` may grant here what a successor waits `lease_term` for.
+  bool Covers(replication::Term term, uint16_t bucket, Duration lease_term) const;
   bool empty() const { return own_.none() && earlier_.none(); }
 
   // In the store: version (1 byte), varint term, then both sets, the newest term's and the earlier
-  // ones', each as 512 bytes, bucket b being bit b % 8 of byte b / 8. May not change.
+  // ones', each as 512 bytes, bucket b being bit b % 8 of byte b / 8. That is version 1, written
+  // while every era has kUnnamedLeaseTermMs, so that older builds' replicas have the same bytes.
+  // Version 2 has both sets' lease terms as varints before the sets; 0 of an empty one. May not
+  // change.
   std::string Encode() const;
   static absl::StatusOr<Eras> Decode(absl::string_view bytes);
 
@@ -68,6 +85,9 @@ class Eras {
   replication::Term term_ = 0;  // of own_
   EraBuckets own_;
   EraBuckets earlier_;
+  // The largest of their eras; 0 exactly while the set is empty.
+  uint32_t own_lease_ms_ = 0;
+  uint32_t earlier_lease_ms_ = 0;
 };
 
 // The key of the record in the store. There is none while nothing is open.

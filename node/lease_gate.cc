@@ -14,13 +14,15 @@ Duration GrantLifeMax(const LeaseOptions& options) {
 }
 
 LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
-                     const EraBuckets& before)
+                     const Eras& eras)
     : options_(options),
       life_max_(GrantLifeMax(options)),
       term_(term),
       began_(began),
-      before_(MUTANT("no-wait-at-failover") ? EraBuckets() : before) {
+      before_(MUTANT("no-wait-at-failover") ? EraBuckets() : eras.Before(term)),
+      before_term_(eras.LeaseTermBefore(term)) {
   CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
+  CHECK_LE(options.lease_term, Duration(std::chrono::milliseconds(kLeaseTermMaxMs)));
 }
 
 // --- Writes
@@ -48,7 +50,7 @@ std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
   std::optional<Duration> soonest;
   for (const std::string& name : blocked_) {
     Duration last(0);
-    if (before_[EraBucketOf(name)]) last = UntilOver(began_, now);
+    if (before_[EraBucketOf(name)]) last = UntilEarlierAreOver(now);
     if (const auto key = keys_.find(name); key != keys_.end()) {
       for (const Wait& wait : key->second.waits) last = std::max(last, UntilOver(wait.from, now));
     }
@@ -60,7 +62,7 @@ std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
 bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
                            std::vector<Invalidation>* to_send) {
   closed_ranges_.emplace(start, limit);
-  bool open = before_.none() || IsOver(began_, now);
+  bool open = EarlierAreOver(now);
   for (auto key = keys_.lower_bound(start); key != keys_.end() && key->first < limit;) {
     const auto current = key++;
     Invalidate(current, to_send);
@@ -87,7 +89,7 @@ std::vector<std::string> LeaseGate::Opened(const Instant& now) {
 }
 
 bool LeaseGate::IsOpen(absl::string_view key, const Instant& now) {
-  if (before_[EraBucketOf(key)] && !IsOver(began_, now)) return false;
+  if (WaitsForEarlier(key, now)) return false;
   const auto held = keys_.find(key);
   if (held == keys_.end()) return true;
   CHECK(held->second.holders.empty()) << "a holder that was not told";
@@ -124,14 +126,15 @@ bool LeaseGate::InClosedRange(absl::string_view key) const {
   return key < range->second;
 }
 
-LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
+LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uint64_t fill,
                                    const Instant& confirmed, const Instant& now, bool pending,
                                    const Eras& eras) {
   if (revoking_) return {Refusal::kRevoking};
   const bool changing = pending || blocked_.contains(key) || InClosedRange(key);
   if (changing && !MUTANT("grants-while-pending")) return {Refusal::kPending};
   const uint16_t bucket = EraBucketOf(key);
-  if (!eras.Covers(term_, bucket) && !MUTANT("grants-without-era")) return {Refusal::kNoEra};
+  if (!eras.Covers(term_, bucket, options_.lease_term) && !MUTANT("grants-without-era"))
+    return {Refusal::kNoEra};
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);
@@ -153,7 +156,7 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key,
     ++bucket_keys_[bucket];
   }
   held->second.holders.insert(id);
-  session->second.keys.emplace(key);
+  session->second.keys.insert_or_assign(std::string(key), fill);
   // Of two rounds the later one is waited for: never less than any grant was told.
   if (WaiterElapsed(session->second.confirmed, confirmed) > Duration(0)) {
     session->second.confirmed = confirmed;
@@ -174,13 +177,17 @@ LeaseGate::Answer LeaseGate::Renew(CacheSessionId id, const Instant& confirmed,
   return {Refusal::kNone, life};
 }
 
-void LeaseGate::Returned(CacheSessionId id, absl::string_view key) {
+bool LeaseGate::Returned(CacheSessionId id, absl::string_view key, uint64_t fill) {
   const auto session = sessions_.find(id);
+  if (session == sessions_.end()) return false;
+  const auto granted = session->second.keys.find(key);
+  if (granted == session->second.keys.end() || granted->second != fill) return false;
+  session->second.keys.erase(granted);
   const auto held = keys_.find(key);
-  if (session == sessions_.end() || held == keys_.end()) return;
-  session->second.keys.erase(std::string(key));
+  CHECK(held != keys_.end()) << "a key that nobody holds";
   RemoveHolder(held, id);
   EraseSessionIfEmpty(session);
+  return true;
 }
 
 // --- Sessions
@@ -202,7 +209,7 @@ void LeaseGate::Acknowledged(CacheSessionId id, uint64_t number) {
 void LeaseGate::Ended(CacheSessionId id) {
   const auto session = sessions_.find(id);
   if (session == sessions_.end()) return;
-  for (const std::string& name : session->second.keys) {
+  for (const auto& [name, fill] : session->second.keys) {
     const auto held = keys_.find(name);
     CHECK(held != keys_.end());
     held->second.holders.erase(id);
@@ -216,7 +223,7 @@ void LeaseGate::Ended(CacheSessionId id) {
 // ------------------------------------------------------------------------------
 
 bool LeaseGate::EarlierAreOver(const Instant& now) const {
-  return before_.none() || IsOver(began_, now);
+  return before_.none() || UntilEarlierAreOver(now) <= Duration(0);
 }
 
 void LeaseGate::Revoke(std::vector<Invalidation>* to_send) {
@@ -280,6 +287,12 @@ LeaseGate::Counts LeaseGate::counts() const {
     counts.waits += key.waits.size();
   }
   return counts;
+}
+
+LeaseGate::SessionCounts LeaseGate::CountsOf(CacheSessionId session) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return {};
+  return {found->second.keys.size(), found->second.invalidations.size()};
 }
 
 std::vector<CacheSessionId> LeaseGate::HoldersOf(absl::string_view key) const {

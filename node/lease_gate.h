@@ -5,7 +5,8 @@
 //   write:  Enter(key) -> open: evaluate and propose in this turn
 //                      -> not: the invalidations go out, the write is parked; Opened() returns its
 //                         key once every holder has acknowledged or its grants have run out
-//   fill:   Grant(session, key), and in the same turn the item is read and sent
+//   fill:   Grant(session, key, fill), and in the same turn the item is read and sent
+//   drop:   Returned(session, key, fill): the client dropped by itself what that fill brought
 //
 // Invariants
 //   1. A key that Enter let pass is held by nobody, and stays so until its writes are applied: the
@@ -15,12 +16,16 @@
 //      out: a renewal brings them back to life. An invalidation is waited for until it is
 //      acknowledged, or until the session's deadline as it was when it was queued has passed: later
 //      renewals reach the client behind it.
-//   4. What an era of an earlier term covers opens a full lease term after this leadership began.
+//      A holder that gave the key back by itself is forgotten only if nothing that was granted to
+//      it later may be on its way: it names the fill, and any other than the newest undoes nothing.
+//   4. What an era of an earlier term covers opens a full lease term, as long as the longest that
+//      those eras name, after this leadership began.
 //
 // Pure: no clock, no I/O. Not thread-safe: the partition's applier. Bounded by its options.
 #ifndef RINGLEADER_NODE_LEASE_GATE_H_
 #define RINGLEADER_NODE_LEASE_GATE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -38,6 +43,7 @@ namespace ringleader {
 
 struct LeaseOptions {
   // What writers wait for grants that nobody gives back. Also what a dead holder costs a write.
+  // Nodes may differ: eras tell a successor what to wait. At most kLeaseTermMaxMs.
   Duration lease_term = std::chrono::seconds(2);
   // By how much the rates of any two clocks, of nodes and of clients, may differ.
   double drift = 0.01;
@@ -85,10 +91,10 @@ class LeaseGate {
     size_t blocked = 0;  // keys of which a write waits
   };
 
-  // `began`: at or after this term's election. `before`: Eras::Before(term), of a state in which
-  // the term's own first entry is applied.
+  // `began`: at or after this term's election. `eras`: of a state in which the term's own first
+  // entry is applied.
   LeaseGate(const LeaseOptions& options, replication::Term term, const Instant& began,
-            const EraBuckets& before);
+            const Eras& eras);
 
   // --- Writes ---------------------------------------------------------------------------------
 
@@ -108,7 +114,7 @@ class LeaseGate {
   bool IsUntouched(absl::string_view key) const;
   // Whether a key that Enter refused waits for what an earlier term may have granted.
   bool WaitsForEarlier(absl::string_view key, const Instant& now) const {
-    return before_[EraBucketOf(key)] && !IsOver(began_, now);
+    return before_[EraBucketOf(key)] && !EarlierAreOver(now);
   }
   // The soonest that time alone opens a key that Enter refused; none if there is no such key.
   std::optional<Duration> UntilOpening(const Instant& now) const;
@@ -117,13 +123,15 @@ class LeaseGate {
 
   // `confirmed`: when the newest round of this term that a quorum answered was sent. `pending`: an
   // entry that changes the key is evaluated and not applied. If granted, the item is read and sent
-  // in this turn, before anything else goes to this session.
-  Answer Grant(CacheSessionId session, absl::string_view key, const Instant& confirmed,
-               const Instant& now, bool pending, const Eras& eras);
+  // in this turn, before anything else goes to this session. `fill`: no other of the session has
+  // this number.
+  Answer Grant(CacheSessionId session, absl::string_view key, uint64_t fill,
+               const Instant& confirmed, const Instant& now, bool pending, const Eras& eras);
   // For everything that the session holds; nothing if that is nothing.
   Answer Renew(CacheSessionId session, const Instant& confirmed, const Instant& now);
-  // The client dropped the key by itself, or never took it.
-  void Returned(CacheSessionId session, absl::string_view key);
+  // The client dropped by itself what `fill` brought, and no lookup finds it any more. False: that
+  // is not what it holds.
+  bool Returned(CacheSessionId session, absl::string_view key, uint64_t fill);
 
   // --- Sessions -------------------------------------------------------------------------------
 
@@ -136,8 +144,13 @@ class LeaseGate {
   // Earlier terms' eras are waited out: an entry with kCloseEarlier may be proposed.
   bool EarlierAreOver(const Instant& now) const;
   bool HasEarlier() const { return before_.any(); }
+  // The longest that anything is waited for here.
+  Duration WaitMax() const { return std::max(options_.lease_term, before_term_); }
   // That entry is applied.
-  void EarlierClosed() { before_.reset(); }
+  void EarlierClosed() {
+    before_.reset();
+    before_term_ = Duration(0);
+  }
   // Before a planned transfer: nothing is granted or renewed any more, everything is called back.
   void Revoke(std::vector<Invalidation>* to_send);
   // Nothing that was granted is valid any more: an entry with kCloseAll may be proposed.
@@ -148,6 +161,12 @@ class LeaseGate {
   // Forgets waits that are over; now and then.
   void Maintain(const Instant& now);
   Counts counts() const;
+  // What one session holds, and what it has not acknowledged.
+  struct SessionCounts {
+    size_t keys = 0;
+    size_t invalidations = 0;
+  };
+  SessionCounts CountsOf(CacheSessionId session) const;
   // The first sessions that hold this key.
   std::vector<CacheSessionId> HoldersOf(absl::string_view key) const;
 
@@ -163,8 +182,8 @@ class LeaseGate {
   };
   struct Session {
     Instant confirmed;  // the newest round that a grant or renewal told
-    std::set<std::string> keys;
-    std::map<uint64_t, std::string> invalidations;  // not acknowledged: number and key
+    std::map<std::string, uint64_t, std::less<>> keys;  // and the fill of the last grant
+    std::map<uint64_t, std::string> invalidations;      // not acknowledged: number and key
   };
   using Keys = std::map<std::string, Key, std::less<>>;
 
@@ -173,6 +192,9 @@ class LeaseGate {
   }
   Duration UntilOver(const Instant& from, const Instant& now) const {
     return options_.lease_term - WaiterElapsed(from, now);
+  }
+  Duration UntilEarlierAreOver(const Instant& now) const {
+    return before_term_ - WaiterElapsed(began_, now);
   }
   bool IsOpen(absl::string_view key, const Instant& now);
   bool InClosedRange(absl::string_view key) const;
@@ -188,6 +210,7 @@ class LeaseGate {
   replication::Term term_;
   Instant began_;
   EraBuckets before_;
+  Duration before_term_;
   Keys keys_;  // that are held or waited for
   // How many of keys_ are in each bucket: a key whose bucket has none needs no further look.
   std::array<uint32_t, kEraBuckets> bucket_keys_{};

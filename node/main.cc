@@ -30,6 +30,11 @@ constexpr int kExitUsage = 2;
 constexpr int kExitFatal = 70;
 // Entries: at 64 partitions of one busy node a follower applies about with every tick.
 constexpr size_t kFollowerGather = 64;
+// A grant lasts from a round of heartbeats, one each tick, and is renewed several times: below this
+// little is left of one. Above it a client that died holds writes up for longer than they wait.
+constexpr int64_t kClientLeaseTermMinMs = 300;
+constexpr int64_t kClientLeaseTermMaxMs = 60'000;
+static_assert(kClientLeaseTermMaxMs <= kLeaseTermMaxMs);
 
 struct Flags {
   std::string data;
@@ -50,6 +55,7 @@ struct Flags {
   int64_t drain_s = 10;
   int64_t hash_pass_h = 24;
   std::string client_leases = "on";
+  int64_t client_lease_term_ms = 2000;
   bool insecure = false;
 };
 
@@ -100,6 +106,10 @@ void Define(OptionSet& options, Flags* flags) {
   options.AddChoice({.name = "client-leases",
                      .help = "Lease items to clients that cache; never with --read-mode quorum"},
                     {"on", "off"}, &flags->client_leases);
+  options.Add({.name = "client-lease-term",
+               .unit = "ms",
+               .help = "How long a write waits at most for a client that holds its item"},
+              kClientLeaseTermMinMs, kClientLeaseTermMaxMs, &flags->client_lease_term_ms);
   options.Add({.name = "insecure", .help = "Listen beyond loopback without authentication and TLS"},
               &flags->insecure);
 }
@@ -130,6 +140,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.partition.quorum_reads = flags.read_mode == "quorum";
   options.partition.grants = flags.client_leases == "on";
   options.partition.lease.drift = flags.clock_drift;
+  options.partition.lease.lease_term = std::chrono::milliseconds(flags.client_lease_term_ms);
   options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);

@@ -25,6 +25,13 @@ size_t WriteBufferBytes(const NodeOptions& options) {
   return std::clamp(share, kWriteBufferMin, kWriteBufferMax);
 }
 
+// A client that holds something is heard of several times in this.
+CacheSessionsOptions SessionsOptions(const NodeOptions& options) {
+  CacheSessionsOptions sessions = options.cache_sessions;
+  sessions.silent_max = std::max(sessions.silent_max, 3 * options.partition.lease.lease_term);
+  return sessions;
+}
+
 }  // namespace
 
 class Node::Gate : public Service {
@@ -58,7 +65,7 @@ Node::Node(const NodeOptions& options, const replication::RuntimeSeams& seams, R
       seams_(seams),
       random_(std::move(random)),
       admission_(options.admission),
-      cache_sessions_(options.cache_sessions),
+      cache_sessions_(SessionsOptions(options), seams.clock),
       block_cache_(leveldb::NewLRUCache(options.block_cache_bytes)),
       started_(seams.clock.Now()) {
   CHECK(options_.on_fatal) << "somebody has to end the process";
@@ -191,6 +198,7 @@ void Node::Maintain() {
   disk_stalled_ = stalled && room;
   disk_full_ = !room;
   admission_.SetDiskFit(!stalled && room);
+  cache_->Maintain();
   for (const auto& replica : runtime_->Replicas()) {
     replica->applier().Post([this, replica] {
       if (Partition* partition = registry_.Open(replica->group())) partition->Maintain(replica);

@@ -32,11 +32,19 @@ void CollectCache(const CacheSessions& sessions, MetricSink& sink) {
   const CacheMeters& meters = sessions.meters();
   sink.Gauge("ringleader_cache_sessions", "Clients that have a cache session with this node.",
              static_cast<double>(sessions.size()));
+  const LeaseGate::Counts held = sessions.held();
+  sink.Gauge("ringleader_cache_held_items", "Items that some client may serve from its memory.",
+             static_cast<double>(held.keys));
+  sink.Gauge("ringleader_cache_held_grants", "Of each such item, how many clients, in all.",
+             static_cast<double>(held.holders));
   sink.Counter("ringleader_cache_sessions_refused_total",
                "Cache sessions refused because there were too many.", sessions.refused());
   sink.Counter("ringleader_cache_sessions_overflowed_total",
                "Cache sessions ended because their client did not read what it was sent.",
                sessions.overflowed());
+  sink.Counter("ringleader_cache_sessions_silent_total",
+               "Cache sessions ended because nothing was heard of their client for too long.",
+               sessions.silent());
   const absl::string_view fills = "Reads by clients that cache, answered with a lease or without.";
   sink.Counter("ringleader_cache_fills_total", fills, meters.grants, {{"granted", "true"}});
   sink.Counter("ringleader_cache_fills_total", fills, meters.refusals, {{"granted", "false"}});
@@ -44,6 +52,9 @@ void CollectCache(const CacheSessions& sessions, MetricSink& sink) {
                meters.renewals);
   sink.Counter("ringleader_cache_invalidations_total", "Items taken back from a client.",
                meters.invalidations);
+  sink.Counter("ringleader_cache_releases_total",
+               "Items that clients gave back because they had no room for them any more.",
+               meters.releases);
   const absl::string_view stall =
       "How long writes waited until a client had given an item back or its lease was over "
       "(holder), or until all that an earlier leader may have leased was over (failover).";

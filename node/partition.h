@@ -136,6 +136,7 @@ class Partition : public replication::StateMachine {
              const cache::v1::Renew& renewal);
   void Acknowledged(const ReplicaPointer& replica, CacheSessionId session, replication::Term term,
                     const std::vector<uint64_t>& numbers);
+  void Released(CacheSessionId session, const cache::v1::Release& release);
   void CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session);
 
   // What time alone brings; called every 100 ms or so.
@@ -201,6 +202,7 @@ class Partition : public replication::StateMachine {
     Instant began;
     bool is_asked = false;  // the transfer
     Instant asked;
+    Instant target_asked;  // the present one
   };
   struct Leadership {
     replication::Term term = 0;
@@ -224,6 +226,7 @@ class Partition : public replication::StateMachine {
     std::map<SessionSequence, std::string> parked_attempts;
     uint64_t parked_bytes = 0;
     Instant gate_maintained;
+    LeaseGate::Counts gate_counts;  // as the node has them for its metrics
     bool opening_armed = false;
     std::set<uint16_t> eras_wanted;
     uint64_t era_batch = 0;                         // has a change of eras, and is not finished
@@ -298,7 +301,9 @@ class Partition : public replication::StateMachine {
   void TendEras();
   void EraBatchFinished();
   void TendHandingOver(const ReplicaPointer& replica);
+  void AskForTransfer(const ReplicaPointer& replica, bool is_again);
   void ForgetGrants(const Instant& now);
+  void CountHeld(const LeaseGate::Counts& now);
   void TendCache(const ReplicaPointer& replica);
   LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 

@@ -17,6 +17,8 @@ namespace {
 // goes without it, and how long the transfer may take before this leader grants again.
 constexpr Duration kCloseWithin = std::chrono::seconds(1);
 constexpr Duration kTransferWithin = std::chrono::seconds(5);
+// After this a transfer that was asked for is under way, unless it was given up.
+constexpr Duration kTransferBegins = std::chrono::milliseconds(500);
 // Between two looks at what waits for time to pass.
 constexpr Duration kOpeningPauseMin = std::chrono::milliseconds(1);
 
@@ -28,6 +30,11 @@ cache::v1::Event FilledEvent(uint64_t number, data::v1::Response response) {
   event.mutable_filled()->set_number(number);
   *event.mutable_filled()->mutable_response() = std::move(response);
   return event;
+}
+
+// Never less than the term is.
+uint32_t WholeMillis(Duration term) {
+  return static_cast<uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(term).count());
 }
 
 uint64_t Micros(Duration life) {
@@ -201,6 +208,7 @@ void Partition::TendEras() {
   } else if (!leadership.eras_wanted.empty()) {
     RARE_BRANCH("era: one is opened");
     era.buckets.assign(leadership.eras_wanted.begin(), leadership.eras_wanted.end());
+    era.lease_term_ms = WholeMillis(place_.options.lease.lease_term);
     leadership.eras_wanted.clear();
   } else {
     return;
@@ -231,6 +239,26 @@ void Partition::HandOver(const ReplicaPointer& replica, replication::ReplicaId t
   ProposeBuilding(replica);
 }
 
+// One that did not take it may be dead: then another voter is asked that has nearly everything, if
+// there is one.
+void Partition::AskForTransfer(const ReplicaPointer& replica, bool is_again) {
+  HandingOver& handing_over = *leadership_->handing_over;
+  const replication::ReplicaView view = replica->view();
+  const auto is_near = [&view](replication::ReplicaId voter) {
+    return std::find(view.caught_up.begin(), view.caught_up.end(), voter) != view.caught_up.end();
+  };
+  if (is_again) {
+    for (const replication::Member& voter : view.configuration.voters) {
+      const bool is_other = voter.replica != replica->id() && voter.replica != handing_over.to;
+      if (!is_other || !is_near(voter.replica)) continue;
+      handing_over.to = voter.replica;
+      break;
+    }
+  }
+  handing_over.target_asked = place_.store.clock.Now();
+  replica->Transfer(handing_over.to, [](const absl::Status&) {});
+}
+
 // Leadership may go at any time: what is not closed the next leader waits out. So a client that
 // does not answer, or a disk that does not write, delays it for a bounded time only.
 void Partition::TendHandingOver(const ReplicaPointer& replica) {
@@ -239,11 +267,16 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
   if (!handing_over.is_asked) {
     const bool closed = eras_.empty() && leadership_->gate->IsRevoked(now);
     const bool late =
-        HolderElapsed(handing_over.began, now) >= place_.options.lease.lease_term + kCloseWithin;
+        HolderElapsed(handing_over.began, now) >= leadership_->gate->WaitMax() + kCloseWithin;
     if (!closed && !late && place_.admission.disk_fit()) return;
     handing_over.is_asked = true;
     handing_over.asked = now;
-    return replica->Transfer(handing_over.to, [](const absl::Status&) {});
+    return AskForTransfer(replica, /*is_again=*/false);
+  }
+  if (replica->view().transferee == 0 &&
+      HolderElapsed(handing_over.target_asked, now) >= kTransferBegins &&
+      HolderElapsed(handing_over.asked, now) < kTransferWithin) {
+    return AskForTransfer(replica, /*is_again=*/true);  // that voter did not take it in time
   }
   // It did not go. While the entry that closes the eras may still be applied, a new grant would be
   // one that no era covers afterwards.
@@ -259,6 +292,13 @@ void Partition::ForgetGrants(const Instant& now) {
   if (WaiterElapsed(leadership_->gate_maintained, now) < kGatePeriod) return;
   leadership_->gate_maintained = now;
   leadership_->gate->Maintain(now);
+  CountHeld(leadership_->gate->counts());
+}
+
+void Partition::CountHeld(const LeaseGate::Counts& now) {
+  if (place_.cache_sessions == nullptr) return;
+  place_.cache_sessions->CountHeld(leadership_->gate_counts, now);
+  leadership_->gate_counts = now;
 }
 
 void Partition::TendCache(const ReplicaPointer& replica) {
@@ -288,7 +328,7 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
   if (!key.ok()) return none;
   const bool pending = leadership_->overlay.Find(*key) != nullptr;
   const LeaseGate::Answer answer = leadership_->gate->Grant(
-      fill.session, *key, *confirmed, place_.store.clock.Now(), pending, eras_);
+      fill.session, *key, fill.number, *confirmed, place_.store.clock.Now(), pending, eras_);
   if (answer.refusal == LeaseGate::Refusal::kNoEra) {
     leadership_->eras_wanted.insert(EraBucketOf(*key));
     TendEras();
@@ -357,6 +397,14 @@ void Partition::Acknowledged(const ReplicaPointer& replica, CacheSessionId sessi
   for (const uint64_t number : numbers) leadership_->gate->Acknowledged(session, number);
   TendCache(replica);
   ProposeBuilding(replica);
+}
+
+// No write waits for a holder that was not told, so nothing opens by this.
+void Partition::Released(CacheSessionId session, const cache::v1::Release& release) {
+  if (leadership_ == nullptr || leadership_->term != release.term()) return;
+  if (leadership_->gate->Returned(session, release.key(), release.fill())) {
+    place_.cache_sessions->meters().releases.Add();
+  }
 }
 
 void Partition::CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session) {

@@ -402,6 +402,7 @@ void Partition::DropAnswers(uint64_t seen_min, const data::v1::Response& why) {
 // ----------------------------------------------------------------------------------------
 
 void Partition::DropUnproposed(const data::v1::Response& why) {
+  CountHeld({});
   for (WaitingRequest& waiting : leadership_->deferred) AnswerWaiting(waiting, why);
   leadership_->deferred.clear();
   for (auto& [key, parked] : leadership_->parked) {
@@ -420,7 +421,7 @@ void Partition::LeadershipBegan(replication::Term term) {
   leadership_->began = place_.store.clock.Now();
   leadership_->elapsed_base_us = state().elapsed_us;
   leadership_->last_time_us = state().time_us;
-  leadership_->gate.emplace(place_.options.lease, term, leadership_->began, eras_.Before(term));
+  leadership_->gate.emplace(place_.options.lease, term, leadership_->began, eras_);
 }
 
 void Partition::LeadershipEnded(replication::Term term) {

@@ -39,6 +39,7 @@ void AddPartitionCommands(CLI::App& app, Context& context);
 void AddTableCommands(CLI::App& app, Context& context);
 void AddItemCommands(CLI::App& app, Context& context);
 void AddTransferCommands(CLI::App& app, Context& context);
+void AddCacheCommand(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
 
 }  // namespace ringleader::ctl

@@ -42,6 +42,7 @@ int Run(int argc, char** argv) {
   AddTableCommands(app, context);
   AddItemCommands(app, context);
   AddTransferCommands(app, context);
+  AddCacheCommand(app, context);
   AddCompletionCommand(app, context);
   try {
     app.parse(argc, argv);

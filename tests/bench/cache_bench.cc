@@ -78,7 +78,7 @@ int Main(int argc, char** argv) {
     std::vector<std::string> keys;
     for (size_t i = 0; i < count; ++i) {
       keys.push_back(KeyOf(i));
-      cache.Insert(keys.back(), std::string(100, 'x'), 1, deadline);
+      cache.Insert(keys.back(), std::string(100, 'x'), 1, deadline, 1);
     }
     std::printf("%zu keys\n", count);
     Run(cache, keys, 1);

@@ -2,6 +2,7 @@
 coordinators are killed, paused, wiped; no failed request in a planned drain; leaders return to even by themselves.
 Closing line: `N passed, N failed`."""
 
+import json
 import os
 import shutil
 import signal
@@ -46,6 +47,13 @@ class FaultsTest(unittest.TestCase):
                 History(cluster, "--caching", "6", "--reads-percent", "90", "--operations-min", "1000") as history, \
                 History(cluster, "--caching", "8", "--reads-percent", "95", table="other") as other:
             time.sleep(3)
+            # The command that says who holds what: every node is asked, and the last line is their sum.
+            def is_held():
+                held = json.loads(cluster.ringctl("--output", "json", "cache").stdout)
+                self.assertEqual([one["node"] for one in held["nodes"]][-1], "all")
+                self.assertEqual((len(held["nodes"]), held["unreachable"]), (4, []))
+                return int(held["nodes"][-1]["items"]) > 0 and any(int(one["items"]) > 0 for one in held["sessions"])
+            await_true(30, is_held, lambda: cluster.ringctl("cache").stdout)
             for name in ("node-0", "node-1"):
                 cluster.kill(name)
                 time.sleep(3)

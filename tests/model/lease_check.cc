@@ -43,6 +43,16 @@ std::vector<Bounds> CorrectBounds() {
        .sessions = 0,
        .crashes = 0,
        .transfers = 0},
+      {.name = "lease terms that differ",
+       .clients = 1,
+       .keys = 1,
+       .writes = 1,
+       .requests = 2,
+       .sessions = 0,
+       .crashes = 0,
+       .transfers = 0,
+       .lease_term = 1,
+       .first_lease_term = 2},
       {.name = "overflow",
        .clients = 1,
        .terms = 1,
@@ -136,6 +146,11 @@ Bounds MutantBounds(Mutation mutation) {
     case Mutation::kNoEra:
       bounds.terms = 2;
       break;
+    case Mutation::kWaitsOwnTerm:
+      bounds.terms = 2;
+      bounds.lease_term = 1;
+      bounds.first_lease_term = 2;
+      break;
     case Mutation::kLastEraOnly:
     case Mutation::kOutlivesTerm:
       bounds.terms = 3;
@@ -182,9 +197,11 @@ std::string Describe(const Bounds& bounds) {
   };
   return std::string(bounds.name) + ": " + std::to_string(bounds.clients) + " clients, " +
          std::to_string(bounds.keys) + " keys, " + std::to_string(bounds.terms) + " terms of " +
-         std::to_string(bounds.lease_term) + " ticks" + part(bounds.writes, "writes") +
-         part(bounds.requests, "requests") + part(bounds.sessions, "new sessions") +
-         part(bounds.crashes, "restarts") + part(bounds.transfers, "transfers");
+         std::to_string(bounds.lease_term) +
+         (bounds.first_lease_term == 0 ? "" : " or " + std::to_string(bounds.first_lease_term)) +
+         " ticks" + part(bounds.writes, "writes") + part(bounds.requests, "requests") +
+         part(bounds.sessions, "new sessions") + part(bounds.crashes, "restarts") +
+         part(bounds.transfers, "transfers");
 }
 
 struct Task {

@@ -13,6 +13,7 @@ constexpr const char* kMutationNames[] = {
     "deadline counted from the grant",
     "no drift margin",
     "no wait at failover",
+    "a successor waits its own lease term",
     "only the last era honoured",
     "era record missing",
     "eras closed before they were waited out",
@@ -81,10 +82,11 @@ State LeaseModel::Initial() const {
   for (Replica& replica : state.replicas) {
     replica.term = 1;
     replica.current = 1;
-    replica.confirmed_age = static_cast<uint8_t>(bounds_.lease_term);
+    replica.confirmed_age = static_cast<uint8_t>(bounds_.LongestTerm());
   }
   state.replicas[0].leads = 1;
   state.replicas[0].serves = 1;
+  state.replicas[0].elected_age = static_cast<uint8_t>(bounds_.LongestTerm());
   state.terms = 1;
   for (auto& lanes : state.lanes) {
     for (Lane& lane : lanes) lane.live = 1;
@@ -199,10 +201,10 @@ void LeaseModel::Confirm(State& state) const {
 }
 
 bool LeaseModel::Tick(State& state) const {
-  const int most = bounds_.lease_term;
+  const int most = bounds_.LongestTerm();
   for (Replica& replica : state.replicas) {
     if (!replica.leads) continue;
-    CountDown(replica.election_wait);
+    CountUp(replica.elected_age, most);
     CountUp(replica.confirmed_age, most);
     if (replica.round_under_way) CountUp(replica.round_age, most);
     for (uint8_t& ghost : replica.ghost) CountDown(ghost);

@@ -3,6 +3,7 @@
 #ifndef RINGLEADER_TESTS_MODEL_LEASE_MODEL_H_
 #define RINGLEADER_TESTS_MODEL_LEASE_MODEL_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ enum class Mutation : uint8_t {
   kDeadlineFromGrant,         // the node counts from the grant: a deposed leader goes on granting
   kNoDriftMargin,             // a slow client's term is longer than what others wait
   kNoWaitAtFailover,
+  kWaitsOwnTerm,           // a successor waits its own lease term, not that of the eras
   kLastEraOnly,            // a new era takes the place of the ones before
   kNoEra,                  // grants without a committed era
   kErasClosedEarly,        // a successor closes eras before it has waited them out
@@ -54,6 +56,12 @@ struct Bounds {
   // majority would still answer has just confirmed one.
   bool rounds = false;
   int lease_term = 2;
+  int first_lease_term = 0;  // of replica 0, if it is not the others'
+
+  int TermOf(int replica) const {
+    return replica == 0 && first_lease_term != 0 ? first_lease_term : lease_term;
+  }
+  int LongestTerm() const { return std::max(lease_term, first_lease_term); }
 };
 
 enum class StepKind : uint8_t {
@@ -124,14 +132,15 @@ class LeaseModel {
   bool IsAskedFor(const State& state, int node, int key) const;
   bool Append(Replica& leader, EntryKind kind, int key) const;
   void EndLeadership(State& state, int replica) const;
+  bool WaitsForEarlier(int index, const Replica& leader) const;
   bool Crash(State& state, int replica) const;
   bool Propose(State& state, int leader, int key) const;
   bool CloseAll(State& state, int leader) const;
   // lease_steps_session.cc: clients and sessions
   bool TakeSessionStep(const Step& step, State& state) const;
   bool TakeRequest(State& state, int client, int node) const;
-  bool MayGrant(const Replica& leader, int key) const;
-  int Life(const Replica& leader) const;
+  bool MayGrant(int node, const Replica& leader, int key) const;
+  int Life(int node, const Replica& leader) const;
   bool Grant(State& state, int client, int node, int key, int version) const;
   void Invalidate(State& state, int node, int key) const;
   bool Deliver(State& state, int client, int node) const;

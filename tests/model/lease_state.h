@@ -56,7 +56,7 @@ struct Lane {
   uint8_t live;  // the node has the session
   RequestKind request;
   uint8_t request_key;
-  uint8_t request_age;   // since it was sent; stops at the lease term
+  uint8_t request_age;   // since it was sent; stops at the longest lease term
   uint8_t taken;         // the node has answered it
   uint8_t acknowledged;  // keys whose invalidation the client acknowledged, on the way
   uint8_t count;
@@ -77,8 +77,10 @@ struct Replica {
   uint8_t suffix_count;
   std::array<Entry, kSuffixMax> suffix;
   // As a leader.
-  uint8_t election_wait;  // a full lease term from the election
-  uint8_t confirmed_age;  // since the newest confirmed round was sent; stops at the lease term
+  uint8_t elected_age;    // since the election; stops at the longest lease term
+  uint8_t honoured_term;  // the longest lease term of the honoured eras
+  uint8_t
+      confirmed_age;  // since the newest confirmed round was sent; stops at the longest lease term
   uint8_t round_under_way;
   uint8_t round_age;
   uint8_t parked;    // keys of which a write waits at the gate

@@ -62,7 +62,7 @@ bool LeaseModel::TakeGroupStep(const Step& step, State& state) const {
              Append(leader, EntryKind::kOpenEra, step.key);
     case StepKind::kCloseEras:
       return leader.serves && leader.honoured != 0 &&
-             (leader.election_wait == 0 || mutation_ == Mutation::kErasClosedEarly) &&
+             (!WaitsForEarlier(step.a, leader) || mutation_ == Mutation::kErasClosedEarly) &&
              Append(leader, EntryKind::kCloseEras, 0);
     case StepKind::kRevoke:
       if (!leader.serves || leader.revoking || state.transfers >= bounds_.transfers) return false;
@@ -114,13 +114,19 @@ void LeaseModel::EndLeadership(State& state, int index) const {
   rest.current = replica.current;
   rest.suffix_count = replica.suffix_count;
   rest.suffix = replica.suffix;
-  rest.confirmed_age = static_cast<uint8_t>(bounds_.lease_term);
+  rest.confirmed_age = static_cast<uint8_t>(bounds_.LongestTerm());
   replica = rest;
   for (auto& lanes : state.lanes) {
     Lane& lane = lanes[index];
     lane.held = lane.invalidating = lane.granted = lane.read_early = lane.acknowledged = 0;
     lane.wait = {};
   }
+}
+
+bool LeaseModel::WaitsForEarlier(int index, const Replica& leader) const {
+  const int lease_term =
+      mutation_ == Mutation::kWaitsOwnTerm ? bounds_.TermOf(index) : leader.honoured_term;
+  return leader.elected_age < lease_term;
 }
 
 // With the candidate's own vote, one more is a majority.
@@ -136,7 +142,7 @@ bool LeaseModel::Elect(State& state, int candidate_index, int voter_index) const
   state.node_of_term[term] = static_cast<uint8_t>(candidate_index);
   candidate.term = voter.term = term;
   candidate.leads = 1;
-  candidate.election_wait = static_cast<uint8_t>(bounds_.lease_term);
+  candidate.elected_age = 0;
   return Append(candidate, EntryKind::kEmpty, 0);
 }
 
@@ -170,7 +176,12 @@ void LeaseModel::Commit(State& state, Replica& leader, const Entry& entry) const
     case EntryKind::kEmpty:
       if (!own) return;
       leader.serves = 1;
-      for (int earlier = 1; earlier < entry.term; ++earlier) leader.honoured |= state.eras[earlier];
+      for (int earlier = 1; earlier < entry.term; ++earlier) {
+        if (state.eras[earlier] == 0) continue;
+        leader.honoured |= state.eras[earlier];
+        const int lease_term = bounds_.TermOf(state.node_of_term[earlier]);
+        leader.honoured_term = std::max(leader.honoured_term, static_cast<uint8_t>(lease_term));
+      }
       return;
     case EntryKind::kWrite:
       ++state.version[entry.key];
@@ -182,11 +193,15 @@ void LeaseModel::Commit(State& state, Replica& leader, const Entry& entry) const
       return;
     case EntryKind::kCloseEras:
       close_below(entry.term);
-      if (own && mutation_ != Mutation::kErasClosedEarly) leader.honoured = 0;
+      if (own && mutation_ != Mutation::kErasClosedEarly) {
+        leader.honoured = leader.honoured_term = 0;
+      }
       return;
     case EntryKind::kCloseAll:
       close_below(entry.term + 1);
-      if (own) leader.honoured = leader.own_eras = leader.revoking = 0;
+      if (own) {
+        leader.honoured = leader.honoured_term = leader.own_eras = leader.revoking = 0;
+      }
       return;
   }
 }
@@ -209,7 +224,7 @@ bool LeaseModel::Propose(State& state, int index, int key) const {
     const Lane& lane = lanes[index];
     if ((lane.invalidating & Bit(key)) != 0 && lane.wait[key] > 0) return false;
   }
-  if ((leader.honoured & Bit(key)) != 0 && leader.election_wait > 0 &&
+  if ((leader.honoured & Bit(key)) != 0 && WaitsForEarlier(index, leader) &&
       mutation_ != Mutation::kNoWaitAtFailover) {
     return false;
   }
@@ -226,7 +241,7 @@ bool LeaseModel::CloseAll(State& state, int index) const {
   if (mutation_ == Mutation::kTransferWithoutRevoking) {
     return Append(leader, EntryKind::kCloseAll, 0);
   }
-  if (leader.honoured != 0 && leader.election_wait > 0) return false;
+  if (leader.honoured != 0 && WaitsForEarlier(index, leader)) return false;
   for (int key = 0; key < bounds_.keys; ++key) {
     if (leader.ghost[key] > 0) return false;
     for (const auto& lanes : state.lanes) {

@@ -81,13 +81,13 @@ bool LeaseModel::TakeSessionStep(const Step& step, State& state) const {
   }
 }
 
-int LeaseModel::Life(const Replica& leader) const {
+int LeaseModel::Life(int node, const Replica& leader) const {
   const int age = mutation_ == Mutation::kDeadlineFromGrant ? 0 : leader.confirmed_age;
-  return bounds_.lease_term - age;
+  return std::max(bounds_.TermOf(node) - age, 0);
 }
 
-bool LeaseModel::MayGrant(const Replica& leader, int key) const {
-  if (!leader.leads || !leader.serves || leader.revoking || Life(leader) == 0) return false;
+bool LeaseModel::MayGrant(int node, const Replica& leader, int key) const {
+  if (!leader.leads || !leader.serves || leader.revoking || Life(node, leader) == 0) return false;
   if ((leader.parked & Bit(key)) != 0) return false;
   if ((leader.pending & Bit(key)) != 0 && mutation_ != Mutation::kGrantedWhilePending) return false;
   return (leader.own_eras & Bit(key)) != 0 || mutation_ == Mutation::kNoEra;
@@ -101,13 +101,13 @@ bool LeaseModel::TakeRequest(State& state, int client, int node) const {
   lane.taken = 1;
   const bool room = lane.count < bounds_.lane;
   if (lane.request == RequestKind::kRenew) {
-    if (!leader.leads || lane.held == 0 || Life(leader) == 0 || !room || leader.revoking) {
+    if (!leader.leads || lane.held == 0 || Life(node, leader) == 0 || !room || leader.revoking) {
       FinishRequest(lane);
       return true;
     }
     return Grant(state, client, node, -1, 0);
   }
-  if (!MayGrant(leader, lane.request_key) || !room) {
+  if (!MayGrant(node, leader, lane.request_key) || !room) {
     FinishRequest(lane);
     return true;
   }
@@ -123,7 +123,7 @@ bool LeaseModel::TakeRequest(State& state, int client, int node) const {
 bool LeaseModel::Grant(State& state, int client, int node, int key, int version) const {
   Lane& lane = state.lanes[client][node];
   const Replica& leader = state.replicas[node];
-  const int life = Life(leader);
+  const int life = Life(node, leader);
   if (life == 0 || lane.count == bounds_.lane) return false;
   lane.granted = std::max<uint8_t>(lane.granted, static_cast<uint8_t>(life));
   const int told = life + (mutation_ == Mutation::kNoDriftMargin ? 1 : 0);

@@ -41,7 +41,7 @@ class ItemCacheTest : public testing::Test {
 // Protects the promise: an item is served before its grant's deadline and not after.
 TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
   EXPECT_EQ(Lookup("k"), Found::kMiss);
-  cache_.Insert("k", "item", 7, Granted(100));
+  cache_.Insert("k", "item", 7, Granted(100), 1);
   clock_.now = {milliseconds(1099), milliseconds(1099)};
   ASSERT_EQ(Lookup("k"), Found::kItem);
   EXPECT_EQ(item_, "item");
@@ -54,12 +54,35 @@ TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
   EXPECT_EQ(cache_.statistics().expired, 2u);
 }
 
+// Protects nodes from holders of nothing: what makes room is said, by its own fill, and so is what
+// is not taken at all.
+TEST_F(ItemCacheTest, WhatIsDroppedIsSaid) {
+  const auto deadline = Granted(100), other = Granted(100);
+  const std::string half(30 << 10, 'x');
+  EXPECT_THAT(cache_.Insert("a", half, 1, deadline, 11), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", half, 1, other, 12), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", half, 2, other, 13), testing::IsEmpty()) << "it is still held";
+  auto dropped = cache_.Insert("c", half, 1, other, 14);
+  ASSERT_EQ(dropped.size(), 1u);
+  EXPECT_EQ(dropped[0].key, "a");
+  EXPECT_EQ(dropped[0].fill, 11u);
+  EXPECT_EQ(dropped[0].deadline, deadline);
+  EXPECT_EQ(Lookup("a"), Found::kMiss);
+  dropped = cache_.Insert("d", half + half + half, 1, other, 15);
+  ASSERT_EQ(dropped.size(), 1u);
+  EXPECT_EQ(dropped[0].fill, 15u);
+  dropped = cache_.Insert("b", half + half + half, 3, other, 16);
+  ASSERT_EQ(dropped.size(), 1u);
+  EXPECT_EQ(dropped[0].fill, 16u);
+  EXPECT_EQ(Lookup("b"), Found::kMiss);
+}
+
 // Protects renewals: one extends everything that was granted with it, and nothing else.
 TEST_F(ItemCacheTest, ARenewalExtendsWhatWasGrantedTogether) {
   const auto mine = Granted(10), other = Granted(10);
-  cache_.Insert("a", "item", 1, mine);
-  cache_.Insert("b", "item", 1, mine);
-  cache_.Insert("c", "item", 1, other);
+  cache_.Insert("a", "item", 1, mine, 1);
+  cache_.Insert("b", "item", 1, mine, 1);
+  cache_.Insert("c", "item", 1, other, 1);
   mine->Extend(clock_.now, milliseconds(50));
   clock_.now = {milliseconds(1040), milliseconds(1040)};
   EXPECT_EQ(Lookup("a"), Found::kItem);
@@ -73,7 +96,7 @@ TEST_F(ItemCacheTest, ARenewalExtendsWhatWasGrantedTogether) {
 // Protects readers who accept some age: what was valid that long ago is good enough, unless it was
 // invalidated.
 TEST_F(ItemCacheTest, BoundedStaleness) {
-  cache_.Insert("k", "item", 7, Granted(100));
+  cache_.Insert("k", "item", 7, Granted(100), 1);
   clock_.now = {milliseconds(1149), milliseconds(1149)};
   EXPECT_EQ(Lookup("k", milliseconds(50)), Found::kItem);
   EXPECT_EQ(Lookup("k", milliseconds(49)), Found::kMiss);
@@ -84,15 +107,15 @@ TEST_F(ItemCacheTest, BoundedStaleness) {
 
 // Protects reads of keys that have no item: that is remembered as well.
 TEST_F(ItemCacheTest, AbsenceIsCached) {
-  cache_.Insert("k", std::nullopt, 0, Granted(100));
+  cache_.Insert("k", std::nullopt, 0, Granted(100), 1);
   EXPECT_EQ(Lookup("k"), Found::kAbsent);
 }
 
 // Protects acknowledgements: what was erased is found by nobody; another grant's entry stays.
 TEST_F(ItemCacheTest, AnInvalidationTakesOutItsOwnGrantsEntry) {
   const auto old = Granted(100), present = Granted(100);
-  cache_.Insert("k", "old", 1, old);
-  cache_.Insert("k", "new", 2, present);
+  cache_.Insert("k", "old", 1, old, 1);
+  cache_.Insert("k", "new", 2, present, 1);
   EXPECT_FALSE(cache_.Erase("k", old.get()));
   EXPECT_EQ(Lookup("k"), Found::kItem);
   EXPECT_EQ(item_, "new");
@@ -106,7 +129,7 @@ TEST_F(ItemCacheTest, OftenUsedItemsStayWithinTheBound) {
   const auto deadline = Granted(1'000'000);
   const auto ask = [&](const std::string& key) {
     if (Lookup(key) != Found::kMiss) return;
-    if (cache_.IsWorthAGrant(key, 100)) cache_.Insert(key, std::string(100, 'x'), 1, deadline);
+    if (cache_.IsWorthAGrant(key, 100)) cache_.Insert(key, std::string(100, 'x'), 1, deadline, 1);
   };
   int hot_hits = 0;
   for (int round = 0; round < 200; ++round) {
@@ -146,7 +169,8 @@ TEST_F(ItemCacheTest, ReadersNeedNoLock) {
     if (version % 3 == 0) {
       cache_.Erase(key, nullptr);
     } else {
-      cache_.Insert(key, absl::StrCat(key, "=", version, std::string(100, '.')), version, deadline);
+      cache_.Insert(key, absl::StrCat(key, "=", version, std::string(100, '.')), version, deadline,
+                    1);
     }
     if (version % 1000 == 0) std::this_thread::yield();
   }

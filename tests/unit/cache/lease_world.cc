@@ -11,23 +11,28 @@ namespace {
 using std::chrono::milliseconds;
 
 // Clocks that are far off and no margin to speak of: what is wrong in the arithmetic shows.
-LeaseOptions Options() {
-  return {.lease_term = milliseconds(100), .drift = 0.12, .margin = milliseconds(1)};
+LeaseOptions Options(int64_t lease_term_ms) {
+  return {.lease_term = milliseconds(lease_term_ms), .drift = 0.12, .margin = milliseconds(1)};
 }
+// Of the nodes of one run, each its own.
+constexpr uint32_t kLeaseTermsMs[] = {60, 100, 240};
 // 1.05 / 0.95 = 1.105: any two clocks are less than 12% apart.
 constexpr double kRates[] = {0.95, 1.0, 1.05};
 constexpr size_t kLaneMax = 3;
+// Not every key has room.
+constexpr uint64_t kCacheBytes = 420;
 
 }  // namespace
 
 LeaseWorld::LeaseWorld(uint64_t seed) : random_(seed) {
   for (Node& node : nodes_) {
     node.clock = std::make_unique<DriftingClock>(now_us_, kRates[random_.Below(3)]);
+    node.lease_term_ms = kLeaseTermsMs[random_.Below(3)];
   }
   for (Client& client : clients_) {
     client.clock = std::make_unique<DriftingClock>(now_us_, kRates[random_.Below(3)]);
     client.cache = std::make_unique<client::ItemCache>(
-        *client.clock, client::ItemCacheOptions{.bytes_max = 1 << 20, .shards = 1});
+        *client.clock, client::ItemCacheOptions{.bytes_max = kCacheBytes, .shards = 1});
     for (Lane& lane : client.lanes) lane.session = ++last_session_;
   }
   for (int key = 0; key < kKeys; ++key) versions_["key" + std::to_string(key)] = 1;
@@ -60,8 +65,8 @@ void LeaseWorld::Step() {
     requests_.erase(requests_.begin() + static_cast<ptrdiff_t>(i));
     Arrive(request);
   }
-  for (Client& client : clients_) {
-    for (Lane& lane : client.lanes) Deliver(client, lane);
+  for (int client = 0; client < kClients; ++client) {
+    for (int node = 0; node < kNodes; ++node) Deliver(client, node);
   }
   CheckReads();
 }
@@ -80,7 +85,7 @@ void LeaseWorld::Elect() {
   leader.eras = eras_;
   leader.versions = versions_;
   leader.confirmed = leader.clock->Now();
-  leader.gate.emplace(Options(), term_, leader.clock->Now(), eras_.Before(term_));
+  leader.gate.emplace(Options(leader.lease_term_ms), term_, leader.clock->Now(), eras_);
 }
 
 void LeaseWorld::Depose(Node& node) {
@@ -184,24 +189,52 @@ void LeaseWorld::AskFor() {
                        .node = node,
                        .session = clients_[client].lanes[node].session,
                        .key = random_.Below(3) == 0 ? "" : RandomKey(),
-                       .sent = clients_[client].clock->Now()});
+                       .sent = clients_[client].clock->Now(),
+                       .fill = ++last_fill_});
+}
+
+void LeaseWorld::GiveBack(int client, const std::vector<client::ItemCache::Dropped>& dropped) {
+  for (const client::ItemCache::Dropped& each : dropped) {
+    for (int node = 0; node < kNodes; ++node) {
+      const Lane& lane = clients_[client].lanes[node];
+      for (const auto& [term, deadline] : lane.deadlines) {
+        if (deadline != each.deadline) continue;
+        requests_.push_back({.due_us = now_us_ + static_cast<int64_t>(random_.Below(20'000)),
+                             .client = client,
+                             .node = node,
+                             .session = lane.session,
+                             .key = each.key,
+                             .fill = each.fill,
+                             .gives_back = term});
+      }
+    }
+  }
 }
 
 void LeaseWorld::Arrive(const Request& request) {
   Node& node = nodes_[request.node];
   Lane& lane = clients_[request.client].lanes[request.node];
   if (!node.gate.has_value() || lane.session != request.session) return;
+  if (request.gives_back != 0) {
+    if (node.term != request.gives_back) return;
+    const bool taken = node.gate->Returned(request.session, request.key, request.fill);
+    ++(taken ? counts_.given_back : counts_.given_back_late);
+    return;
+  }
   if (lane.messages.size() >= kLaneMax) return;
   const Instant now = node.clock->Now();
   LeaseGate::Answer answer;
   if (request.key.empty()) {
     answer = node.gate->Renew(request.session, node.confirmed, now);
   } else {
-    answer = node.gate->Grant(request.session, request.key, node.confirmed, now, false, node.eras);
+    answer = node.gate->Grant(request.session, request.key, request.fill, node.confirmed, now,
+                              false, node.eras);
     if (answer.refusal == LeaseGate::Refusal::kNoEra && IsNewest(node)) {
-      CommitEra(node, {.change = EraChange::kOpen, .buckets = {EraBucketOf(request.key)}});
-      answer =
-          node.gate->Grant(request.session, request.key, node.confirmed, now, false, node.eras);
+      CommitEra(node, {.change = EraChange::kOpen,
+                       .buckets = {EraBucketOf(request.key)},
+                       .lease_term_ms = node.lease_term_ms});
+      answer = node.gate->Grant(request.session, request.key, request.fill, node.confirmed, now,
+                                false, node.eras);
     }
   }
   if (answer.refusal != LeaseGate::Refusal::kNone) return;
@@ -213,12 +246,16 @@ void LeaseWorld::Arrive(const Request& request) {
                            .key = request.key,
                            .version = request.key.empty() ? 0 : node.versions[request.key],
                            .life = answer.life,
-                           .sent = request.sent});
+                           .sent = request.sent,
+                           .fill = request.fill});
 }
 
-void LeaseWorld::Deliver(Client& client, Lane& lane) {
+void LeaseWorld::Deliver(int index, int node) {
+  Client& client = clients_[index];
+  Lane& lane = client.lanes[node];
   const auto insert = [&](const Message& message, std::shared_ptr<client::GrantDeadline> deadline) {
-    client.cache->Insert(message.key, "value", message.version, std::move(deadline));
+    GiveBack(index, client.cache->Insert(message.key, "value", message.version, std::move(deadline),
+                                         message.fill));
   };
   while (!lane.messages.empty() && lane.messages.front().due_us <= now_us_) {
     const Message message = lane.messages.front();
@@ -227,9 +264,9 @@ void LeaseWorld::Deliver(Client& client, Lane& lane) {
     if (deadline == nullptr) deadline = std::make_shared<client::GrantDeadline>();
     if (message.invalidation != 0) {
       client.cache->Erase(message.key, deadline.get());
-      for (Node& node : nodes_) {
-        if (node.gate.has_value() && node.term == message.term) {
-          node.gate->Acknowledged(message.session, message.invalidation);
+      for (Node& each : nodes_) {
+        if (each.gate.has_value() && each.term == message.term) {
+          each.gate->Acknowledged(message.session, message.invalidation);
         }
       }
       continue;

@@ -59,6 +59,8 @@ class LeaseWorld {
     uint64_t parked = 0;
     uint64_t elections = 0;
     uint64_t sessions_ended = 0;
+    uint64_t given_back = 0;
+    uint64_t given_back_late = 0;  // when it was granted anew, or called back
     uint64_t transfers = 0;
     uint64_t stale = 0;  // must stay 0
   };
@@ -68,6 +70,7 @@ class LeaseWorld {
  private:
   struct Node {
     std::unique_ptr<DriftingClock> clock;
+    uint32_t lease_term_ms = 0;
     std::optional<LeaseGate> gate;  // while it believes to lead
     replication::Term term = 0;
     Instant confirmed;
@@ -84,6 +87,7 @@ class LeaseWorld {
     Duration life{0};
     Instant sent;               // of the request, by the client's clock
     uint64_t invalidation = 0;  // not 0: this is one
+    uint64_t fill = 0;
   };
   // Between a client and a node.
   struct Lane {
@@ -105,6 +109,8 @@ class LeaseWorld {
     CacheSessionId session = 0;
     std::string key;  // empty: a renewal
     Instant sent;
+    uint64_t fill = 0;
+    replication::Term gives_back = 0;  // not 0: what was granted in this term by `fill`
   };
 
   std::string RandomKey() { return "key" + std::to_string(random_.Below(kKeys)); }
@@ -117,7 +123,8 @@ class LeaseWorld {
   void Send(int node, std::vector<Invalidation> invalidations);
   void AskFor();
   void Arrive(const Request& request);
-  void Deliver(Client& client, Lane& lane);
+  void Deliver(int client, int node);
+  void GiveBack(int client, const std::vector<client::ItemCache::Dropped>& dropped);
   void EndSession(int client, int node);
   void BreakLane();
   void Transfer();
@@ -133,6 +140,7 @@ class LeaseWorld {
   Eras eras_;  // committed
   std::map<std::string, uint64_t> versions_;
   CacheSessionId last_session_ = 0;
+  uint64_t last_fill_ = 0;
   Counts counts_;
   std::string first_stale_;
 };

@@ -17,6 +17,8 @@ TEST(LeaseWorldTest, NoReadFromMemoryIsStale) {
     sum.writes += world.counts().writes;
     sum.parked += world.counts().parked;
     sum.sessions_ended += world.counts().sessions_ended;
+    sum.given_back += world.counts().given_back;
+    sum.given_back_late += world.counts().given_back_late;
     sum.transfers += world.counts().transfers;
   }
   // It had occasion to fail.
@@ -25,6 +27,8 @@ TEST(LeaseWorldTest, NoReadFromMemoryIsStale) {
   EXPECT_GT(sum.parked, 5'000u);
   EXPECT_GT(sum.deposed_grants, 500u);
   EXPECT_GT(sum.sessions_ended, 1'000u);
+  EXPECT_GT(sum.given_back, 300u);
+  EXPECT_GT(sum.given_back_late, 100u);
   EXPECT_GT(sum.transfers, 100u);
 }
 

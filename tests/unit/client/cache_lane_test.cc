@@ -48,6 +48,8 @@ class LaneNode : public Service {
   std::vector<cache::v1::Fill> fills;
   std::vector<cache::v1::Renew> renewals;
   std::vector<cache::v1::Acknowledge> acknowledgements;
+  std::vector<cache::v1::Release> releases;
+  size_t largest_frame = 0;
 
  private:
   class Handler : public CallHandler {
@@ -56,10 +58,12 @@ class LaneNode : public Service {
     void OnMessage(std::string bytes) override {
       cache::v1::ToNode message;
       ASSERT_TRUE(message.ParseFromString(bytes));
+      node_.largest_frame = std::max(node_.largest_frame, bytes.size());
       if (message.has_open()) node_.opens.push_back(message.open());
       for (const auto& fill : message.fills()) node_.fills.push_back(fill);
       for (const auto& renewal : message.renewals()) node_.renewals.push_back(renewal);
       for (const auto& one : message.acknowledgements()) node_.acknowledgements.push_back(one);
+      for (const auto& one : message.releases()) node_.releases.push_back(one);
     }
     void OnEnd(const absl::Status&) override {}
 
@@ -78,11 +82,12 @@ class CacheLaneTest : public ::testing::Test {
         node_endpoint_(network_.NewEndpoint(1, [] { return false; })),
         endpoint_(network_.NewEndpoint(2, [] { return false; })),
         executor_(threads_.Start("ring-client")),
-        cache_(clock_, {.bytes_max = 1 << 20}) {
+        cache_(clock_, {.bytes_max = 64 << 10, .shards = 1}) {
     auto listener = node_endpoint_->Listen("node-1:7100", &node_);
     listener_ = *std::move(listener);
     lane_ = std::make_shared<CacheLane>(*endpoint_, *executor_, clock_, cache_, "node-1:7100", 9,
-                                        CacheLaneOptions());
+                                        CacheLaneOptions(),
+                                        [this](const auto& dropped) { lane_->GiveBack(dropped); });
   }
   ~CacheLaneTest() override {
     executor_->Stop();
@@ -190,6 +195,34 @@ TEST_F(CacheLaneTest, WhatIsTakenBackIsGoneBeforeItIsAcknowledged) {
   EXPECT_EQ(node_.renewals.size(), 2u);
 }
 
+// Protects nodes from holders of nothing: what made room for another item is given back, by the
+// number of the fill that had brought it, with the next frame or soon after. What an earlier stream
+// was granted is nobody's to give back.
+TEST_F(CacheLaneTest, WhatMadeRoomIsGivenBack) {
+  const std::string large(40 << 10, 'x');
+  Fill("a");
+  node_.Grant(node_.fills[0].number(), large, seconds(1));
+  Fill("b");
+  node_.Grant(node_.fills[1].number(), large, seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("a"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  ASSERT_EQ(node_.releases.size(), 1u);
+  EXPECT_EQ(node_.releases[0].partition(), 1u);
+  EXPECT_EQ(node_.releases[0].term(), 2u);
+  EXPECT_EQ(node_.releases[0].key(), "a");
+  EXPECT_EQ(node_.releases[0].fill(), node_.fills[0].number());
+  node_.call->Finish(absl::UnavailableError("the node stops"));
+  Run(milliseconds(300));
+  Fill("c");
+  ASSERT_EQ(node_.streams, 2);
+  node_.Grant(node_.fills.back().number(), large, seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("b"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  EXPECT_EQ(node_.releases.size(), 1u);
+}
+
 // Protects against what an ended session was granted: its entries live until their deadline and no
 // longer, whatever the next stream is granted in the same partition and term. What was asked is
 // answered.
@@ -221,6 +254,47 @@ TEST_F(CacheLaneTest, AStreamThatDoesNotAnswerIsGivenUp) {
   EXPECT_FALSE(answers_[0].has_value());
 }
 
+// Protects callers from a node that the rest of the library has given up: what was asked for is
+// answered with nothing at once, and an answer that comes after all is kept.
+TEST_F(CacheLaneTest, FillsAreGivenUpAndTheirGrantsAreTaken) {
+  Fill("a");
+  OnExecutor([this] { lane_->GiveUpFills(); });
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_FALSE(answers_[0].has_value());
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  EXPECT_TRUE(Finds("a"));
+  OnExecutor([this] { EXPECT_TRUE(lane_->is_open()); });
+  EXPECT_EQ(answers_.size(), 1u);
+}
+
+// Protects sessions: more than a node takes in one frame goes out in several.
+TEST_F(CacheLaneTest, WhatWaitsGoesOutInFramesOfBoundedSize) {
+  constexpr int kCount = 3000;
+  OnExecutor([this] {
+    for (int i = 0; i < kCount; ++i) {
+      data::v1::Request request;
+      request.mutable_get()->set_key(std::string(1000, 'k'));
+      EXPECT_TRUE(lane_->Fill(std::move(request), std::to_string(i), [](auto) {}));
+    }
+  });
+  Run(seconds(1));
+  EXPECT_EQ(node_.fills.size(), static_cast<size_t>(kCount));
+  EXPECT_LE(node_.largest_frame, kCacheFrameBytes);
+}
+
+// Protects the client's memory: a frame of more messages than any node sends ends the stream before
+// it is parsed.
+TEST_F(CacheLaneTest, AFrameOfTooManyMessagesEndsTheStream) {
+  Fill("a");
+  OnExecutor([this] { EXPECT_TRUE(lane_->is_open()); });
+  cache::v1::ToClient message;
+  for (size_t i = 0; i <= kCacheFrameMessagesMax; ++i) message.add_events();
+  node_.call->Send(message.SerializeAsString());
+  Run(milliseconds(50));
+  OnExecutor([this] { EXPECT_FALSE(lane_->is_open()); });
+}
+
 // The lane's bytes, which nodes and clients of different builds exchange. May not change.
 TEST(CacheWireTest, Golden) {
   cache::v1::ToNode to_node;
@@ -239,6 +313,13 @@ TEST(CacheWireTest, Golden) {
   EXPECT_EQ(absl::BytesToHexString(to_node.SerializeAsString()),
             "0a040805100112060802120220071a06080310011804220608011004"
             "1806");
+  cache::v1::ToNode releasing;
+  cache::v1::Release& release = *releasing.add_releases();
+  release.set_partition(1);
+  release.set_term(4);
+  release.set_key("k");
+  release.set_fill(2);
+  EXPECT_EQ(absl::BytesToHexString(releasing.SerializeAsString()), "2a09080110041a016b2002");
   cache::v1::ToClient to_client;
   cache::v1::Filled& filled = *to_client.add_events()->mutable_filled();
   filled.set_number(2);

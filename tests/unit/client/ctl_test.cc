@@ -3,6 +3,8 @@
 
 #include <sstream>
 
+#include "client/ctl/cache.h"
+#include "client/ctl/context.h"
 #include "client/ctl/health.h"
 #include "client/ctl/import.h"
 #include "client/ctl/item_text.h"
@@ -10,6 +12,64 @@
 
 namespace ringleader::ctl {
 namespace {
+
+TEST(CacheTest, SaysWhoHoldsWhat) {
+  // Protects: sums are of the nodes that answered, and what is missing is said.
+  NodeCache first{.node = 1, .address = "a:1"};
+  first.status.mutable_total()->set_sessions(3);
+  first.status.mutable_total()->set_items(5);
+  first.status.mutable_total()->set_grants(6);
+  first.status.set_next_after(9);
+  cache::v1::SessionStatus& session = *first.status.add_sessions();
+  session.set_session(9);
+  session.set_client(255);
+  session.set_peer("ipv4:10.0.0.9:1");
+  session.set_age_ms(61500);
+  session.set_silent_ms(200);
+  session.set_partitions(2);
+  session.set_items(5);
+  session.set_invalidations(1);
+  NodeCache second{.node = 2, .address = "b:1"};
+  second.status.mutable_total()->set_items(4);
+  NodeCache gone{.node = 3, .address = "c:1", .reached = absl::UnavailableError("refused")};
+  const std::vector<NodeCache> nodes = {first, second, gone};
+  EXPECT_EQ(CacheText(nodes),
+            "NODE  SESSIONS  ITEMS  GRANTS  WAITS  BLOCKED\n"
+            "1     3         5      6       0      0\n"
+            "2     0         4      0       0      0\n"
+            "all   3         9      6       0      0\n"
+            "\n"
+            "NODE  SESSION  CLIENT            PEER             AGE S  SILENT S  PARTITIONS  ITEMS  "
+            "INVALIDATIONS\n"
+            "1     9        00000000000000ff  ipv4:10.0.0.9:1  61.5   0.2       2           5      "
+            "1\n"
+            "node 1 has 2 more sessions; --sessions shows more\n");
+  const std::string json = CacheJson(nodes);
+  EXPECT_NE(json.find(R"("unreachable": [
+ {"node": "3", "address": "c:1"}
+])"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find(R"("items": "9")"), std::string::npos);
+}
+
+TEST(CompletionTest, KnowsEveryCommandAndItsOptions) {
+  // Protects: what is added to the commands can be completed, whatever it is.
+  CLI::App app("The command line of a Ringleader cluster.", "ringctl");
+  Context context;
+  AddClusterCommands(app, context);
+  AddCacheCommand(app, context);
+  AddCompletionCommand(app, context);
+  app.parse("completion bash");
+  testing::internal::CaptureStdout();
+  ASSERT_TRUE(context.run().ok());
+  const std::string script = testing::internal::GetCapturedStdout();
+  EXPECT_NE(script.find("'ringctl') words='status health cache completion --help' ;;"),
+            std::string::npos)
+      << script;
+  EXPECT_NE(script.find("'ringctl cache') words='--help --sessions' ;;"), std::string::npos)
+      << script;
+}
 
 TEST(ItemTextTest, TakesBothFormsAndNoMixture) {
   // Protects: a typo in DynamoDB's JSON is an error, never a plain item of maps.

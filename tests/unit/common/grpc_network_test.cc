@@ -84,12 +84,30 @@ class EchoService : public Service {
     if (incoming.method != "/test.Echo/Echo") {
       return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
     }
+    last_call = incoming.call;
     for (const auto& [key, value] : incoming.metadata) {
       if (key == "greeting") incoming.call->Send(value);
     }
     return std::make_unique<EchoHandler>(incoming.call, server_seen);
   }
   std::shared_ptr<Seen> server_seen = std::make_shared<Seen>();
+  std::weak_ptr<Call> last_call;
+};
+
+// Says that it was called, and stands still until it is let go.
+class Stuck : public CallHandler {
+ public:
+  Stuck(std::shared_ptr<Seen> seen, std::shared_ptr<Seen> released)
+      : seen_(std::move(seen)), released_(std::move(released)) {}
+  void OnMessage(std::string message) override {
+    seen_->Message(std::move(message));
+    released_->AwaitMessages(1);
+  }
+  void OnEnd(const absl::Status& status) override { seen_->End(status); }
+
+ private:
+  std::shared_ptr<Seen> seen_;
+  std::shared_ptr<Seen> released_;
 };
 
 class GrpcNetworkTest : public ::testing::Test {
@@ -125,6 +143,24 @@ TEST_F(GrpcNetworkTest, MessagesArriveInOrderAndTheServersStatusEndsTheCall) {
   EXPECT_EQ(seen_->AwaitMessages(0), expected);
   EXPECT_EQ(service_.server_seen->AwaitEnd(), absl::OkStatus());
   EXPECT_FALSE(call->Send("late"));
+}
+
+// Protects servers from clients that do not read: such a call does not end by Finish, and ends by
+// Cancel.
+TEST_F(GrpcNetworkTest, CancelEndsACallThatIsNotRead) {
+  const auto released = std::make_shared<Seen>();
+  const auto client = NewGrpcNetwork({});  // a thread of its own
+  client->Start(address_, "/test.Echo/Echo", {.metadata = {{"greeting", "hello"}}},
+                std::make_unique<Stuck>(seen_, released));
+  seen_->AwaitMessages(1);
+  const std::shared_ptr<Call> served = service_.last_call.lock();
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(served->Send(std::string(1 << 20, 'x')));
+  served->Finish(absl::OkStatus());
+  EXPECT_GT(served->queued_bytes(), 0u);
+  served->Cancel();
+  EXPECT_EQ(service_.server_seen->AwaitEnd().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(served->queued_bytes(), 0u);
+  released->Message("go on");
 }
 
 TEST_F(GrpcNetworkTest, AnErrorOfTheServerReachesTheClientWhole) {

@@ -9,8 +9,11 @@
 namespace ringleader {
 namespace {
 
-EraRecord Open(std::vector<uint16_t> buckets) {
-  return {.change = EraChange::kOpen, .buckets = std::move(buckets)};
+constexpr Duration kUnnamed = std::chrono::milliseconds(kUnnamedLeaseTermMs);
+
+EraRecord Open(std::vector<uint16_t> buckets, uint32_t lease_term_ms = kUnnamedLeaseTermMs) {
+  return {
+      .change = EraChange::kOpen, .buckets = std::move(buckets), .lease_term_ms = lease_term_ms};
 }
 
 // Protects double failover: the eras of every earlier term are honoured, not the last one's alone.
@@ -26,12 +29,12 @@ TEST(ErasTest, AllUnclosedErasAreHonoured) {
 TEST(ErasTest, OnlyItsOwnTermMayGrant) {
   Eras eras;
   eras.Apply(Open({1, 4095}), 3);
-  EXPECT_TRUE(eras.Covers(3, 4095));
-  EXPECT_FALSE(eras.Covers(3, 2));
-  EXPECT_FALSE(eras.Covers(4, 1));
+  EXPECT_TRUE(eras.Covers(3, 4095, kUnnamed));
+  EXPECT_FALSE(eras.Covers(3, 2, kUnnamed));
+  EXPECT_FALSE(eras.Covers(4, 1, kUnnamed));
   eras.Apply(Open({2}), 4);
-  EXPECT_FALSE(eras.Covers(4, 1));
-  EXPECT_TRUE(eras.Covers(4, 2));
+  EXPECT_FALSE(eras.Covers(4, 1, kUnnamed));
+  EXPECT_TRUE(eras.Covers(4, 2, kUnnamed));
 }
 
 // Protects grants of the present term: closing what came before leaves them covered.
@@ -57,7 +60,7 @@ TEST(ErasTest, ClosingAllLeavesNothing) {
   EXPECT_TRUE(eras.empty());
   EXPECT_TRUE(eras.Before(3).none());
   eras.Apply(Open({7}), 2);
-  EXPECT_TRUE(eras.Covers(2, 7));
+  EXPECT_TRUE(eras.Covers(2, 7, kUnnamed));
 }
 
 // Protects replicas on disk and in snapshots from a changed record.
@@ -76,7 +79,7 @@ TEST(ErasTest, StoredBytesDoNotChange) {
     EXPECT_FALSE(Eras::Decode(bytes.substr(0, size)).ok()) << size;
   }
   std::string newer = bytes;
-  newer[0] = 2;
+  newer[0] = 3;
   EXPECT_EQ(Eras::Decode(newer).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
@@ -95,8 +98,61 @@ TEST(ErasTest, LoggedBytesDoNotChange) {
   for (const absl::string_view bytes : malformed) {
     EXPECT_TRUE(absl::IsDataLoss(DecodeEra(bytes).status())) << absl::BytesToHexString(bytes);
   }
-  EXPECT_EQ(DecodeEra(absl::string_view("\x03\x00", 2)).status().code(),
+  EXPECT_EQ(DecodeEra(absl::string_view("\x04\x00", 2)).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+// Protects grants of a leader with a longer term than its successor's: the longest of what is
+// unclosed is waited for, and nothing longer.
+TEST(ErasTest, TheLongestUnclosedLeaseTermIsWaitedFor) {
+  using std::chrono::milliseconds;
+  Eras eras;
+  EXPECT_EQ(eras.LeaseTermBefore(1), Duration(0));
+  eras.Apply(Open({1}, 9000), 1);
+  eras.Apply(Open({2}, 300), 2);
+  eras.Apply(Open({3}, 400), 2);
+  EXPECT_EQ(eras.LeaseTermBefore(2), milliseconds(9000));
+  EXPECT_EQ(eras.LeaseTermBefore(3), milliseconds(9000));
+  eras.Apply({.change = EraChange::kCloseEarlier}, 2);
+  EXPECT_EQ(eras.LeaseTermBefore(2), Duration(0));
+  EXPECT_EQ(eras.LeaseTermBefore(3), milliseconds(400));
+  // A grant that a successor would not wait for long enough needs another era.
+  EXPECT_TRUE(eras.Covers(2, 2, milliseconds(400)));
+  EXPECT_FALSE(eras.Covers(2, 2, milliseconds(401)));
+  eras.Apply({.change = EraChange::kCloseAll}, 2);
+  EXPECT_EQ(eras.LeaseTermBefore(3), Duration(0));
+}
+
+// Protects a log and stores with lease terms in them, and with older builds' eras beside those:
+// without a term it was 2 s.
+TEST(ErasTest, BytesWithALeaseTermDoNotChange) {
+  EXPECT_EQ(absl::BytesToHexString(EncodeEra(Open({5, 6, 300}, 500))), "03f403030501a602");
+  EXPECT_EQ(*DecodeEra(EncodeEra(Open({5, 6, 300}, 500))), Open({5, 6, 300}, 500));
+  EXPECT_EQ(DecodeEra(absl::string_view("\x00\x01\x05", 3))->lease_term_ms, 2000u);
+  const absl::string_view malformed[] = {
+      absl::string_view("\x03\x00\x01\x05", 4),              // a term of nothing
+      absl::string_view("\x03\xd0\x0f\x01\x05", 5),          // 2 s, which is not named
+      absl::string_view("\x03\x81\xdd\xdb\x01\x01\x05", 7),  // above an hour
+      absl::string_view("\x03\xf4\x03\x00", 4),              // opens nothing
+  };
+  for (const absl::string_view bytes : malformed) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeEra(bytes).status())) << absl::BytesToHexString(bytes);
+  }
+  Eras eras;
+  eras.Apply(Open({0}), 1);
+  const std::string unnamed = eras.Encode();
+  EXPECT_EQ(Eras::Decode(unnamed)->LeaseTermBefore(2), kUnnamed);
+  eras.Apply(Open({9}, 500), 300);
+  const std::string bytes = eras.Encode();
+  ASSERT_EQ(bytes.size(), 7u + 1024u);
+  EXPECT_EQ(absl::BytesToHexString(bytes.substr(0, 9)), "02ac02f403d00f0002");
+  EXPECT_EQ(*Eras::Decode(bytes), eras);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(Eras::Decode(bytes.substr(0, size)).ok()) << size;
+  }
+  eras.Apply({.change = EraChange::kCloseEarlier}, 301);
+  EXPECT_TRUE(eras.empty());
+  EXPECT_EQ(eras.Encode()[0], 1) << "nothing has a name of its own any more";
 }
 
 }  // namespace

@@ -133,8 +133,8 @@ TEST(FormatsTest, Effects) {
             "0502"
             "0200");
   const auto decoded = DecodeEffects(eras);
-  EXPECT_EQ(decoded->effects[0].era, (EraRecord{EraChange::kOpen, {0, 1, 4095}}));
-  EXPECT_EQ(decoded->effects[1].era, (EraRecord{EraChange::kCloseAll, {}}));
+  EXPECT_EQ(decoded->effects[0].era, (EraRecord{EraChange::kOpen, {0, 1, 4095}, 2000}));
+  EXPECT_EQ(decoded->effects[1].era, (EraRecord{EraChange::kCloseAll, {}, 2000}));
 }
 
 // Protects old replicas from guessing: reserved and unknown tags and formats stop them.

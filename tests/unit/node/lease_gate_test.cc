@@ -20,7 +20,7 @@ Instant At(int64_t ms) { return {milliseconds(ms), milliseconds(ms)}; }
 class LeaseGateTest : public testing::Test {
  protected:
   // A term of 100 ms; grants of 90 at most.
-  LeaseGateTest() : gate_(Options(), kTerm, At(0), EraBuckets()) { Cover({"a", "b", "c"}); }
+  LeaseGateTest() : gate_(Options(), kTerm, At(0), Eras()) { Cover({"a", "b", "c"}); }
 
   static LeaseOptions Options() {
     return {.lease_term = milliseconds(100), .drift = 0, .margin = milliseconds(10)};
@@ -28,11 +28,17 @@ class LeaseGateTest : public testing::Test {
   void Cover(const std::vector<std::string>& keys) {
     std::set<uint16_t> buckets;
     for (const std::string& key : keys) buckets.insert(EraBucketOf(key));
-    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}}, kTerm);
+    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}, 100}, kTerm);
   }
+  static Eras Earlier(absl::string_view key, uint32_t lease_term_ms) {
+    Eras eras;
+    eras.Apply({EraChange::kOpen, {EraBucketOf(key)}, lease_term_ms}, kTerm - 1);
+    return eras;
+  }
+  // Its fill has the number `last_fill_`.
   LeaseGate::Answer Grant(CacheSessionId session, absl::string_view key, int64_t now_ms,
                           bool pending = false) {
-    return gate_.Grant(session, key, At(now_ms), At(now_ms), pending, eras_);
+    return gate_.Grant(session, key, ++last_fill_, At(now_ms), At(now_ms), pending, eras_);
   }
   bool Enter(absl::string_view key, int64_t now_ms) {
     sent_.clear();
@@ -40,6 +46,7 @@ class LeaseGateTest : public testing::Test {
   }
 
   Eras eras_;
+  uint64_t last_fill_ = 0;
   LeaseGate gate_;
   std::vector<Invalidation> sent_;
 };
@@ -126,9 +133,9 @@ TEST_F(LeaseGateTest, AnEndedSessionIsWaitedOut) {
 
 // Protects against a deposed leader's grants: they count from a confirmed round, not from now.
 TEST_F(LeaseGateTest, GrantsCountFromTheConfirmedRound) {
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(0), false, eras_).life, milliseconds(90));
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(60), false, eras_).life, milliseconds(30));
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), At(90), false, eras_).refusal, Refusal::kStale);
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(0), false, eras_).life, milliseconds(90));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(60), false, eras_).life, milliseconds(30));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(90), false, eras_).refusal, Refusal::kStale);
   EXPECT_EQ(gate_.Renew(1, At(0), At(90)).refusal, Refusal::kStale);
 }
 
@@ -136,7 +143,7 @@ TEST_F(LeaseGateTest, GrantsCountFromTheConfirmedRound) {
 // smaller.
 TEST_F(LeaseGateTest, EachSideTakesTheSafeClock) {
   const Instant slept{milliseconds(20), milliseconds(70)};
-  EXPECT_EQ(gate_.Grant(1, "a", At(0), slept, false, eras_).life, milliseconds(20));
+  EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), slept, false, eras_).life, milliseconds(20));
   EXPECT_FALSE(Enter("a", 60));
   EXPECT_THAT(gate_.Opened({milliseconds(99), milliseconds(500)}), IsEmpty());
 }
@@ -153,7 +160,7 @@ TEST_F(LeaseGateTest, TheLongestLifeEndsBeforeTheShortestWait) {
 
 // Protects grants of the term before: what its eras cover waits a full term; the rest does not.
 TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
-  gate_ = LeaseGate(Options(), kTerm, At(1000), EraBuckets().set(EraBucketOf("a")));
+  gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", 100));
   EXPECT_TRUE(Enter("b", 1000));
   EXPECT_FALSE(Enter("a", 1000));
   EXPECT_THAT(sent_, IsEmpty());
@@ -164,6 +171,45 @@ TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
   EXPECT_TRUE(Enter("a", 1100));
   gate_.EarlierClosed();
   EXPECT_FALSE(gate_.HasEarlier());
+}
+
+// Protects grants of a leader with another lease term: its successor waits for that, a longer or a
+// shorter one than its own.
+TEST_F(LeaseGateTest, WhatEarlierErasNameIsWaitedFor) {
+  for (const int64_t ms : {50, 300}) {
+    gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", static_cast<uint32_t>(ms)));
+    EXPECT_FALSE(Enter("a", 1000));
+    EXPECT_EQ(gate_.UntilOpening(At(1010)), milliseconds(ms - 10));
+    EXPECT_FALSE(gate_.EnterRange("a", "b", At(1000 + ms - 1), &sent_));
+    EXPECT_TRUE(gate_.WaitsForEarlier("a", At(1000 + ms - 1)));
+    EXPECT_FALSE(gate_.EarlierAreOver(At(1000 + ms - 1)));
+    EXPECT_THAT(gate_.Opened(At(1000 + ms - 1)), IsEmpty());
+    EXPECT_TRUE(gate_.EarlierAreOver(At(1000 + ms)));
+    EXPECT_THAT(gate_.Opened(At(1000 + ms)), ElementsAre("a"));
+  }
+}
+
+// Protects grants on their way: what a client gives back is what it had taken, and not what it was
+// granted since. What it gives back costs writes nothing.
+TEST_F(LeaseGateTest, GivingBackUndoesTheNewestGrantOnly) {
+  Grant(1, "a", 0);
+  const uint64_t first = last_fill_;
+  Grant(1, "a", 10);
+  EXPECT_FALSE(gate_.Returned(1, "a", first));
+  EXPECT_FALSE(gate_.Returned(2, "a", last_fill_));
+  EXPECT_FALSE(gate_.Returned(1, "b", last_fill_));
+  EXPECT_THAT(gate_.HoldersOf("a"), ElementsAre(1u));
+  EXPECT_TRUE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_FALSE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_EQ(gate_.counts().keys, 0u);
+  EXPECT_EQ(gate_.counts().sessions, 0u);
+  EXPECT_TRUE(Enter("a", 11));
+  EXPECT_THAT(sent_, IsEmpty());
+  // One that is called back is waited for, whatever is given back.
+  Grant(1, "a", 12);
+  EXPECT_FALSE(Enter("a", 13));
+  EXPECT_FALSE(gate_.Returned(1, "a", last_fill_));
+  EXPECT_THAT(gate_.Opened(At(13)), IsEmpty());
 }
 
 // Protects successors: without a committed era nothing is granted.
@@ -211,14 +257,14 @@ TEST_F(LeaseGateTest, EverythingIsBounded) {
   options.session_keys_max = 1;
   options.key_holders_max = 1;
   options.keys_max = 2;
-  gate_ = LeaseGate(options, kTerm, At(0), EraBuckets());
+  gate_ = LeaseGate(options, kTerm, At(0), Eras());
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone) << "again is nothing new";
   EXPECT_EQ(Grant(1, "b", 0).refusal, Refusal::kFull) << "keys of a session";
   EXPECT_EQ(Grant(2, "a", 0).refusal, Refusal::kFull) << "holders of a key";
   EXPECT_EQ(Grant(2, "b", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kFull) << "sessions";
-  gate_.Returned(2, "b");
+  EXPECT_TRUE(gate_.Returned(2, "b", last_fill_ - 1));
   EXPECT_EQ(gate_.counts().sessions, 1u);
   EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kNone);
   EXPECT_THAT(gate_.HoldersOf("c"), ElementsAre(3u));

@@ -97,6 +97,16 @@ class Holder {
       partition.Acknowledged(replica, session_, invalidate.term(), {invalidate.number()});
     });
   }
+  // Of what `filled` brought, by the key that `invalidate` would name.
+  void Release(const cache::v1::Filled& filled, const std::string& key) {
+    cache::v1::Release release;
+    release.set_term(filled.term());
+    release.set_key(key);
+    release.set_fill(filled.number());
+    OnApplier([this, release](const auto&, Partition& partition) {
+      partition.Released(session_, release);
+    });
+  }
   void End() {
     sessions().End(session_, absl::CancelledError("the client is gone"));
     OnApplier([this](const auto& replica, Partition& partition) {
@@ -336,6 +346,67 @@ TEST(PartitionCacheTest, TheNextLeaderWaitsForGrantsOfTheLast) {
   }
 }
 
+// Protects grants of a leader that had a longer lease term than its successor: the successor waits
+// for the one that the log names. Then nothing of it is left, and its own is what counts.
+TEST(PartitionCacheTest, TheNextLeaderWaitsTheLastOnesLeaseTerm) {
+  PartitionWorld world(49, 3);
+  world.CreatePartition(3);
+  const uint64_t first = world.WaitForLeader();
+  Holder holder(world, first);
+  holder.FillGranted("a");
+  world.partition_options().lease.lease_term = milliseconds(500);
+  for (uint64_t node = 1; node <= 3; ++node) {
+    if (node == first) continue;
+    world.Kill(node);
+    world.Start(node);
+    world.RunFor(seconds(5));
+  }
+  ASSERT_EQ(world.Leader(), first);
+  holder.FillGranted("a");
+  world.Kill(first);
+  const uint64_t second = world.WaitForLeader();
+  const auto held = Send(world, second, PutRequest(Json("a", 1)));
+  RunMaintained(world, kTerm + seconds(1), first);
+  ASSERT_TRUE(held->ok());
+  EXPECT_GE(held->took, kTerm - milliseconds(200));
+  EXPECT_TRUE(world.PartitionOf(second)->eras().empty());
+  Holder other(world, second);
+  other.FillGranted("b");
+  EXPECT_EQ(world.PartitionOf(second)->eras().LeaseTermBefore(1000), milliseconds(500));
+  const auto waits = Send(world, second, PutRequest(Json("b", 1)));
+  RunMaintained(world, milliseconds(700), first);
+  EXPECT_TRUE(waits->ok());
+}
+
+// Protects writers from clients that hold nothing any more: what was given back costs no message
+// and no wait. What was granted since is held.
+TEST(PartitionCacheTest, WhatWasGivenBackCostsAWriteNothing) {
+  PartitionWorld world(50, 1);
+  world.CreatePartition(1);
+  Holder holder(world, 1);
+  holder.FillGranted("a");
+  ASSERT_FALSE(Send(world, 1, PutRequest(Json("a", 1)))->ok());
+  world.RunFor(milliseconds(50));
+  const auto invalidations = holder.Invalidations();
+  ASSERT_EQ(invalidations.size(), 1u);
+  const std::string key = invalidations[0].key();
+  holder.Acknowledge(invalidations[0]);
+  world.RunFor(milliseconds(50));
+  const cache::v1::Filled second = holder.FillGranted("a");
+  const cache::v1::Filled third = holder.FillGranted("a");
+  holder.Release(second, key);
+  world.RunFor(milliseconds(50));
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().keys, 1u);
+  holder.Release(third, key);
+  world.RunFor(milliseconds(50));
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().keys, 0u);
+  const auto put = Send(world, 1, PutRequest(Json("a", 2)));
+  world.RunFor(milliseconds(100));
+  EXPECT_TRUE(put->ok());
+  EXPECT_TRUE(holder.Invalidations().empty());
+  EXPECT_EQ(world.node(1).cache_sessions->meters().releases.value(), 1u);
+}
+
 // Protects callers of parked writes when leadership is lost: they hear at once that nothing
 // happened, and try elsewhere.
 TEST(PartitionCacheTest, ParkedWritesEndWithTheirLeadership) {
@@ -344,6 +415,8 @@ TEST(PartitionCacheTest, ParkedWritesEndWithTheirLeadership) {
   const uint64_t first = world.WaitForLeader();
   Holder holder(world, first);
   holder.FillGranted("a");
+  RunMaintained(world, milliseconds(1200));
+  EXPECT_EQ(world.node(first).cache_sessions->held().keys, 1u);
   const auto put = Send(world, first, PutRequest(Json("a", 1)));
   const auto replica = world.ReplicaOf(first);
   const uint64_t next = first % 3 + 1;
@@ -351,6 +424,7 @@ TEST(PartitionCacheTest, ParkedWritesEndWithTheirLeadership) {
   world.RunFor(milliseconds(500));
   ASSERT_TRUE(put->response.has_value());
   EXPECT_EQ(put->response->error(), data::v1::ERROR_UNAVAILABLE);
+  EXPECT_EQ(world.node(first).cache_sessions->held().keys, 0u);  // as what is held goes with it
   EXPECT_FALSE(world.Call(next, GetRequest("a", 1)).found());
 }
 
@@ -381,6 +455,21 @@ TEST(PartitionCacheTest, LeadershipIsHandedOverWithNothingHeld) {
     world.RunFor(milliseconds(200));
     EXPECT_TRUE(put->ok());
   }
+}
+
+// Protects drains from a voter that is dead when leadership is to go to it: another one takes it as
+// soon as the transfer is given up.
+TEST(PartitionCacheTest, ADeadTargetOfAHandoverIsReplaced) {
+  PartitionWorld world(51, 3);
+  world.CreatePartition(3);
+  const uint64_t first = world.WaitForLeader();
+  const uint64_t dead = first % 3 + 1;
+  world.Kill(dead);
+  const auto replica = world.ReplicaOf(first);
+  replica->applier().Post([&] { world.PartitionOf(first)->HandOver(replica, 10 + dead); });
+  RunMaintained(world, seconds(3), dead);
+  EXPECT_NE(world.Leader(), first);
+  EXPECT_NE(world.Leader(), 0u);
 }
 
 // Protects: short-lived clients do not fill the gate.
@@ -462,7 +551,7 @@ class Session {
 
   void SendFills(int count) {
     cache::v1::ToNode message;
-    if (!std::exchange(has_opened_, true)) message.mutable_open();
+    if (!std::exchange(has_opened_, true)) message.mutable_open()->set_client(77);
     for (int i = 0; i < count; ++i) {
       cache::v1::Fill& fill = *message.add_fills();
       fill.set_number(static_cast<uint64_t>(i));
@@ -470,6 +559,31 @@ class Session {
     }
     SendBytes(message.SerializeAsString());
   }
+  // What an operator's call is answered.
+  cache::v1::StatusResponse Status(PartitionWorld& world, const cache::v1::StatusRequest& request) {
+    const CallMetadata metadata;
+    const auto call = std::make_shared<Lane>();
+    auto handler = *service_.Accept({.method = absl::StrCat(kCacheServicePrefix, "Status"),
+                                     .metadata = metadata,
+                                     .peer = "y",
+                                     .call = call});
+    handler->OnMessage(request.SerializeAsString());
+    world.RunFor(milliseconds(10));
+    cache::v1::StatusResponse response;
+    const std::vector<std::string> answers = call->Take();
+    CHECK(answers.size() == 1 && response.ParseFromString(answers[0]));
+    return response;
+  }
+
+  void SendRenewal() {
+    cache::v1::ToNode message;
+    if (!std::exchange(has_opened_, true)) message.mutable_open()->set_client(77);
+    message.add_renewals()->set_partition(PartitionWorld::kGroup);
+    call_->Take();
+    handler_->OnSendIdle();  // it reads
+    SendBytes(message.SerializeAsString());
+  }
+  void Maintain() { service_.Maintain(); }
   void SendBytes(std::string bytes) { handler_->OnMessage(std::move(bytes)); }
   bool is_over() { return !call_->Send(""); }
   int looked_for() const { return looked_for_; }
@@ -491,6 +605,86 @@ TEST(PartitionCacheTest, ASessionThatWasFinishedTakesNoMoreFrames) {
   EXPECT_TRUE(session.is_over());
   session.SendFills(10);
   EXPECT_EQ(session.looked_for(), 0);
+}
+
+// Protects: a frame is counted before it is parsed, fields that nobody knows included.
+TEST(PartitionCacheTest, AFrameOfTooMuchIsNotParsed) {
+  PartitionWorld world(96, 1);
+  world.CreatePartition(1);
+  Session session(world, {.messages_max = 10});
+  session.SendFills(10);
+  EXPECT_FALSE(session.is_over());
+  std::string unknown;
+  for (int i = 0; i < 12; ++i) unknown.append("\x78\x00", 2);
+  session.SendBytes(unknown);
+  EXPECT_TRUE(session.is_over());
+}
+
+// Protects nodes and writers from clients that are gone without a word: their session ends, and so
+// do its grants. One that goes on renewing stays.
+TEST(PartitionCacheTest, ASessionThatIsSilentEndsWithItsGrants) {
+  PartitionWorld world(97, 1);
+  world.CreatePartition(1);
+  Session silent(world, {});
+  Session renewing(world, {});
+  silent.SendFills(1);  // opens the era
+  world.RunFor(milliseconds(200));
+  silent.SendFills(1);
+  world.RunFor(milliseconds(100));
+  ASSERT_EQ(world.PartitionOf(1)->gate()->counts().holders, 1u);
+  const auto run = [&](Duration span) {
+    for (Duration ran(0); ran < span; ran += seconds(1)) {
+      renewing.SendRenewal();
+      world.RunFor(seconds(1));
+      silent.Maintain();
+    }
+  };
+  run(CacheSessionsOptions().silent_max - seconds(2));
+  EXPECT_FALSE(silent.is_over());
+  run(seconds(3));
+  EXPECT_TRUE(silent.is_over());
+  EXPECT_FALSE(renewing.is_over());
+  EXPECT_EQ(world.PartitionOf(1)->gate()->counts().holders, 0u);
+  EXPECT_EQ(world.node(1).cache_sessions->size(), 1u);
+}
+
+// Protects operators: who holds what is told page by page, of every session, and so are the sums.
+TEST(PartitionCacheTest, StatusSaysWhoHoldsWhat) {
+  PartitionWorld world(98, 1);
+  world.CreatePartition(1);
+  Session one(world, {});
+  Session two(world, {});
+  Holder holder(world, 1);
+  holder.FillGranted("a");
+  holder.FillGranted("b");
+  one.SendFills(1);
+  world.RunFor(milliseconds(100));
+  const auto put = Send(world, 1, PutRequest(Json("b", 1)));
+  RunMaintained(world, milliseconds(1200));
+  cache::v1::StatusRequest request;
+  request.set_sessions_max(2);
+  cache::v1::StatusResponse status = one.Status(world, request);
+  ASSERT_EQ(status.sessions_size(), 2);
+  EXPECT_EQ(status.sessions(0).items(), 1u);
+  EXPECT_EQ(status.sessions(0).partitions(), 1u);
+  EXPECT_EQ(status.sessions(0).client(), 77u);
+  EXPECT_EQ(status.sessions(0).peer(), "x");
+  EXPECT_GE(status.sessions(0).age_ms(), 1300u);
+  EXPECT_GE(status.sessions(0).silent_ms(), 1200u);
+  EXPECT_EQ(status.sessions(1).items(), 0u);
+  EXPECT_EQ(status.total().sessions(), 3u);
+  EXPECT_EQ(status.total().items(), 1u);
+  EXPECT_EQ(status.total().grants(), 2u);
+  EXPECT_EQ(status.total().waits(), 1u);
+  EXPECT_EQ(status.total().blocked_items(), 1u);
+  ASSERT_NE(status.next_after(), 0u);
+  request.set_after(status.next_after());
+  status = one.Status(world, request);
+  ASSERT_EQ(status.sessions_size(), 1);
+  EXPECT_EQ(status.sessions(0).session(), holder.id());
+  EXPECT_EQ(status.sessions(0).items(), 1u);
+  EXPECT_EQ(status.sessions(0).invalidations(), 1u);
+  EXPECT_EQ(status.next_after(), 0u);
 }
 
 // Protects: frames that come faster than the partition takes them in do not pile up.

@@ -37,7 +37,7 @@ void PartitionWorld::Start(uint64_t number) {
       network_.NewEndpoint(number, [threads = node.threads.get()] { return threads->paused(); });
   node.registry = std::make_unique<Registry>();
   node.admission = std::make_unique<Admission>(AdmissionOptions());
-  node.cache_sessions = std::make_unique<CacheSessions>(CacheSessionsOptions());
+  node.cache_sessions = std::make_unique<CacheSessions>(CacheSessionsOptions(), *node.clock);
   const PartitionPlace place{{.file_system = *node.disk,
                               .clock = *node.clock,
                               .compactions = *node.compactions,

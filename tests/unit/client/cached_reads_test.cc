@@ -1,0 +1,107 @@
+// Cached reads against a small cluster under simulated time and network: a miss does not wait for a
+// node that the router has given up.
+#include "client/cached_reads.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "client/client_request.h"
+#include "client/map_watcher.h"
+#include "common/check.h"
+#include "tests/unit/client/fake_cluster.h"
+
+namespace ringleader::client {
+namespace {
+
+using data::v1::Response;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Item Key(int i) {
+  Item key;
+  key.Set("id", AttributeValue::String(absl::StrCat("key-", i)));
+  return key;
+}
+
+// Node kNode can't be reached: neither a call to it nor its end is heard of for two seconds.
+class CachedReadsTest : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kNode = 2;
+  static constexpr simulation::HostId kNodeHost = kNode + 1;
+
+  CachedReadsTest()
+      : simulation_(1),
+        network_(simulation_),
+        clock_(simulation_, 1.0),
+        threads_(simulation_, std::chrono::microseconds(5)),
+        cluster_(simulation_, network_),
+        endpoint_(network_.NewEndpoint(FakeCluster::kClientHost, [] { return false; })),
+        executor_(threads_.Start("ring-client")) {
+    RouterOptions options;
+    options.coordinators = {FakeCluster::CoordinatorAddress()};
+    router_ = std::make_unique<Router>(options, *endpoint_, *executor_, clock_, Random(5));
+    watcher_ = std::make_shared<MapWatcher>(*router_, *endpoint_, *executor_, Random(6));
+    reads_ = std::make_unique<CachedReads>(CacheOptions{.bytes_max = 1 << 20}, *router_, *endpoint_,
+                                           *executor_, clock_, Random(7));
+    executor_->Post([this] {
+      watcher_->Start();
+      reads_->Start();
+    });
+    simulation_.RunFor(milliseconds(100));
+    network_.Block(FakeCluster::kClientHost, kNodeHost);
+    network_.Block(kNodeHost, FakeCluster::kClientHost);
+  }
+  ~CachedReadsTest() override {
+    executor_->Stop();
+    reads_.reset();
+    watcher_.reset();
+    router_.reset();
+    endpoint_.reset();  // its calls' ends are posted to the executor
+  }
+
+  // One of several keys that kNode leads.
+  Item KeyOfNode(int which) {
+    for (int i = 0;; ++i) {
+      const auto place = reads_->PlaceOf("users", Key(i), {});
+      CHECK(place.has_value());
+      if (router_->map().FindByToken(place->token)->leader_node() != kNode) continue;
+      if (which-- == 0) return Key(i);
+    }
+  }
+  std::shared_ptr<std::optional<Response>> ReadByRouter(const Item& key) {
+    auto answer = std::make_shared<std::optional<Response>>();
+    router_->Execute(GetRequest("users", key, {}),
+                     [answer](Response response) { *answer = std::move(response); });
+    return answer;
+  }
+  std::shared_ptr<std::optional<Response>> Read(const Item& key) {
+    auto answer = std::make_shared<std::optional<Response>>();
+    reads_->Read(*reads_->PlaceOf("users", key, {}), {}, GetRequest("users", key, {}),
+                 [answer](Response response) { *answer = std::move(response); });
+    return answer;
+  }
+
+  simulation::Simulation simulation_;
+  simulation::SimulatedNetwork network_;
+  simulation::SimulatedClock clock_;
+  simulation::SimulatedThreads threads_;
+  FakeCluster cluster_;
+  std::unique_ptr<Network> endpoint_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Router> router_;
+  std::shared_ptr<MapWatcher> watcher_;
+  std::unique_ptr<CachedReads> reads_;
+};
+
+// Protects readers: once the router goes round a node, a miss does so too, at once.
+TEST_F(CachedReadsTest, AMissGoesRoundANodeThatIsLeftAlone) {
+  const auto first = ReadByRouter(KeyOfNode(0));
+  while (!first->has_value()) simulation_.RunFor(milliseconds(10));
+  const auto miss = Read(KeyOfNode(1));
+  simulation_.RunFor(milliseconds(200));
+  ASSERT_TRUE(miss->has_value());
+  EXPECT_EQ((*miss)->error(), data::v1::ERROR_NONE);
+}
+
+}  // namespace
+}  // namespace ringleader::client
