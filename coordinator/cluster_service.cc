@@ -99,6 +99,9 @@ absl::StatusOr<std::unique_ptr<CallHandler>> ClusterService::Accept(const Incomi
   if (method == "RemoveNode") return Unary(incoming, &ClusterService::RemoveNode);
   if (method == "MovePartition") return Unary(incoming, &ClusterService::MovePartition);
   if (method == "TransferPartition") return Unary(incoming, &ClusterService::TransferPartition);
+  if (method == "RaiseClusterVersion") {
+    return Unary(incoming, &ClusterService::RaiseClusterVersion);
+  }
   if (method == "Status") return Unary(incoming, &ClusterService::Status);
   return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
 }
@@ -288,6 +291,15 @@ void ClusterService::TransferPartition(const v1::TransferRequest& request, Admin
   if (status.ok()) return done(v1::AdminResponse());
   done(Refusal(absl::IsNotFound(status) ? v1::ERROR_NOT_FOUND : v1::ERROR_UNAVAILABLE,
                std::string(status.message())));
+}
+
+void ClusterService::RaiseClusterVersion(const v1::RaiseVersionRequest& request, AdminDone done) {
+  const Metadata& metadata = director_.store().metadata();
+  v1::Command command;
+  command.mutable_raise_version()->set_from(metadata.cluster_version());
+  command.mutable_raise_version()->set_to(request.version() != 0 ? request.version()
+                                                                 : metadata.NewestKnownVersion());
+  ProposeAdmin(std::move(command), std::move(done));
 }
 
 void ClusterService::Status(const v1::StatusRequest&,

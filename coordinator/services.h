@@ -98,6 +98,7 @@ class ClusterService : public Service {
   void RemoveNode(const v1::NodeRequest& request, AdminDone done);
   void MovePartition(const v1::MovePartitionRequest& request, AdminDone done);
   void TransferPartition(const v1::TransferRequest& request, AdminDone done);
+  void RaiseClusterVersion(const v1::RaiseVersionRequest& request, AdminDone done);
   void Status(const v1::StatusRequest& request,
               std::function<void(const v1::StatusResponse&)> done);
 

@@ -120,6 +120,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.advertise = flags.advertise.empty() ? flags.listen : flags.advertise;
   options.admin_address = ReachableAddress(flags.admin_listen, options.advertise);
   options.zone = flags.zone;
+  options.versions = BuildVersions();
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;
   options.runtime.appliers = AppliersOf(flags);

@@ -90,6 +90,13 @@ absl::Status Node::Open() {
                                                       identity_.formation, ", not to ",
                                                       options_.formation));
   }
+  const uint32_t version = LoadClusterVersion(files, options_.data);
+  if (version != 0 && !options_.versions.Holds(version)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.data, " was run at cluster version ", version, ", and this build runs ",
+        options_.versions.Text(), ": another build has to be installed"));
+  }
+  registry_.SetClusterVersion(version);
   gate_ = std::make_unique<Gate>();
   ASSIGN_OR_RETURN(listener_, seams_.network.Listen(options_.listen, gate_.get()));
   executor_ = seams_.threads.Start("node");
@@ -160,6 +167,7 @@ AgentHost Node::MakeHost() {
                 heard();
                 return Registered(response);
               },
+          .outdated = [this](const std::string& why) { Outdated(why); },
           .report = [this] { return Report(); },
           .carry_out =
               [this, heard](const coordinator::v1::NodeOrders& orders) {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/cluster_version.h"
 #include "common/random.h"
 #include "leveldb/cache.h"
 #include "node/agent.h"
@@ -39,6 +40,7 @@ struct NodeOptions {
   std::string advertise;  // host:port by which others reach it
   std::string admin_address;
   std::string zone;
+  VersionRange versions;   // that this build can run
   uint64_t formation = 0;  // expected; 0: whatever the coordinators say
   AgentOptions agent;
   replication::RuntimeOptions runtime;  // cluster, node, directory and on_fatal are filled in
@@ -110,6 +112,8 @@ class Node {
   void Destroy(const coordinator::v1::DestroyReplica& order);
   void Rebuild(const coordinator::v1::RebuildReplica& order);
   void ApplySchema(const coordinator::v1::ApplySchema& order);
+  void Outdated(const std::string& why);
+  void TakeClusterVersion(uint32_t version);
   void TakeMap(const coordinator::v1::MapUpdate& update);
 
   const NodeOptions options_;

@@ -24,6 +24,7 @@ struct CoordinatorMachine {
   std::unique_ptr<Network> network;
   std::unique_ptr<Coordinator> coordinator;
   bool failed = false;
+  absl::Status failure;
 };
 
 class CoordinatorWorld {
@@ -38,6 +39,8 @@ class CoordinatorWorld {
   uint32_t partitions = 4;
   uint32_t replicas = 1;
   BalancerOptions balancer;
+  // What the build of each can run, by number; the others are this one.
+  std::map<uint64_t, VersionRange> versions;
 
   void Start(uint64_t number);
   void Kill(uint64_t number);

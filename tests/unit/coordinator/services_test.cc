@@ -60,6 +60,7 @@ class ScriptedNode {
     v1::RegisterRequest request;
     request.set_incarnation(incarnation_);
     request.set_address(absl::StrCat("node-", incarnation_, ":7100"));
+    *request.mutable_versions() = VersionsMessage({});
     const auto response = Ask<v1::RegisterResponse>(world_, coordinator,
                                                     absl::StrCat(kMembership, "Register"), request);
     id_ = response.node();

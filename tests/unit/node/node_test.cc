@@ -207,5 +207,24 @@ TEST(IdentityTest, FormatAndRules) {
   EXPECT_TRUE(LoadIdentity(disk, "/disk", random).ok());
 }
 
+// Protects an old build from data that a newer one has changed: what the cluster was raised to is
+// known before anything is opened, and damage to that file keeps no node from starting.
+TEST(IdentityTest, ClusterVersion) {
+  EXPECT_EQ(EncodeClusterVersion(2), "ringleader-cluster-version 1\nversion 2\ncrc32c 1248c23b\n");
+  SimulatedFileSystem disk(1);
+  CHECK_OK(disk.CreateDirectory("/data"));
+  CHECK_OK(disk.SyncDirectory("/"));
+  EXPECT_EQ(LoadClusterVersion(disk, "/data"), 0u);
+  ASSERT_TRUE(SaveClusterVersion(disk, "/data", 2).ok());
+  disk.CrashNow();
+  disk.Restart();
+  EXPECT_EQ(LoadClusterVersion(disk, "/data"), 2u);
+  for (uint64_t bit = 0; bit < disk.Content("/data/cluster-version").size() * 8; ++bit) {
+    disk.FlipBit("/data/cluster-version", bit);
+    EXPECT_EQ(LoadClusterVersion(disk, "/data"), 0u) << bit;
+    disk.FlipBit("/data/cluster-version", bit);
+  }
+}
+
 }  // namespace
 }  // namespace ringleader
