@@ -113,9 +113,11 @@ absl::Status Node::Open() {
 Node::~Node() {
   // From what is called to what is called upon; compactions run until the last database is closed.
   if (executor_ != nullptr) executor_->Stop();
+  if (scrubber_ != nullptr) scrubber_->Stop();
   agent_ = nullptr;
   listener_ = nullptr;
   runtime_ = nullptr;
+  scrub_ = nullptr;
   data_ = nullptr;
   cache_ = nullptr;
   factory_ = nullptr;
@@ -153,6 +155,9 @@ absl::Status Node::OpenRuntime() {
   gate_->Open(data_.get(), cache_.get(), &runtime_->transport());
   LogInfo("node ", identity_.node, " serves ", runtime_->Replicas().size(), " replicas");
   executor_->Post([this] { Maintain(); });
+  scrubber_ = seams_.threads.Start("scrub");
+  scrub_ = std::make_unique<Scrub>(options_.scrub, place.store, *runtime_, registry_, *scrubber_);
+  scrub_->Start();
   return absl::OkStatus();
 }
 

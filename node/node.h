@@ -7,8 +7,8 @@
 //     log/, groups/, outgoing/   replication/runtime.h
 //
 // Start opens what is there and serves it at once; a node that was never registered waits for a
-// coordinator to give it an id. Executors: `node` (everything here), the runtime's, and a few for
-// compactions.
+// coordinator to give it an id. Executors: `node` (everything here), the runtime's, a few for
+// compactions, and one that reads for the scrub.
 //
 // Threads: Start, the destructor, and Drain from the owner; the rest is internal.
 #ifndef RINGLEADER_NODE_NODE_H_
@@ -28,6 +28,7 @@
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
+#include "node/scrub.h"
 #include "node/service_router.h"
 #include "node/storage_metrics.h"
 #include "replication/runtime.h"
@@ -49,6 +50,7 @@ struct NodeOptions {
   DataServiceOptions service;
   CacheSessionsOptions cache_sessions;
   CacheServiceOptions cache_service;
+  ScrubOptions scrub;
   uint64_t block_cache_bytes = 256 << 20;
   // Of all memtables; each partition gets its share of it, for `partitions_expected` of them.
   uint64_t memtable_bytes = 256 << 20;
@@ -132,6 +134,8 @@ class Node {
   std::unique_ptr<DataService> data_;
   std::unique_ptr<CacheService> cache_;
   std::unique_ptr<replication::Runtime> runtime_;
+  std::unique_ptr<Executor> scrubber_;
+  std::unique_ptr<Scrub> scrub_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Agent> agent_;
