@@ -78,7 +78,8 @@ absl::Status Coordinator::Open() {
 
   formation_service_ = std::make_unique<FormationService>(*control_, *formation_, *director_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *director_);
-  cluster_service_ = std::make_unique<ClusterService>(*control_, *director_, seams_.clock);
+  cluster_service_ = std::make_unique<ClusterService>(*control_, *director_, seams_.clock, *client_,
+                                                      options_.addresses[options_.number - 1]);
   dispatch_.Add("/ringleader.coordinator.v1.Formation/", formation_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Membership/", membership_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Cluster/", cluster_service_.get());

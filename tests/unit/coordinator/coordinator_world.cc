@@ -145,10 +145,12 @@ std::vector<uint64_t> CoordinatorWorld::Formations() {
 }
 
 absl::StatusOr<std::string> CoordinatorWorld::Call(uint64_t number, const std::string& method,
-                                                   const std::string& request) {
+                                                   const std::string& request,
+                                                   const CallMetadata& metadata) {
   auto answer = std::make_shared<Caller::Answer>();
   CallOptions options;
   options.timeout = std::chrono::seconds(5);
+  options.metadata = metadata;
   const auto call =
       client_->Start(Address(number), method, options, std::make_unique<Caller>(answer));
   call->Send(request);

@@ -59,7 +59,7 @@ class CoordinatorWorld {
 
   // A unary call from a client's place; UNAVAILABLE and others as the call ended.
   absl::StatusOr<std::string> Call(uint64_t number, const std::string& method,
-                                   const std::string& request);
+                                   const std::string& request, const CallMetadata& metadata = {});
   Network& client() { return *client_; }
   simulation::Simulation& simulation() { return simulation_; }
 
