@@ -187,6 +187,14 @@ void Coordinator::Tick() {
       found != damaged.end() && absl::IsFailedPrecondition(found->second)) {
     return Fail(found->second);
   }
+  // What leads has applied everything.
+  if (store_->leads() && store_->metadata().formed() &&
+      store_->metadata().cluster_version() < options_.versions.oldest) {
+    return Fail(absl::FailedPreconditionError(
+        absl::StrCat("the cluster is at version ", store_->metadata().cluster_version(),
+                     ", and this build runs ", options_.versions.Text(),
+                     ": it has to be raised by an older build first")));
+  }
   // A leader that does not know yet that this coordinator lost its data talks to its old replica,
   // which stands in the new one's place: it has to go.
   const auto replica = store_->replica();

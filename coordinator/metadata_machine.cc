@@ -62,11 +62,9 @@ absl::Status MetadataMachine::ApplyOne(const Entry& entry) {
   return absl::OkStatus();
 }
 
-// Before it is formed there is no version: what the plan says is looked at when it is applied.
+// A log is applied from before the raises that it holds, so too low a version says nothing here.
 absl::Status MetadataMachine::CheckVersion() const {
-  if (!metadata_.formed() || versions_.Holds(metadata_.cluster_version())) {
-    return absl::OkStatus();
-  }
+  if (metadata_.cluster_version() <= versions_.newest) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "the cluster is at version ", metadata_.cluster_version(), ", and this build runs ",
       versions_.Text(), ": another build has to be installed"));

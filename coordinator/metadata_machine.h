@@ -37,7 +37,7 @@ class MetadataObserver {
 class MetadataMachine : public replication::StateMachine {
  public:
   // DATA_LOSS: the file is damaged; FAILED_PRECONDITION: written by a newer program, or the
-  // cluster's version is none of `versions`, as also Apply ends once it is none. The file system
+  // cluster's version is above `versions`, as also Apply ends once it is. The file system
   // and the observer outlive it.
   static absl::StatusOr<std::unique_ptr<MetadataMachine>> Open(
       FileSystem& file_system, absl::string_view directory,

@@ -91,7 +91,8 @@ absl::Status Node::Open() {
                                                       options_.formation));
   }
   const uint32_t version = LoadClusterVersion(files, options_.data);
-  if (version != 0 && !options_.versions.Holds(version)) {
+  // One that is too low may have been raised while this node was away: registration tells.
+  if (version > options_.versions.newest) {
     return absl::FailedPreconditionError(absl::StrCat(
         options_.data, " was run at cluster version ", version, ", and this build runs ",
         options_.versions.Text(), ": another build has to be installed"));

@@ -37,7 +37,7 @@ void Node::Outdated(const std::string& why) {
 // Durable before it changes what this node does: an older build must not start from what follows.
 void Node::TakeClusterVersion(uint32_t version) {
   if (version <= registry_.cluster_version()) return;
-  if (!options_.versions.Holds(version)) {
+  if (version > options_.versions.newest) {
     return Outdated(absl::StrCat("the cluster is at version ", version, ", and this build runs ",
                                  options_.versions.Text(), ": another build has to be installed"));
   }

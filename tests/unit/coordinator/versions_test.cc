@@ -264,6 +264,15 @@ TEST(ClusterVersion, AReplicaOfAnOldBuildStopsAtTheRaise) {
   EXPECT_TRUE(absl::IsFailedPrecondition(
       MetadataMachine::Open(disk, "/m", initial, observer, kOld).status()));
   EXPECT_TRUE(MetadataMachine::Open(disk, "/m", initial, observer, kNew).ok());
+  // A build that does not run version 1 any more reads a log that begins there.
+  SimulatedFileSystem other(2);
+  ASSERT_TRUE(other.CreateDirectory("/m").ok());
+  machine = MetadataMachine::Open(other, "/m", initial, observer, {2, 3});
+  ASSERT_TRUE(machine.ok());
+  index = 1;
+  for (const auto& command : {Found(1), Describe(1, kNew), Describe(2, kNew), Raise(1, 2)}) {
+    EXPECT_TRUE(apply(command).ok());
+  }
 }
 
 }  // namespace
