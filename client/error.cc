@@ -130,6 +130,7 @@ absl::Status StatusOf(const coordinator::v1::Outcome& outcome) {
     case coordinator::v1::ERROR_IN_USE:
       return MakeError(ErrorKind::kTableInUse, outcome.message());
     case coordinator::v1::ERROR_CONFLICT:
+    case coordinator::v1::ERROR_VERSION:
       return MakeError(ErrorKind::kConflict, outcome.message());
     case coordinator::v1::ERROR_NOT_LEADER:
     case coordinator::v1::ERROR_UNAVAILABLE:

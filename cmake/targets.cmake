@@ -31,6 +31,13 @@ function(ringleader_mutants target)
   target_compile_definitions(${target} PRIVATE RINGLEADER_MUTANTS)
 endfunction()
 
+# ringleader_claimed_versions(TARGET): the program claims to run other cluster versions than it does, for tests
+# (common/cluster_version.h). Its own object of that file stands before the library's. After all libraries.
+function(ringleader_claimed_versions target)
+  target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/common/cluster_version.cc)
+  target_compile_definitions(${target} PRIVATE RINGLEADER_CLAIMED_VERSIONS)
+endfunction()
+
 # ringleader_program(NAME SOURCES main.cc DEPS ...)  ->  build/bin/NAME
 function(ringleader_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})

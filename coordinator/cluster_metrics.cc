@@ -28,6 +28,8 @@ void CollectPartitions(const Metadata& metadata, const v1::StatusResponse& healt
     moving += record.has_move();
     aborting += record.has_move() && record.move().aborting();
   }
+  sink.Gauge("ringleader_cluster_version", "The version that the cluster was raised to.",
+             Number(metadata.cluster_version()));
   sink.Gauge("ringleader_cluster_partitions", "Partitions of the cluster.",
              Number(metadata.partitions().size()));
   sink.Gauge("ringleader_cluster_partitions_wanted",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc.h"
 #include "coordinator/services.h"
@@ -74,14 +75,29 @@ v1::AdminResponse Refusal(v1::Error error, const std::string& message) {
 
 }  // namespace
 
+// --- Who answers --------------------------------------------------------------------------------
+
 template <typename Request, typename Response>
-std::unique_ptr<CallHandler> ClusterService::Unary(const IncomingCall& incoming,
-                                                   Handler<Request, Response> handler) {
-  return ServeUnary<Request, Response>(
-      control_, incoming.call,
+UnaryServer ClusterService::Serve(Handler<Request, Response> handler) {
+  return ServerOf<Request, Response>(
       [this, handler](const Request& request, std::function<void(const Response&)> done) {
         (this->*handler)(request, std::move(done));
       });
+}
+
+UnaryServer ClusterService::ServerOfMethod(absl::string_view method) {
+  if (method == "CreateTable") return Serve(&ClusterService::CreateTable);
+  if (method == "DescribeTable") return Serve(&ClusterService::DescribeTable);
+  if (method == "DeleteTable") return Serve(&ClusterService::DeleteTable);
+  if (method == "ListTables") return Serve(&ClusterService::ListTables);
+  if (method == "DrainNode") return Serve(&ClusterService::DrainNode);
+  if (method == "UndrainNode") return Serve(&ClusterService::UndrainNode);
+  if (method == "RemoveNode") return Serve(&ClusterService::RemoveNode);
+  if (method == "MovePartition") return Serve(&ClusterService::MovePartition);
+  if (method == "TransferPartition") return Serve(&ClusterService::TransferPartition);
+  if (method == "RaiseClusterVersion") return Serve(&ClusterService::RaiseClusterVersion);
+  if (method == "Status") return Serve(&ClusterService::Status);
+  return nullptr;
 }
 
 absl::StatusOr<std::unique_ptr<CallHandler>> ClusterService::Accept(const IncomingCall& incoming) {
@@ -90,17 +106,51 @@ absl::StatusOr<std::unique_ptr<CallHandler>> ClusterService::Accept(const Incomi
   if (method == "Watch") {
     return std::make_unique<WatchHandler>(control_, director_, incoming.call);
   }
-  if (method == "CreateTable") return Unary(incoming, &ClusterService::CreateTable);
-  if (method == "DescribeTable") return Unary(incoming, &ClusterService::DescribeTable);
-  if (method == "DeleteTable") return Unary(incoming, &ClusterService::DeleteTable);
-  if (method == "ListTables") return Unary(incoming, &ClusterService::ListTables);
-  if (method == "DrainNode") return Unary(incoming, &ClusterService::DrainNode);
-  if (method == "UndrainNode") return Unary(incoming, &ClusterService::UndrainNode);
-  if (method == "RemoveNode") return Unary(incoming, &ClusterService::RemoveNode);
-  if (method == "MovePartition") return Unary(incoming, &ClusterService::MovePartition);
-  if (method == "TransferPartition") return Unary(incoming, &ClusterService::TransferPartition);
-  if (method == "Status") return Unary(incoming, &ClusterService::Status);
-  return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+  UnaryServer serve = ServerOfMethod(method);
+  if (serve == nullptr)
+    return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
+  bool was_passed_on = false;
+  Duration timeout = kPassOnTimeout;
+  for (const auto& [key, value] : incoming.metadata) {
+    if (key == kPassedOnKey) was_passed_on = true;
+    int64_t ms = 0;
+    if (key == kTimeoutKey && absl::SimpleAtoi(value, &ms) && ms > 0) {
+      timeout = std::min<Duration>(std::chrono::milliseconds(ms), kPassOnTimeout);
+    }
+  }
+  return NewUnaryHandler(
+      control_, incoming.call,
+      [this, serve = std::move(serve), was_passed_on, timeout, path = std::string(incoming.method)](
+          std::shared_ptr<Call> call, std::string request) {
+        if (was_passed_on || !ShouldPassOn()) return serve(std::move(call), std::move(request));
+        PassOn(path, std::move(call), std::move(request), timeout);
+      });
+}
+
+// One that is elected and has not applied its first entry yet names itself.
+bool ClusterService::ShouldPassOn() const {
+  const std::string leader = director_.leader_address();
+  return !director_.store().leads() && !leader.empty() && leader != address_ &&
+         passed_on_ < kPassedOnMax;
+}
+
+// No answer is told as such: the leader may have carried it out.
+void ClusterService::PassOn(const std::string& method, std::shared_ptr<Call> call,
+                            std::string request, Duration timeout) {
+  ++passed_on_;
+  const std::string leader = director_.leader_address();
+  client_.Call(leader, method, std::move(request), timeout,
+               [this, call = std::move(call), leader](absl::StatusOr<std::string> answer) {
+                 --passed_on_;
+                 if (!answer.ok()) {
+                   call->Finish(absl::UnavailableError(absl::StrCat(
+                       "the metadata leader at ", leader, ": ", answer.status().message())));
+                   return;
+                 }
+                 call->Send(*std::move(answer));
+                 call->Finish(absl::OkStatus());
+               },
+               {{std::string(kPassedOnKey), "1"}});
 }
 
 v1::Outcome ClusterService::OutcomeOf(const CommandOutcome& outcome) const {
@@ -288,6 +338,15 @@ void ClusterService::TransferPartition(const v1::TransferRequest& request, Admin
   if (status.ok()) return done(v1::AdminResponse());
   done(Refusal(absl::IsNotFound(status) ? v1::ERROR_NOT_FOUND : v1::ERROR_UNAVAILABLE,
                std::string(status.message())));
+}
+
+void ClusterService::RaiseClusterVersion(const v1::RaiseVersionRequest& request, AdminDone done) {
+  const Metadata& metadata = director_.store().metadata();
+  v1::Command command;
+  command.mutable_raise_version()->set_from(metadata.cluster_version());
+  command.mutable_raise_version()->set_to(request.version() != 0 ? request.version()
+                                                                 : metadata.NewestKnownVersion());
+  ProposeAdmin(std::move(command), std::move(done));
 }
 
 void ClusterService::Status(const v1::StatusRequest&,

@@ -69,14 +69,17 @@ absl::Status Coordinator::Open() {
   formation.addresses = options_.addresses;
   formation.partitions = options_.partitions;
   formation.replicas = options_.replicas;
+  formation.versions = options_.versions;
   formation_ = std::make_unique<Formation>(
       formation, *identity_, *client_, *control_, random_.Fork(), [this] { Placed(); },
       [this](const absl::Status& status) { Fail(status); });
-  factory_ = std::make_unique<MetadataMachineFactory>(seams_.file_system, *store_);
+  factory_ =
+      std::make_unique<MetadataMachineFactory>(seams_.file_system, *store_, options_.versions);
 
   formation_service_ = std::make_unique<FormationService>(*control_, *formation_, *director_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *director_);
-  cluster_service_ = std::make_unique<ClusterService>(*control_, *director_, seams_.clock);
+  cluster_service_ = std::make_unique<ClusterService>(*control_, *director_, seams_.clock, *client_,
+                                                      options_.addresses[options_.number - 1]);
   dispatch_.Add("/ringleader.coordinator.v1.Formation/", formation_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Membership/", membership_service_.get());
   dispatch_.Add("/ringleader.coordinator.v1.Cluster/", cluster_service_.get());
@@ -178,6 +181,20 @@ void Coordinator::ReplicaMade(const absl::Status& status) {
 
 void Coordinator::Tick() {
   if (failed_) return;
+  // Nothing but another build helps.
+  const auto damaged = runtime_->damaged();
+  if (const auto found = damaged.find(kMetadataGroup);
+      found != damaged.end() && absl::IsFailedPrecondition(found->second)) {
+    return Fail(found->second);
+  }
+  // What leads has applied everything.
+  if (store_->leads() && store_->metadata().formed() &&
+      store_->metadata().cluster_version() < options_.versions.oldest) {
+    return Fail(absl::FailedPreconditionError(
+        absl::StrCat("the cluster is at version ", store_->metadata().cluster_version(),
+                     ", and this build runs ", options_.versions.Text(),
+                     ": it has to be raised by an older build first")));
+  }
   // A leader that does not know yet that this coordinator lost its data talks to its old replica,
   // which stands in the new one's place: it has to go.
   const auto replica = store_->replica();
@@ -189,22 +206,51 @@ void Coordinator::Tick() {
     *command.mutable_found_cluster() = identity().plan();
     store_->Propose(std::move(command), [this](const CommandOutcome&) { founding_ = false; });
   }
-  if (store_->leads() && ++ticks_ % kPingTicks == 0) PingCoordinators();
+  if (store_->leads() && store_->metadata().formed() && ++ticks_ % kPingTicks == 0) {
+    PingCoordinators();
+  }
   control_->PostAfter(kTickPeriod, [this] { Tick(); });
 }
 
-// For Status: who of the others is there.
+// For Status, who of the others is there; for the cluster's version, which builds they all are.
 void Coordinator::PingCoordinators() {
   v1::HelloRequest request;
   request.set_from(options_.number);
   request.set_incarnation(identity().incarnation());
+  RecordBuild(formation_->Hello(request));
   for (uint64_t id = 1; id <= options_.addresses.size(); ++id) {
     if (id == options_.number) continue;
     client_->Call(options_.addresses[id - 1], kHelloMethod, request.SerializeAsString(),
                   kPingTimeout, [this, id](const absl::StatusOr<std::string>& answer) {
-                    if (answer.ok()) director_->CoordinatorHeard(id);
+                    if (!answer.ok()) return;
+                    director_->CoordinatorHeard(id);
+                    v1::HelloResponse said;
+                    if (said.ParseFromString(*answer) && said.coordinator() == id) {
+                      RecordBuild(said);
+                    }
                   });
   }
+}
+
+// One at a time; the others come with their next answers.
+void Coordinator::RecordBuild(const v1::HelloResponse& said) {
+  const auto& coordinators = store_->metadata().coordinators();
+  const auto found = coordinators.find(said.coordinator());
+  if (recording_ || !store_->leads() || found == coordinators.end()) return;
+  const v1::CoordinatorRecord& known = found->second;
+  if (known.incarnation() != said.incarnation()) return;  // it has not rejoined yet
+  v1::Command command;
+  v1::DescribeCoordinator& describe = *command.mutable_describe_coordinator();
+  describe.set_coordinator(said.coordinator());
+  describe.set_incarnation(said.incarnation());
+  describe.set_version(said.version());
+  *describe.mutable_versions() = VersionsMessage(VersionsOf(said.versions()));
+  if (known.has_versions() && known.version() == describe.version() &&
+      known.versions().SerializeAsString() == describe.versions().SerializeAsString()) {
+    return;
+  }
+  recording_ = true;
+  store_->Propose(std::move(command), [this](const CommandOutcome&) { recording_ = false; });
 }
 
 // --- The end ------------------------------------------------------------------------------------

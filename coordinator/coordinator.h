@@ -34,6 +34,7 @@ struct CoordinatorOptions {
   std::string directory;
   uint32_t partitions = 64;  // a power of two
   uint32_t replicas = 3;
+  VersionRange versions;  // that this build can run
   BalancerOptions balancer;
   DataDoorOptions data;
   replication::RuntimeOptions runtime;  // cluster, node and directory are filled in
@@ -78,6 +79,7 @@ class Coordinator {
   void ReplicaMade(const absl::Status& status);
   void Tick();
   void PingCoordinators();
+  void RecordBuild(const v1::HelloResponse& said);
   void WaitHandedOver(int ticks_left, Task done);
   void Fail(const absl::Status& status);
 
@@ -103,7 +105,8 @@ class Coordinator {
   std::unique_ptr<DataDoor> data_door_;
   ServiceDispatch dispatch_;
   std::unique_ptr<Listener> listener_;
-  bool founding_ = false;  // the first command is on its way
+  bool founding_ = false;   // the first command is on its way
+  bool recording_ = false;  // what a coordinator said of its build is on its way
   bool failed_ = false;
   uint64_t ticks_ = 0;
 };

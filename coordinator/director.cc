@@ -16,6 +16,8 @@ namespace {
 constexpr int kReplicasReportedMax = 2 * static_cast<int>(kPartitionsMax);
 // The members of the metadata group are looked at this often, in ticks.
 constexpr uint64_t kMembersTicks = 5;
+// So are the voters: do they get on?
+constexpr uint64_t kStillTicks = 10;
 
 }  // namespace
 
@@ -41,6 +43,7 @@ std::string Director::leader_address() const {
 void Director::LeadershipChanged(bool leads) {
   // What was reported to an earlier leadership is old: nodes attend anew.
   observations_.clear();
+  still_voters_.Clear();
   for (auto& [node, attendance] : std::exchange(attendances_, {})) {
     attendance.call->Finish(absl::UnavailableError("the metadata's leadership has changed"));
   }
@@ -53,6 +56,9 @@ void Director::Tick() {
   if (store_.leads()) {
     Decide();
     if (ticks_ % kMembersTicks == 0) KeepMembers();
+    if (ticks_ % kStillTicks == 0) {
+      still_voters_.Update(store_.metadata(), observations_, clock_.Now());
+    }
   }
   TellFollower();
   TellWatchers();
@@ -190,8 +196,10 @@ v1::StatusResponse Director::DescribeHealth() const {
       coordinators_alive.insert(number);
     }
   }
-  return coordinator::DescribeHealth(store_.metadata(), observations_, options_.addresses,
-                                     store_.leader(), coordinators_alive);
+  v1::StatusResponse health = coordinator::DescribeHealth(
+      store_.metadata(), observations_, options_.addresses, store_.leader(), coordinators_alive);
+  for (std::string& alarm : still_voters_.Alarms(now)) health.add_alarms(std::move(alarm));
+  return health;
 }
 
 // --- Watchers -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #include "common/network.h"
 #include "coordinator/balancer.h"
 #include "coordinator/metadata_store.h"
+#include "coordinator/still_voters.h"
 
 namespace ringleader::coordinator {
 
@@ -107,6 +108,7 @@ class Director {
   Clock& clock_;
   Balancer balancer_;
   Observations observations_;
+  StillVoters still_voters_;
   std::map<uint64_t, Attendance> attendances_;  // by node
   std::map<uint64_t, Watcher> watchers_;
   std::function<void(v1::MapUpdate)> follow_map_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/build_info.h"
 #include "common/check.h"
 #include "common/logging.h"
 #include "coordinator/metadata.h"
@@ -59,6 +60,8 @@ v1::HelloResponse Formation::Hello(const v1::HelloRequest& request) {
   v1::HelloResponse response;
   response.set_coordinator(self());
   response.set_incarnation(identity.incarnation());
+  response.set_version(std::string(BuildVersion()));
+  *response.mutable_versions() = VersionsMessage(options_.versions);
   response.set_formed(identity.plan().formation() != 0);
   if (response.formed()) *response.mutable_plan() = identity.plan();
   return response;
@@ -90,6 +93,7 @@ void Formation::Answered(uint64_t coordinator, const v1::HelloResponse& response
     Peer& peer = peers_.at(coordinator);
     peer.unformed = true;
     peer.incarnation = response.incarnation();
+    peer.versions = VersionsOf(response.versions());
     FormIfAllAgree();
     return;
   }
@@ -109,15 +113,25 @@ void Formation::FormIfAllAgree() {
   for (const auto& [id, peer] : peers_) {
     if (!peer.unformed) return;
   }
+  VersionRange versions = options_.versions;  // that all can run
+  for (const auto& [id, peer] : peers_) {
+    versions.oldest = std::max(versions.oldest, peer.versions.oldest);
+    versions.newest = std::min(versions.newest, peer.versions.newest);
+  }
+  if (versions.oldest > versions.newest) {
+    LogError("no cluster is formed: there is no cluster version that all coordinators can run");
+    return;
+  }
   v1::FormationPlan plan;
   plan.set_formation(random_.Next() | 1);
   plan.add_incarnations(identity_.identity().incarnation());
   for (const auto& [id, peer] : peers_) plan.add_incarnations(peer.incarnation);
   plan.set_partitions(options_.partitions);
   plan.set_replicas(options_.replicas);
+  plan.set_cluster_version(versions.newest);
   CHECK_OK(ValidatePlan(plan));
   LogInfo("all ", options_.addresses.size(), " coordinators are here: forming cluster ",
-          plan.formation());
+          plan.formation(), " at version ", plan.cluster_version());
   Place(plan, self(), false);
 }
 

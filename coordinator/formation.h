@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cluster_version.h"
 #include "common/executor.h"
 #include "common/random.h"
 #include "coordinator/identity.h"
@@ -34,6 +35,7 @@ struct FormationOptions {
   std::vector<std::string> addresses;  // of all coordinators, this one included, in order
   uint32_t partitions = 64;
   uint32_t replicas = 3;
+  VersionRange versions;
   Duration retry_period = std::chrono::milliseconds(500);
   Duration call_timeout = std::chrono::seconds(2);
 };
@@ -55,6 +57,7 @@ class Formation {
     bool asked = false;     // a call is under way
     bool unformed = false;  // answered so, under `incarnation`
     uint64_t incarnation = 0;
+    VersionRange versions;
   };
 
   uint64_t self() const { return identity_.identity().coordinator(); }

@@ -142,9 +142,12 @@ v1::StatusResponse DescribeHealth(const Metadata& metadata, const Observations& 
   response.set_formation(metadata.plan().formation());
   response.set_map_version(metadata.version());
   response.set_coordinator_leader(coordinator_leader);
+  response.set_cluster_version(metadata.cluster_version());
   for (const auto& [id, record] : metadata.coordinators()) {
     v1::Coordinator& coordinator = *response.add_coordinators();
     coordinator.set_id(id);
+    coordinator.set_version(record.version());
+    if (record.has_versions()) *coordinator.mutable_versions() = record.versions();
     coordinator.set_leader(id == coordinator_leader);
     coordinator.set_alive(coordinators_alive.contains(id));
     if (!coordinator.alive()) {

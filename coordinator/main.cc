@@ -86,6 +86,7 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
   options.addresses = settings.coordinators;
   options.listen = settings.listen;
   options.directory = settings.data;
+  options.versions = BuildVersions();
   options.partitions = static_cast<uint32_t>(settings.partitions);
   options.replicas = static_cast<uint32_t>(settings.replicas);
   options.balancer.dead_after = std::chrono::seconds(settings.dead_after_s);

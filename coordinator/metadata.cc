@@ -106,6 +106,10 @@ CommandOutcome Metadata::Apply(const v1::Command& command) {
       return DeleteTable(command.delete_table());
     case v1::Command::kTableGone:
       return TableGone(command.table_gone());
+    case v1::Command::kDescribeCoordinator:
+      return Describe(command.describe_coordinator());
+    case v1::Command::kRaiseVersion:
+      return Raise(command.raise_version());
     case v1::Command::KIND_NOT_SET:
       break;
   }
@@ -124,6 +128,7 @@ CommandOutcome Metadata::FoundCluster(const v1::FormationPlan& plan) {
     return Refuse(v1::ERROR_INVALID, std::string(status.message()));
   }
   plan_ = plan;
+  cluster_version_ = std::max(plan.cluster_version(), kClusterVersionFirst);
   for (int i = 0; i < plan.incarnations_size(); ++i) {
     const auto id = static_cast<uint64_t>(i) + 1;
     v1::CoordinatorRecord& record = coordinators_[id];
@@ -158,6 +163,15 @@ CommandOutcome Metadata::RegisterNode(const v1::RegisterRequest& command) {
                   absl::StrCat("this node belongs to another cluster: its data is of cluster ",
                                command.formation(), ", and this is cluster ", plan_.formation()));
   }
+  if (const VersionRange versions = VersionsOf(command.versions());
+      !versions.Holds(cluster_version_)) {
+    return Refuse(v1::ERROR_VERSION,
+                  absl::StrCat("this build runs cluster versions ", versions.Text(),
+                               ", and the cluster is at version ", cluster_version_,
+                               versions.newest < cluster_version_
+                                   ? ": a newer build has to be installed"
+                                   : ": raise it by `ringctl cluster version --raise` first"));
+  }
   v1::NodeRecord* record = nullptr;
   for (auto& [id, known] : nodes_) {
     if (known.incarnation() == command.incarnation()) record = &known;
@@ -182,6 +196,8 @@ CommandOutcome Metadata::RegisterNode(const v1::RegisterRequest& command) {
   wanted.set_zone(command.zone());
   wanted.set_admin_address(command.admin_address());
   wanted.set_version(command.version());
+  wanted.clear_versions();
+  if (command.has_versions()) *wanted.mutable_versions() = command.versions();
   wanted.set_alive(true);
   // Whoever was at this address is not there any more: its disk was replaced.
   for (auto& [id, other] : nodes_) {

@@ -12,7 +12,9 @@
 //      as reported is in one of them. What neither names may be destroyed, and never comes back.
 //   3. Two replicas of a partition are never on one node, in wish and move together; but a replica
 //      that lost its log may have its successor on its own node, which destroys it first.
-//   4. `version` grows with every change that the map shows, and `changed` of what changed is that
+//   4. The cluster's version never falls, and every coordinator and every node that is not removed
+//      has said that it can run it.
+//   5. `version` grows with every change that the map shows, and `changed` of what changed is that
 //      version.
 //
 // A partition's `epoch` is its group's configuration version, as last reported committed.
@@ -24,10 +26,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/cluster_version.h"
 #include "ringleader/coordinator/v1/coordinator.pb.h"
 #include "ringleader/coordinator/v1/metadata.pb.h"
 
@@ -61,6 +65,12 @@ class Metadata {
   bool formed() const { return plan_.formation() != 0; }
   const v1::FormationPlan& plan() const { return plan_; }
   uint64_t version() const { return version_; }
+  uint32_t cluster_version() const { return cluster_version_; }
+  // Coordinators and nodes that have not said that they can run this cluster version, each as a
+  // sentence for an operator.
+  std::vector<std::string> WhoCannotRun(uint32_t cluster_version) const;
+  // That any of them has said it can run.
+  uint32_t NewestKnownVersion() const;
   uint64_t last_replica() const { return last_replica_; }
   const std::map<uint64_t, v1::CoordinatorRecord>& coordinators() const { return coordinators_; }
   const std::map<uint64_t, v1::NodeRecord>& nodes() const { return nodes_; }
@@ -88,6 +98,8 @@ class Metadata {
  private:
   CommandOutcome FoundCluster(const v1::FormationPlan& plan);
   CommandOutcome Rejoin(const v1::RejoinCoordinator& command);
+  CommandOutcome Describe(const v1::DescribeCoordinator& command);
+  CommandOutcome Raise(const v1::RaiseVersion& command);
   CommandOutcome RegisterNode(const v1::RegisterRequest& command);
   CommandOutcome SetState(const v1::SetNodeState& command);
   CommandOutcome SetAlive(const v1::SetNodeAlive& command);
@@ -107,6 +119,7 @@ class Metadata {
 
   v1::FormationPlan plan_;
   uint64_t version_ = 0;
+  uint32_t cluster_version_ = kClusterVersionFirst;
   uint64_t last_node_ = 0;
   uint64_t last_replica_ = 0;
   uint64_t last_table_ = 0;
@@ -123,6 +136,10 @@ class Metadata {
 
 // A command as the log carries it.
 std::string EncodeCommand(v1::Command command);
+
+v1::VersionRange VersionsMessage(const VersionRange& versions);
+// Of a build that says nothing: the first version alone.
+VersionRange VersionsOf(const v1::VersionRange& versions);
 
 // Whether a plan is one that MakePlan could have made.
 absl::Status ValidatePlan(const v1::FormationPlan& plan);

@@ -1,4 +1,6 @@
 // Metadata as other forms of itself: what watchers are told, and what is stored.
+#include <algorithm>
+
 #include "coordinator/metadata.h"
 
 namespace ringleader::coordinator {
@@ -17,6 +19,7 @@ v1::MapUpdate Metadata::MapSince(uint64_t have_version) const {
   v1::MapUpdate update;
   update.set_formation(plan_.formation());
   update.set_version(version_);
+  update.set_cluster_version(cluster_version_);
   const bool complete =
       have_version == 0 || have_version > version_ || have_version < deleted_before_;
   const uint64_t since = complete ? 0 : have_version;
@@ -47,6 +50,8 @@ v1::MetadataImage Metadata::Image() const {
   image.set_last_table(last_table_);
   image.set_last_coordinator_replica(last_coordinator_replica_);
   image.set_deleted_before(deleted_before_);
+  // What was written before there were cluster versions keeps its bytes.
+  if (cluster_version_ > kClusterVersionFirst) image.set_cluster_version(cluster_version_);
   for (const auto& [id, record] : coordinators_) *image.add_coordinators() = record;
   for (const auto& [id, record] : nodes_) *image.add_nodes() = record;
   for (const auto& [id, record] : partitions_) *image.add_partitions() = record;
@@ -68,6 +73,7 @@ absl::StatusOr<Metadata> Metadata::FromImage(const v1::MetadataImage& image) {
   metadata.last_table_ = image.last_table();
   metadata.last_coordinator_replica_ = image.last_coordinator_replica();
   metadata.deleted_before_ = image.deleted_before();
+  metadata.cluster_version_ = std::max(image.cluster_version(), kClusterVersionFirst);
   for (const auto& record : image.coordinators()) metadata.coordinators_[record.id()] = record;
   for (const auto& record : image.nodes()) metadata.nodes_[record.node().id()] = record;
   for (const auto& record : image.partitions()) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status.h"
 #include "coordinator/sealed_file.h"
@@ -22,17 +23,18 @@ constexpr uint64_t kFileBytesMax = 64 << 20;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<MetadataMachine>> MetadataMachine::Open(FileSystem& file_system,
-                                                                       absl::string_view directory,
-                                                                       const AppliedState& initial,
-                                                                       MetadataObserver& observer) {
-  std::unique_ptr<MetadataMachine> machine(new MetadataMachine(file_system, directory, observer));
+absl::StatusOr<std::unique_ptr<MetadataMachine>> MetadataMachine::Open(
+    FileSystem& file_system, absl::string_view directory, const AppliedState& initial,
+    MetadataObserver& observer, const VersionRange& versions) {
+  std::unique_ptr<MetadataMachine> machine(
+      new MetadataMachine(file_system, directory, observer, versions));
   machine->applied_ = initial;
   const std::string path = JoinPath(directory, kFile);
   ASSIGN_OR_RETURN(const bool exists, file_system.Exists(path));
   if (exists) {
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system, path, kFileBytesMax));
     RETURN_IF_ERROR(Annotate(machine->Decode(bytes), path));
+    RETURN_IF_ERROR(machine->CheckVersion());
   }
   machine->durable_ = machine->applied_.last.index;
   observer.OnOpened(std::make_shared<const Metadata>(machine->metadata_));
@@ -54,9 +56,18 @@ absl::Status MetadataMachine::ApplyOne(const Entry& entry) {
   } else if (entry.kind == EntryKind::kCommand) {
     CHECK(entry.payload != nullptr);
     RETURN_IF_ERROR(metadata_.Apply(absl::string_view(*entry.payload)).status());
+    RETURN_IF_ERROR(CheckVersion());
   }
   applied_.last = {entry.term, entry.index};
   return absl::OkStatus();
+}
+
+// A log is applied from before the raises that it holds, so too low a version says nothing here.
+absl::Status MetadataMachine::CheckVersion() const {
+  if (metadata_.cluster_version() <= versions_.newest) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the cluster is at version ", metadata_.cluster_version(), ", and this build runs ",
+      versions_.Text(), ": another build has to be installed"));
 }
 
 absl::Status MetadataMachine::Flush() {
@@ -98,7 +109,7 @@ absl::StatusOr<std::unique_ptr<replication::StateMachine>> MetadataMachineFactor
   if (group != kMetadataGroup) {
     return absl::InvalidArgumentError("coordinators have one group: their metadata");
   }
-  auto machine = MetadataMachine::Open(file_system_, directory, initial, observer_);
+  auto machine = MetadataMachine::Open(file_system_, directory, initial, observer_, versions_);
   if (!machine.ok()) return machine.status();
   return std::unique_ptr<replication::StateMachine>(*std::move(machine));
 }

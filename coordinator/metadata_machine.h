@@ -36,11 +36,13 @@ class MetadataObserver {
 
 class MetadataMachine : public replication::StateMachine {
  public:
-  // DATA_LOSS: the file is damaged; FAILED_PRECONDITION: written by a newer program. The file
-  // system and the observer outlive it.
+  // DATA_LOSS: the file is damaged; FAILED_PRECONDITION: written by a newer program, or the
+  // cluster's version is above `versions`, as also Apply ends once it is. The file system
+  // and the observer outlive it.
   static absl::StatusOr<std::unique_ptr<MetadataMachine>> Open(
       FileSystem& file_system, absl::string_view directory,
-      const replication::AppliedState& initial, MetadataObserver& observer);
+      const replication::AppliedState& initial, MetadataObserver& observer,
+      const VersionRange& versions = {});
 
   replication::AppliedState applied() const override { return applied_; }
   absl::Status Apply(absl::Span<const replication::Entry> entries) override;
@@ -51,16 +53,22 @@ class MetadataMachine : public replication::StateMachine {
   void LeadershipEnded(replication::Term term) override { observer_.OnLeadershipEnded(term); }
 
  private:
-  MetadataMachine(FileSystem& file_system, absl::string_view directory, MetadataObserver& observer)
-      : file_system_(file_system), directory_(directory), observer_(observer) {}
+  MetadataMachine(FileSystem& file_system, absl::string_view directory, MetadataObserver& observer,
+                  const VersionRange& versions)
+      : file_system_(file_system),
+        directory_(directory),
+        observer_(observer),
+        versions_(versions) {}
 
   absl::Status ApplyOne(const replication::Entry& entry);
+  absl::Status CheckVersion() const;
   std::string Encode() const;
   absl::Status Decode(absl::string_view bytes);
 
   FileSystem& file_system_;
   const std::string directory_;
   MetadataObserver& observer_;
+  const VersionRange versions_;
   Metadata metadata_;
   replication::AppliedState applied_;
   replication::Index durable_ = 0;
@@ -68,8 +76,9 @@ class MetadataMachine : public replication::StateMachine {
 
 class MetadataMachineFactory : public replication::StateMachineFactory {
  public:
-  MetadataMachineFactory(FileSystem& file_system, MetadataObserver& observer)
-      : file_system_(file_system), observer_(observer) {}
+  MetadataMachineFactory(FileSystem& file_system, MetadataObserver& observer,
+                         const VersionRange& versions)
+      : file_system_(file_system), observer_(observer), versions_(versions) {}
   absl::StatusOr<std::unique_ptr<replication::StateMachine>> Open(
       replication::GroupId group, replication::ReplicaId replica, absl::string_view directory,
       const replication::AppliedState& initial) override;
@@ -77,6 +86,7 @@ class MetadataMachineFactory : public replication::StateMachineFactory {
  private:
   FileSystem& file_system_;
   MetadataObserver& observer_;
+  const VersionRange versions_;
 };
 
 }  // namespace ringleader::coordinator

@@ -71,8 +71,9 @@ UnaryClient::~UnaryClient() {
 }
 
 void UnaryClient::Call(absl::string_view address, absl::string_view method, std::string request,
-                       Duration timeout, Done done) {
+                       Duration timeout, Done done, CallMetadata metadata) {
   CallOptions options;
+  options.metadata = std::move(metadata);
   options.timeout = timeout;
   const std::shared_ptr<ringleader::Call> call =
       network_.Start(address, method, options, std::make_unique<Handler>(gate_, std::move(done)));

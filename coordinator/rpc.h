@@ -23,25 +23,33 @@ std::unique_ptr<CallHandler> NewUnaryHandler(
     Executor& executor, std::shared_ptr<Call> call,
     std::function<void(std::shared_ptr<Call>, std::string)> serve);
 
-// Serves a method: `handle` gets the request on `executor`, and answers through its second argument
-// at once or later, at most once. A request that can't be parsed ends with INVALID_ARGUMENT.
+// What answers a call with one request's bytes.
+using UnaryServer = std::function<void(std::shared_ptr<Call>, std::string)>;
+
+// Serves a method: `handle` gets the request, and answers through its second argument at once or
+// later, at most once. A request that can't be parsed ends with INVALID_ARGUMENT.
+template <typename Request, typename Response>
+UnaryServer ServerOf(
+    std::function<void(const Request&, std::function<void(const Response&)>)> handle) {
+  return [handle = std::move(handle)](std::shared_ptr<Call> answered, const std::string& bytes) {
+    Request request;
+    if (!request.ParseFromString(bytes)) {
+      answered->Finish(absl::InvalidArgumentError("malformed request"));
+      return;
+    }
+    handle(request, [answered = std::move(answered)](const Response& response) {
+      answered->Send(response.SerializeAsString());
+      answered->Finish(absl::OkStatus());
+    });
+  };
+}
+
+// The same on `executor`.
 template <typename Request, typename Response>
 std::unique_ptr<CallHandler> ServeUnary(
     Executor& executor, std::shared_ptr<Call> call,
     std::function<void(const Request&, std::function<void(const Response&)>)> handle) {
-  return NewUnaryHandler(
-      executor, std::move(call),
-      [handle = std::move(handle)](std::shared_ptr<Call> answered, std::string bytes) {
-        Request request;
-        if (!request.ParseFromString(bytes)) {
-          answered->Finish(absl::InvalidArgumentError("malformed request"));
-          return;
-        }
-        handle(request, [answered = std::move(answered)](const Response& response) {
-          answered->Send(response.SerializeAsString());
-          answered->Finish(absl::OkStatus());
-        });
-      });
+  return NewUnaryHandler(executor, std::move(call), ServerOf<Request, Response>(std::move(handle)));
 }
 
 // Calls methods of others and tells each outcome on one executor, once. When it is destroyed, what
@@ -58,7 +66,7 @@ class UnaryClient {
 
   // An end without an answer is UNAVAILABLE.
   void Call(absl::string_view address, absl::string_view method, std::string request,
-            Duration timeout, Done done);
+            Duration timeout, Done done, CallMetadata metadata = {});
 
  private:
   class Handler;

@@ -116,6 +116,7 @@ absl::StatusOr<std::unique_ptr<CallHandler>> MembershipService::Accept(
           response.mutable_outcome()->set_error(outcome.error);
           response.mutable_outcome()->set_message(outcome.message);
           response.mutable_outcome()->set_leader_address(director_.leader_address());
+          response.set_cluster_version(director_.store().metadata().cluster_version());
           if (outcome.ok()) {
             response.set_node(outcome.id);
             response.set_formation(director_.store().metadata().plan().formation());

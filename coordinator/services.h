@@ -2,8 +2,10 @@
 // who serves its method, by the method's path.
 //
 // What only the metadata leader may answer is answered NOT_LEADER elsewhere, with the leader's
-// address if it is known. Map subscriptions are served by every coordinator from what it has
-// applied.
+// address if it is known; but the Cluster service's calls are passed on to it, so that a client
+// needs to reach any one coordinator. A call is passed on once: whoever gets one that was passed on
+// already, and does not lead, answers NOT_LEADER. Map subscriptions are served by every coordinator
+// from what it has applied.
 //
 // Accept is called from the network's threads and posts; the rest runs on the control executor.
 #ifndef RINGLEADER_COORDINATOR_SERVICES_H_
@@ -21,6 +23,7 @@
 #include "common/network.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"
+#include "coordinator/rpc.h"
 
 namespace ringleader::coordinator {
 
@@ -72,19 +75,34 @@ class MembershipService : public Service {
   Director& director_;
 };
 
+// What a call's metadata says: that a coordinator has passed it on; and how long its caller waits,
+// which bounds how long whoever passes it on does.
+inline constexpr absl::string_view kPassedOnKey = "ringleader-passed-on";
+inline constexpr absl::string_view kTimeoutKey = "ringleader-timeout-ms";
+
 // Watch, tables, administration.
 class ClusterService : public Service {
  public:
-  ClusterService(Executor& control, Director& director, Clock& clock)
-      : control_(control), director_(director), clock_(clock) {}
+  // Calls that are under way to the leader; further ones are answered NOT_LEADER.
+  static constexpr size_t kPassedOnMax = 1000;
+  // Of a caller that does not say.
+  static constexpr Duration kPassOnTimeout = std::chrono::seconds(5);
+
+  // All outlive it. `address`: this coordinator's own.
+  ClusterService(Executor& control, Director& director, Clock& clock, UnaryClient& client,
+                 const std::string& address)
+      : control_(control), director_(director), clock_(clock), client_(client), address_(address) {}
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
   template <typename Request, typename Response>
   using Handler = void (ClusterService::*)(const Request&, std::function<void(const Response&)>);
   template <typename Request, typename Response>
-  std::unique_ptr<CallHandler> Unary(const IncomingCall& incoming,
-                                     Handler<Request, Response> handler);
+  UnaryServer Serve(Handler<Request, Response> handler);
+  UnaryServer ServerOfMethod(absl::string_view method);
+  bool ShouldPassOn() const;
+  void PassOn(const std::string& method, std::shared_ptr<Call> call, std::string request,
+              Duration timeout);
 
   using TableDone = std::function<void(const v1::TableResponse&)>;
   using AdminDone = std::function<void(const v1::AdminResponse&)>;
@@ -98,6 +116,7 @@ class ClusterService : public Service {
   void RemoveNode(const v1::NodeRequest& request, AdminDone done);
   void MovePartition(const v1::MovePartitionRequest& request, AdminDone done);
   void TransferPartition(const v1::TransferRequest& request, AdminDone done);
+  void RaiseClusterVersion(const v1::RaiseVersionRequest& request, AdminDone done);
   void Status(const v1::StatusRequest& request,
               std::function<void(const v1::StatusResponse&)> done);
 
@@ -110,6 +129,9 @@ class ClusterService : public Service {
   Executor& control_;
   Director& director_;
   Clock& clock_;
+  UnaryClient& client_;
+  const std::string address_;
+  size_t passed_on_ = 0;  // under way
 };
 
 }  // namespace ringleader::coordinator

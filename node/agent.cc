@@ -100,6 +100,11 @@ void Agent::TakeRegistration(const std::string& message) {
       refused_ = outcome.message();
       LogError("coordinator ", address_, " refuses this node: ", refused_);
     }
+    if (outcome.error() == coordinator::v1::ERROR_VERSION) {
+      stopped_ = true;
+      refused_ = outcome.message();
+      return host_.outdated(refused_);
+    }
     BeginAgain(outcome.message());
     address_ = outcome.leader_address();  // empty: the next of the list
     return;

@@ -41,6 +41,8 @@ struct AgentHost {
   // The coordinators' answer; called again after each time the agent had to begin anew. False: it
   // can't be accepted (another cluster), and the agent stops.
   std::function<bool(const coordinator::v1::RegisterResponse&)> registered;
+  // They answered that this build can't run the cluster's version; the agent has stopped.
+  std::function<void(const std::string& why)> outdated;
   // Everything; the agent sends what differs from what it sent before.
   std::function<coordinator::v1::NodeReport()> report;
   std::function<void(const coordinator::v1::NodeOrders&)> carry_out;

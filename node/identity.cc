@@ -14,6 +14,8 @@ namespace {
 
 constexpr absl::string_view kMagic = "ringleader-node ";
 constexpr absl::string_view kFile = "identity";
+constexpr absl::string_view kVersionMagic = "ringleader-cluster-version 1";
+constexpr absl::string_view kVersionFile = "cluster-version";
 constexpr uint64_t kFileBytesMax = 4096;
 
 absl::Status Damaged() { return absl::DataLossError("the identity file is damaged"); }
@@ -88,6 +90,28 @@ absl::StatusOr<NodeIdentity> LoadIdentity(FileSystem& file_system, absl::string_
 absl::Status SaveIdentity(FileSystem& file_system, absl::string_view directory,
                           const NodeIdentity& identity) {
   return ReplaceFile(file_system, JoinPath(directory, kFile), EncodeIdentity(identity));
+}
+
+std::string EncodeClusterVersion(uint32_t version) {
+  std::string text = absl::StrCat(kVersionMagic, "\nversion ", version, "\n");
+  absl::StrAppend(&text, "crc32c ", absl::Hex(crc32c::Value(text), absl::kZeroPad8), "\n");
+  return text;
+}
+
+uint32_t LoadClusterVersion(FileSystem& file_system, absl::string_view directory) {
+  const auto text = ReadFile(file_system, JoinPath(directory, kVersionFile), kFileBytesMax);
+  if (!text.ok()) return 0;
+  const std::vector<absl::string_view> lines = absl::StrSplit(*text, '\n');
+  uint32_t version = 0;
+  const bool fits = lines.size() == 4 && absl::StartsWith(lines[1], "version ") &&
+                    absl::SimpleAtoi(lines[1].substr(8), &version) &&
+                    *text == EncodeClusterVersion(version);
+  return fits ? version : 0;
+}
+
+absl::Status SaveClusterVersion(FileSystem& file_system, absl::string_view directory,
+                                uint32_t version) {
+  return ReplaceFile(file_system, JoinPath(directory, kVersionFile), EncodeClusterVersion(version));
 }
 
 }  // namespace ringleader

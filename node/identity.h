@@ -37,6 +37,18 @@ absl::StatusOr<NodeIdentity> DecodeIdentity(absl::string_view text);
 // anything else than a lock is refused: it lost what says whose it is.
 absl::StatusOr<NodeIdentity> LoadIdentity(FileSystem& file_system, absl::string_view directory,
                                           Random& random);
+// The newest cluster version that this directory's node has acted by (common/cluster_version.h), so
+// that an older build is refused by its own start; 0: none is known. File `cluster-version`, text,
+// replaced whole; format 1 may not change:
+//   ringleader-cluster-version 1
+//   version <decimal>
+//   crc32c <8 hex digits>         of the lines above
+// A damaged one counts as none: the coordinators tell it again.
+std::string EncodeClusterVersion(uint32_t version);
+uint32_t LoadClusterVersion(FileSystem& file_system, absl::string_view directory);
+// Durable when it returns OK.
+absl::Status SaveClusterVersion(FileSystem& file_system, absl::string_view directory,
+                                uint32_t version);
 // Durable when it returns OK.
 absl::Status SaveIdentity(FileSystem& file_system, absl::string_view directory,
                           const NodeIdentity& identity);

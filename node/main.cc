@@ -54,6 +54,7 @@ struct Flags {
   int64_t appliers = 0;
   int64_t drain_s = 10;
   int64_t hash_pass_h = 24;
+  int64_t scrub_period_h = 24;
   std::string client_leases = "on";
   int64_t client_lease_term_ms = 2000;
   bool insecure = false;
@@ -103,6 +104,10 @@ void Define(OptionSet& options, Flags* flags) {
                .unit = "h",
                .help = "Time in which replicas compare all that they hold; 0: never"},
               0, 24 * 365, &flags->hash_pass_h);
+  options.Add({.name = "scrub-period",
+               .unit = "h",
+               .help = "Log and tables are read and checked once in such a time; 0: never"},
+              0, 24 * 365, &flags->scrub_period_h);
   options.AddChoice({.name = "client-leases",
                      .help = "Lease items to clients that cache; never with --read-mode quorum"},
                     {"on", "off"}, &flags->client_leases);
@@ -130,6 +135,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.advertise = flags.advertise.empty() ? flags.listen : flags.advertise;
   options.admin_address = ReachableAddress(flags.admin_listen, options.advertise);
   options.zone = flags.zone;
+  options.versions = BuildVersions();
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;
   options.runtime.appliers = AppliersOf(flags);
@@ -142,6 +148,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.partition.lease.drift = flags.clock_drift;
   options.partition.lease.lease_term = std::chrono::milliseconds(flags.client_lease_term_ms);
   options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
+  options.scrub.period = std::chrono::hours(flags.scrub_period_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);
   options.free_bytes_min = static_cast<uint64_t>(flags.free_bytes_min);

@@ -97,6 +97,14 @@ absl::Status Node::Open() {
                                                       identity_.formation, ", not to ",
                                                       options_.formation));
   }
+  const uint32_t version = LoadClusterVersion(files, options_.data);
+  // One that is too low may have been raised while this node was away: registration tells.
+  if (version > options_.versions.newest) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.data, " was run at cluster version ", version, ", and this build runs ",
+        options_.versions.Text(), ": another build has to be installed"));
+  }
+  registry_.SetClusterVersion(version);
   gate_ = std::make_unique<Gate>();
   ASSIGN_OR_RETURN(listener_, seams_.network.Listen(options_.listen, gate_.get()));
   executor_ = seams_.threads.Start("node");
@@ -114,9 +122,11 @@ absl::Status Node::Open() {
 Node::~Node() {
   // From what is called to what is called upon; compactions run until the last database is closed.
   if (executor_ != nullptr) executor_->Stop();
+  if (scrubber_ != nullptr) scrubber_->Stop();
   agent_ = nullptr;
   listener_ = nullptr;
   runtime_ = nullptr;
+  scrub_ = nullptr;
   data_ = nullptr;
   cache_ = nullptr;
   factory_ = nullptr;
@@ -156,6 +166,9 @@ absl::Status Node::OpenRuntime() {
   gate_->Open(data_.get(), cache_.get(), &runtime_->transport());
   LogInfo("node ", identity_.node, " serves ", runtime_->Replicas().size(), " replicas");
   executor_->Post([this] { Maintain(); });
+  scrubber_ = seams_.threads.Start("scrub");
+  scrub_ = std::make_unique<Scrub>(options_.scrub, place.store, *runtime_, registry_, *scrubber_);
+  scrub_->Start();
   return absl::OkStatus();
 }
 
@@ -170,6 +183,7 @@ AgentHost Node::MakeHost() {
                 heard();
                 return Registered(response);
               },
+          .outdated = [this](const std::string& why) { Outdated(why); },
           .report = [this] { return Report(); },
           .carry_out =
               [this, heard](const coordinator::v1::NodeOrders& orders) {

@@ -8,7 +8,7 @@
 //
 // Start opens what is there and serves it at once; a node that was never registered waits for a
 // coordinator to give it an id. Executors: `node` (everything here), the runtime's, a few for
-// compactions, and one for what must not wait behind those.
+// compactions, one for what must not wait behind those, and one that reads for the scrub.
 //
 // Threads: Start, the destructor, and Drain from the owner; the rest is internal.
 #ifndef RINGLEADER_NODE_NODE_H_
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/cluster_version.h"
 #include "common/random.h"
 #include "leveldb/cache.h"
 #include "node/agent.h"
@@ -27,6 +28,7 @@
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
+#include "node/scrub.h"
 #include "node/service_router.h"
 #include "node/storage_metrics.h"
 #include "replication/runtime.h"
@@ -39,6 +41,7 @@ struct NodeOptions {
   std::string advertise;  // host:port by which others reach it
   std::string admin_address;
   std::string zone;
+  VersionRange versions;   // that this build can run
   uint64_t formation = 0;  // expected; 0: whatever the coordinators say
   AgentOptions agent;
   replication::RuntimeOptions runtime;  // cluster, node, directory and on_fatal are filled in
@@ -47,6 +50,7 @@ struct NodeOptions {
   DataServiceOptions service;
   CacheSessionsOptions cache_sessions;
   CacheServiceOptions cache_service;
+  ScrubOptions scrub;
   uint64_t block_cache_bytes = 256 << 20;
   // Of all memtables; each partition gets its share of it, for `partitions_expected` of them.
   uint64_t memtable_bytes = 256 << 20;
@@ -110,6 +114,8 @@ class Node {
   void Destroy(const coordinator::v1::DestroyReplica& order);
   void Rebuild(const coordinator::v1::RebuildReplica& order);
   void ApplySchema(const coordinator::v1::ApplySchema& order);
+  void Outdated(const std::string& why);
+  void TakeClusterVersion(uint32_t version);
   void TakeMap(const coordinator::v1::MapUpdate& update);
 
   const NodeOptions options_;
@@ -129,6 +135,8 @@ class Node {
   std::unique_ptr<DataService> data_;
   std::unique_ptr<CacheService> cache_;
   std::unique_ptr<replication::Runtime> runtime_;
+  std::unique_ptr<Executor> scrubber_;
+  std::unique_ptr<Scrub> scrub_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Agent> agent_;

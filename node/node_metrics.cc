@@ -110,6 +110,7 @@ void Node::Collect(MetricSink& sink) const {
              static_cast<double>(options_.block_cache_bytes));
   if (runtime_ == nullptr) return;
   data_->metrics().Collect(sink);
+  scrub_->Collect(sink);
   replication::CollectRuntime(*runtime_, now, sink);
 }
 

@@ -25,12 +25,35 @@ coordinator::v1::RegisterRequest Node::Introduce() const {
   request.set_zone(options_.zone);
   request.set_admin_address(options_.admin_address);
   request.set_version(std::string(BuildVersion()));
+  request.mutable_versions()->set_oldest(options_.versions.oldest);
+  request.mutable_versions()->set_newest(options_.versions.newest);
   return request;
+}
+
+void Node::Outdated(const std::string& why) {
+  options_.on_fatal(absl::FailedPreconditionError(why));
+}
+
+// Durable before it changes what this node does: an older build must not start from what follows.
+void Node::TakeClusterVersion(uint32_t version) {
+  if (version <= registry_.cluster_version()) return;
+  if (version > options_.versions.newest) {
+    return Outdated(absl::StrCat("the cluster is at version ", version, ", and this build runs ",
+                                 options_.versions.Text(), ": another build has to be installed"));
+  }
+  const absl::Status saved = SaveClusterVersion(seams_.file_system, options_.data, version);
+  if (!saved.ok()) {
+    LogWarning("cluster version ", version, " can't be stored yet: ", saved.ToString());
+    return;  // the next update of the map tells it again
+  }
+  LogInfo("the cluster is at version ", version);
+  registry_.SetClusterVersion(version);
 }
 
 bool Node::Registered(const coordinator::v1::RegisterResponse& response) {
   if (identity_.node != 0) {
     if (response.node() == identity_.node && response.formation() == identity_.formation) {
+      TakeClusterVersion(response.cluster_version());
       return true;
     }
     options_.on_fatal(absl::FailedPreconditionError(
@@ -49,6 +72,7 @@ bool Node::Registered(const coordinator::v1::RegisterResponse& response) {
   }
   absl::Status opened = SaveIdentity(seams_.file_system, options_.data, identity);
   identity_ = identity;
+  TakeClusterVersion(response.cluster_version());
   if (opened.ok()) opened = OpenRuntime();
   if (opened.ok()) return true;
   options_.on_fatal(opened);
@@ -215,6 +239,7 @@ void Node::ApplySchema(const coordinator::v1::ApplySchema& order) {
 }
 
 void Node::TakeMap(const coordinator::v1::MapUpdate& update) {
+  TakeClusterVersion(update.cluster_version());
   for (const coordinator::v1::Node& node : update.nodes()) {
     if (node.id() == identity_.node || node.address().empty()) continue;
     registry_.SetAddress(node.id(), node.address());

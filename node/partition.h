@@ -142,6 +142,9 @@ class Partition : public replication::StateMachine {
   // What time alone brings; called every 100 ms or so.
   void Maintain(const ReplicaPointer& replica);
 
+  // What a scrub reads of it (Store::LiveFiles).
+  std::vector<std::string> LiveFiles() const { return store_->LiveFiles(); }
+
   const StoreState& state() const { return store_->state(); }
   const std::map<uint64_t, std::shared_ptr<const TableInfo>>& tables() const { return tables_; }
   size_t tables_to_purge() const { return to_purge_.size(); }

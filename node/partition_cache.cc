@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/cluster_version.h"
 #include "common/mutants.h"
 #include "common/rare_branches.h"
 #include "model/key_codec.h"
@@ -315,6 +316,8 @@ void Partition::TendCache(const ReplicaPointer& replica) {
 LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
   const LeaseGate::Answer none{LeaseGate::Refusal::kStale, Duration(0)};
   const PartitionOptions& options = place_.options;
+  // An older build stops at an era, so there is none before the cluster says that all know them.
+  if (place_.registry.cluster_version() < kClusterVersionEras) return none;
   if (leadership_ == nullptr || !options.grants || options.quorum_reads ||
       !state().range.has_value() || !fill.request.get().expressions().projection().empty()) {
     return none;

@@ -7,6 +7,7 @@
 #ifndef RINGLEADER_NODE_REGISTRY_H_
 #define RINGLEADER_NODE_REGISTRY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -59,6 +60,10 @@ class Registry {
   // The last ones since it was opened, oldest first.
   std::deque<RangeHash> HashesOf(replication::GroupId group) const;
 
+  // The cluster's, as far as this node knows it; 0: not yet.
+  void SetClusterVersion(uint32_t version) { cluster_version_.store(version); }
+  uint32_t cluster_version() const { return cluster_version_.load(); }
+
   void SetAddress(replication::NodeId node, absl::string_view address);
   // Empty: unknown.
   std::string Address(replication::NodeId node) const;
@@ -71,6 +76,7 @@ class Registry {
     std::deque<RangeHash> hashes;
   };
 
+  std::atomic<uint32_t> cluster_version_ = 0;
   mutable Mutex mutex_;
   std::map<replication::GroupId, OpenPartition> open_ ABSL_GUARDED_BY(mutex_);
   // The newest that any partition has had.

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/check.h"
@@ -185,29 +186,49 @@ absl::Status Store::Flush() {
 }
 
 // LevelDB says how much a level holds in whole megabytes only, and lists its files exactly, as
-// " number:bytes[first key .. last key]" under "--- level N ---".
+// " number:bytes[first key .. last key]" under "--- level N ---". A key may hold a line's end: what
+// follows it then is no such line.
+void Store::ForEachTable(
+    absl::FunctionRef<void(size_t level, uint64_t number, uint64_t bytes)> visit) const {
+  std::string text;
+  if (!database_->GetProperty("leveldb.sstables", &text)) return;
+  size_t level = 0;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    absl::string_view rest = line;
+    if (absl::ConsumePrefix(&rest, "--- level ")) {
+      if (!absl::SimpleAtoi(rest.substr(0, rest.find(' ')), &level)) break;
+      continue;
+    }
+    const size_t colon = line.find(':'), bracket = line.find('[');
+    uint64_t number = 0, bytes = 0;
+    if (level >= kStorageLevels || colon == line.npos || bracket == line.npos || bracket < colon ||
+        !absl::SimpleAtoi(line.substr(0, colon), &number) ||
+        !absl::SimpleAtoi(line.substr(colon + 1, bracket - colon - 1), &bytes)) {
+      continue;
+    }
+    visit(level, number, bytes);
+  }
+}
+
+std::vector<std::string> Store::LiveFiles() const {
+  std::vector<std::string> files;
+  if (!failure_.ok()) return files;
+  ForEachTable([&](size_t, uint64_t number, uint64_t) {
+    files.push_back(JoinPath(directory_, absl::StrFormat("%06d.ldb", number)));
+  });
+  const auto current =
+      ReadFile(place_.file_system, JoinPath(directory_, "CURRENT"), kCurrentBytesMax);
+  if (current.ok()) files.push_back(JoinPath(directory_, absl::StripSuffix(*current, "\n")));
+  return files;
+}
+
 StorageSize Store::Measure() const {
   StorageSize size;
+  ForEachTable([&size](size_t level, uint64_t, uint64_t bytes) {
+    ++size.files[level];
+    size.bytes[level] += bytes;
+  });
   std::string text;
-  if (database_->GetProperty("leveldb.sstables", &text)) {
-    size_t level = 0;
-    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
-      absl::string_view rest = line;
-      if (absl::ConsumePrefix(&rest, "--- level ")) {
-        if (!absl::SimpleAtoi(rest.substr(0, rest.find(' ')), &level)) break;
-        continue;
-      }
-      const size_t colon = line.find(':'), bracket = line.find('[');
-      uint64_t bytes = 0;
-      if (level >= kStorageLevels || colon == line.npos || bracket == line.npos ||
-          bracket < colon ||
-          !absl::SimpleAtoi(line.substr(colon + 1, bracket - colon - 1), &bytes)) {
-        continue;
-      }
-      ++size.files[level];
-      size.bytes[level] += bytes;
-    }
-  }
   // The property counts the cache too, which all databases share.
   uint64_t usage = 0;
   const uint64_t cached = place_.block_cache == nullptr ? 0 : place_.block_cache->TotalCharge();

@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -80,6 +82,9 @@ class Store {
   // files are shared by links.
   absl::Status Capture(absl::string_view directory);
 
+  // Every table file that the database uses, and its MANIFEST: complete and synced.
+  std::vector<std::string> LiveFiles() const;
+
   // Files by level and memory. Costs a look at the list of files.
   StorageSize Measure() const;
 
@@ -96,6 +101,8 @@ class Store {
 
   absl::Status OpenDatabase();
   absl::Status ReadState(const StoreState& initial);
+  void ForEachTable(
+      absl::FunctionRef<void(size_t level, uint64_t number, uint64_t bytes)> visit) const;
   absl::Status CopyTo(absl::string_view directory);
   // Remembers a failure for good; NOT_FOUND is none.
   absl::Status Poison(const leveldb::Status& status, absl::string_view doing);

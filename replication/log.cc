@@ -10,11 +10,7 @@
 #include "common/mutex.h"
 #include "common/random.h"
 #include "common/status.h"
-#include "replication/log_batch.h"
-#include "replication/log_format.h"
-#include "replication/log_index.h"
-#include "replication/log_reader.h"
-#include "replication/log_recovery.h"
+#include "replication/log_implementation.h"
 
 namespace ringleader::replication {
 namespace {
@@ -23,92 +19,7 @@ constexpr char kLockName[] = "LOCK";
 // Reclaim copies at most this many entries a call, however small they are.
 constexpr uint64_t kReclaimEntriesMax = 1 << 14;
 
-struct Segment {
-  std::string path;
-  uint64_t size_bytes = 0;
-  std::shared_ptr<const RandomAccessFile> file;
-};
-
-// The segment that batches go to. Belongs to the writing thread.
-struct Active {
-  SegmentHeader header;
-  std::unique_ptr<WritableFile> file;
-  uint64_t size_bytes = 0;  // preallocated
-  uint64_t end_bytes = 0;   // where the next batch goes
-  bool fresh = false;       // nothing in it but what begins every segment
-};
-
-class LogImplementation : public Log {
- public:
-  LogImplementation(FileSystem& file_system, absl::string_view directory, const LogOptions& options)
-      : file_system_(file_system),
-        directory_(directory),
-        options_(options),
-        clock_(options.clock != nullptr ? *options.clock : SystemClock()),
-        salts_(options.entropy != 0 ? options.entropy : SystemEntropy()) {}
-
-  absl::Status OpenDirectory();
-
-  const LogReport& report() const override { return report_; }
-  std::vector<GroupState> Groups() const override;
-  std::optional<GroupState> Group(GroupId group) const override;
-  absl::Status Write(absl::Span<const GroupWrite> batch) override;
-  absl::StatusOr<uint64_t> Reclaim(uint64_t bytes_max) override;
-  std::vector<LogPin> Pins() const override;
-  absl::StatusOr<std::vector<Entry>> Read(GroupId group, Index first, Index last,
-                                          uint64_t bytes_max) const override;
-  absl::StatusOr<Term> TermAt(GroupId group, Index index) const override;
-  LogStatistics statistics() const override;
-
- private:
-  // Opening.
-  std::vector<LocatedEntry> Unproven(const RecoveredLog& recovered) const;
-  absl::StatusOr<Batch> RecoveryBatch(const RecoveredLog& recovered,
-                                      std::vector<Payload>& payloads);
-  absl::Status StartAnew(const RecoveredLog& recovered);
-  absl::Status TrimSegments(const RecoveredLog& recovered);
-
-  // Writing: by the writing thread only.
-  absl::StatusOr<Active> CreateSegment(uint64_t number, uint64_t void_from, uint64_t size_bytes);
-  absl::Status PrepareSegment(const Active& segment);
-  absl::Status MakeRoom(uint64_t bytes, bool may_use_reserve);
-  absl::Status Grow(uint64_t bytes);
-  absl::Status Roll(uint64_t bytes);
-  bool HasObsolete() const;
-  absl::Status FreeObsolete();
-  bool Fits(uint64_t bytes, bool with_reserve) const;
-  absl::Status Commit(const Batch& batch);
-  absl::Status WriteBatch(const Batch& batch);
-  absl::Status SyncTimed(WritableFile& file);
-  void ApplyBatch(const Batch& batch, const BatchHeader& header);
-  void RemoveObsolete(uint64_t oldest);
-  absl::Status Fail(const absl::Status& status);
-  uint64_t OldestNeeded() const;
-  std::vector<LocatedEntry> ReclaimChoice(uint64_t bytes_max) const;
-
-  std::vector<LocatedEntry> Locate(GroupId group, const LogIndex::GroupLog& log, Index first,
-                                   Index last, uint64_t bytes_max) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  FileSystem& file_system_;
-  const std::string directory_;
-  const LogOptions options_;
-  Clock& clock_;
-  LogReport report_;  // set by OpenDirectory
-
-  // Of the writing thread.
-  Random salts_;
-  std::unique_ptr<FileLock> lock_;
-  Active active_;
-  uint64_t next_sequence_ = 1;
-  absl::Status failure_;  // not OK: final
-
-  // Held for moments, never across a call that may block.
-  mutable Mutex mutex_;
-  LogIndex index_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Segment> segments_ ABSL_GUARDED_BY(mutex_);
-  mutable LogStatistics statistics_ ABSL_GUARDED_BY(mutex_);
-};
+}  // namespace
 
 absl::Status LogImplementation::OpenDirectory() {
   RETURN_IF_ERROR(CheckLogOptions(options_));
@@ -124,7 +35,11 @@ absl::Status LogImplementation::OpenDirectory() {
   {
     MutexLock lock(mutex_);
     for (const ScannedSegment& segment : recovered.segments) {
-      segments_[segment.number] = {segment.path, segment.size_bytes, segment.file};
+      Segment& known = segments_[segment.number];
+      known = {.path = segment.path, .size_bytes = segment.size_bytes, .file = segment.file};
+      if (!segment.header.has_value()) continue;
+      known.first_sequence = segment.header->first_sequence;
+      known.void_from = segment.header->void_from;
     }
     index_ = recovered.index;
   }
@@ -260,7 +175,8 @@ absl::Status LogImplementation::PrepareSegment(const Active& segment) {
   const std::string path = JoinPath(directory_, SegmentName(segment.header.segment));
   ASSIGN_OR_RETURN(std::shared_ptr<const RandomAccessFile> reader, file_system_.OpenForRead(path));
   MutexLock lock(mutex_);
-  segments_[segment.header.segment] = {path, segment.size_bytes, std::move(reader)};
+  segments_[segment.header.segment] = {path, segment.size_bytes, std::move(reader),
+                                       segment.header.first_sequence, segment.header.void_from};
   statistics_.written_bytes += 2 * block.size();
   return absl::OkStatus();
 }
@@ -450,8 +366,10 @@ std::vector<LocatedEntry> LogImplementation::ReclaimChoice(uint64_t bytes_max) c
   std::vector<LocatedEntry> chosen;
   uint64_t total_bytes = 0;
   for (const auto& [number, segment] : segments_) total_bytes += segment.size_bytes;
-  if (total_bytes <= options_.log_bytes_target || index_.uses().empty()) return chosen;
+  if (index_.uses().empty()) return chosen;
   const auto& [segment, use] = *index_.uses().begin();
+  const bool is_due = total_bytes > options_.log_bytes_target || segment <= rewrite_through_;
+  if (!is_due) return chosen;
   if (segment == active_.header.segment) return chosen;
   GroupId group = UINT64_MAX;
   for (const auto& [candidate, count] : use.groups) group = std::min(group, candidate);
@@ -581,8 +499,6 @@ LogStatistics LogImplementation::statistics() const {
   statistics.live_bytes = index_.live_bytes();
   return statistics;
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileSystem& file_system, absl::string_view directory,
                                                const LogOptions& options) {

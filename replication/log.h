@@ -102,6 +102,15 @@ struct LogStatistics {
   uint64_t out_of_space = 0;  // batches refused before anything was written
 };
 
+// What one step of a scrub has read and found.
+struct LogScrub {
+  uint64_t segment = 0;         // 0: there is none left
+  uint64_t bytes = 0;           // read
+  uint64_t bad_blocks = 0;      // of headers and pages
+  uint64_t bad_entries = 0;     // that live, and can't be read
+  std::vector<GroupId> groups;  // whose entries these are
+};
+
 // A group whose entries keep the oldest segment alive.
 struct LogPin {
   GroupId group = 0;
@@ -150,6 +159,13 @@ class Log {
   // to do. Errors as Write; an entry that can't be read is from then on kCorrupt damage of its
   // group.
   virtual absl::StatusOr<uint64_t> Reclaim(uint64_t bytes_max) = 0;
+
+  // Reads back the next sealed segment with a number above `after` and checks all of it: its header
+  // and pages, and the payloads in it that live. An entry that can't be read is from then on
+  // kCorrupt damage of its group. A segment that has anything bad is copied forward and removed by
+  // the next calls of Reclaim, as both copies of a page may go bad in time. Takes as long as
+  // reading the segment twice. An error: the file system failed, which is no damage.
+  virtual absl::StatusOr<LogScrub> Scrub(uint64_t after) = 0;
 
   // The groups that keep the oldest segment alive, most entries first. Whoever can should flush and
   // compact these; Reclaim does the rest.

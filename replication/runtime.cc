@@ -523,7 +523,16 @@ void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
 }
 
 void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
-  files_->Post([this, group, replica, why] {
+  OpenAnew(group, replica, why, Replica::kQuarantined);
+}
+
+void Runtime::ReopenReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
+  OpenAnew(group, replica, why, "");
+}
+
+void Runtime::OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why,
+                       absl::string_view set_aside) {
+  files_->Post([this, group, replica, why, set_aside] {
     const auto known = log_->Group(group);
     if (!known.has_value() || known->destroyed || known->creation.replica != replica) return;
     {
@@ -531,8 +540,9 @@ void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Statu
       if (!changing_.insert(group).second) return;
       damaged_[group] = why;
     }
-    LogError("group ", group, " replica ", replica, " is rebuilt from its peers: ", why.ToString());
-    Detach(group, why, [this, group] { Reopen(group, Replica::kQuarantined); });
+    LogError("group ", group, " replica ", replica, " is ",
+             set_aside.empty() ? "opened again: " : "rebuilt from its peers: ", why.ToString());
+    Detach(group, why, [this, group, set_aside] { Reopen(group, set_aside); });
   });
 }
 

@@ -119,6 +119,13 @@ class Runtime : public TransportHandler {
   // is not here or on its way already.
   void RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why);
 
+  // The replica is closed and opened again, as a restart of the process would: what its log is
+  // known to have lost since, it gets from its peers, or lets go if it is applied. No effect as
+  // above.
+  void ReopenReplica(GroupId group, ReplicaId replica, const absl::Status& why);
+  // Log::Scrub; one thread at a time.
+  absl::StatusOr<LogScrub> ScrubLog(uint64_t after) { return log_->Scrub(after); }
+
   // The open replica of a group, or null.
   std::shared_ptr<Replica> Find(GroupId group) const;
   std::vector<std::shared_ptr<Replica>> Replicas() const;
@@ -164,6 +171,8 @@ class Runtime : public TransportHandler {
   void SubmitCreation(GroupWrite write, Replica::OpenMode mode, Done done);
   void CreationFailed(GroupId group, const absl::Status& why);
   void OpenCreated(GroupId group, Replica::OpenMode mode, Done done);
+  void OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why,
+                absl::string_view set_aside);
   void Detach(GroupId group, const absl::Status& why, Task then);
   void FinishDestroy(GroupId group, ReplicaId replica, Done done);
   void Register(const std::shared_ptr<Replica>& replica);

@@ -33,8 +33,26 @@ SnapshotSender::SnapshotSender(FileSystem& file_system, const std::string& direc
 
 void SnapshotSender::Send(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request) {
   files_.Post([this, replica = std::move(replica), to, request = std::move(request)]() mutable {
-    Begin(std::move(replica), to, std::move(request));
+    const Duration pause = PauseBefore({replica->group(), request.message.to});
+    if (pause <= Duration(0)) return Begin(std::move(replica), to, std::move(request));
+    files_.PostAfter(
+        pause, [this, replica = std::move(replica), to, request = std::move(request)]() mutable {
+          Begin(std::move(replica), to, std::move(request));
+        });
   });
+}
+
+// How long the next transfer to this replica has to wait. Meanwhile the core asks for no other.
+Duration SnapshotSender::PauseBefore(const Receiver& receiver) {
+  const Instant now = clock_.Now();
+  std::erase_if(earlier_, [&](const auto& each) {
+    return WaiterElapsed(each.second.ended, now) >= options_.again_within;
+  });
+  const auto found = earlier_.find(receiver);
+  if (found == earlier_.end()) return Duration(0);
+  Earlier& earlier = found->second;
+  earlier.pause = std::clamp(2 * earlier.pause, options_.pause_min, options_.pause_max);
+  return earlier.pause - WaiterElapsed(earlier.ended, now);
 }
 
 void SnapshotSender::Begin(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request) {
@@ -47,7 +65,8 @@ void SnapshotSender::Begin(std::shared_ptr<Replica> replica, NodeId to, Snapshot
   transfer.directory = directory;
   transfer.heard = clock_.Now();
   counters_.snapshots_sending = static_cast<int64_t>(transfers_.size());
-  if (transfers_.size() > static_cast<size_t>(options_.transfers_max)) {
+  transfer.counts = transfers_.size() <= static_cast<size_t>(options_.transfers_max);
+  if (!transfer.counts) {
     return Finish(number, absl::ResourceExhaustedError("enough snapshots are under way"));
   }
   if (absl::Status made = CreateDirectories(file_system_, directory); !made.ok()) {
@@ -204,6 +223,9 @@ void SnapshotSender::Finish(uint64_t number, const absl::Status& status) {
   }
   // Only what was read here says so: what the receiver reports comes as UNAVAILABLE.
   if (absl::IsDataLoss(status)) transfer.replica->StateDamaged(status);
+  if (transfer.counts) {
+    earlier_[{transfer.replica->group(), transfer.request.message.to}].ended = clock_.Now();
+  }
   transfer.open = nullptr;
   RemoveRecursively(file_system_, transfer.directory).IgnoreError();  // at the next start again
   absl::StatusOr<Index> outcome = transfer.last.index;

@@ -3,6 +3,10 @@
 // them ahead of the receiver's acknowledgements, so that the receiver's disk sets the pace and
 // memory stays bounded.
 //
+// A replica that asks again soon after a transfer to it has ended waits for the next one, longer
+// each time: what it could not take a moment ago it can't take now, and sending everything over and
+// over would keep disk and network busy for nothing.
+//
 // Failure cases: a broken lane, a receiver that refuses or falls silent, a read error: the transfer
 // ends, its directory goes, and the core is told; it asks again. Directories left by a crash are
 // removed at start.
@@ -16,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +41,11 @@ struct SnapshotSenderOptions {
   uint64_t chunk_bytes = 256 << 10;
   uint64_t window_bytes = 4 << 20;                  // sent and not acknowledged, per transfer
   Duration silence_max = std::chrono::seconds(20);  // without an acknowledgement
+  // Between two transfers to one replica: doubled with each further one, until it has been left
+  // alone for again_within.
+  Duration pause_min = std::chrono::seconds(1);
+  Duration pause_max = std::chrono::seconds(10);
+  Duration again_within = std::chrono::minutes(1);
 };
 
 class SnapshotSender {
@@ -65,9 +75,18 @@ class SnapshotSender {
     uint64_t sent = 0;
     uint64_t acknowledged = 0;
     bool ended = false;  // everything is sent
+    bool counts = true;  // it was not put off because others were under way
     Instant heard;
   };
 
+  // What was sent to a replica lately.
+  struct Earlier {
+    Instant ended;
+    Duration pause{0};  // before the next one
+  };
+  using Receiver = std::pair<GroupId, ReplicaId>;
+
+  Duration PauseBefore(const Receiver& receiver);
   void Begin(std::shared_ptr<Replica> replica, NodeId to, SnapshotRequest request);
   void Captured(uint64_t number, absl::StatusOr<struct AppliedState> state);
   absl::Status ListFiles(Transfer& transfer);
@@ -85,6 +104,7 @@ class SnapshotSender {
   const SnapshotSenderOptions options_;
   uint64_t next_transfer_;
   std::map<uint64_t, Transfer> transfers_;
+  std::map<Receiver, Earlier> earlier_;
   bool watching_ = false;
 };
 

@@ -52,7 +52,7 @@ SUITES = [
     Suite("install", "release", commands=[["sh", "tests/unit/client/install_test.sh", "build"]]),
     # Real processes on loopback under faults, growth, real data; bad input, full disks; the coordinators' door.
     Suite("cluster", "release", commands=[["python3", f"tests/cluster/{name}_test.py"]
-                                          for name in ("processes", "faults", "moves", "data", "doors", "limits")]),
+                                          for name in ("processes", "upgrade", "faults", "moves", "data", "doors", "limits")]),
     # The same as `cluster`, at random and two at a time; needs root. Nothing in it depends on speed.
     Suite("nemesis", "release", commands=[["python3", "tests/cluster/nemesis", "--minutes", "1", "--faults",
                                            "kill,pause,partition,one-way", "--seed", "1"]]),

@@ -20,16 +20,17 @@ absl::Status ShowStatus(const Context& context) {
     Print(MessageJson(status));
     return absl::OkStatus();
   }
-  Table coordinators({"coordinator", "address", "role", "state"});
+  Table coordinators({"coordinator", "address", "role", "state", "version", "runs"});
   for (const auto& coordinator : status.coordinators()) {
     coordinators.Add({absl::StrCat(coordinator.id()), coordinator.address(),
                       coordinator.leader() ? "leader" : "follower",
-                      coordinator.alive() ? "alive" : "silent"});
+                      coordinator.alive() ? "alive" : "silent", coordinator.version(),
+                      VersionsText(coordinator.versions())});
   }
   Print(absl::StrCat(coordinators.Text(), "\n", NodeTable(status).Text(), "\n"));
   const Health health = HealthOf(status);
-  Print(absl::StrCat("formation ", status.formation(), ", map version ", status.map_version(), "\n",
-                     health.text));
+  Print(absl::StrCat("formation ", status.formation(), ", map version ", status.map_version(),
+                     ", cluster version ", status.cluster_version(), "\n", health.text));
   return absl::OkStatus();
 }
 

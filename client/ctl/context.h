@@ -34,6 +34,7 @@ struct Context {
 
 // One for each group of commands: adds it to `app`. `context` outlives the parsing and the run.
 void AddClusterCommands(CLI::App& app, Context& context);
+void AddVersionCommands(CLI::App& app, Context& context);
 void AddNodeCommands(CLI::App& app, Context& context);
 void AddPartitionCommands(CLI::App& app, Context& context);
 void AddTableCommands(CLI::App& app, Context& context);

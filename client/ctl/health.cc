@@ -42,11 +42,31 @@ Health HealthOf(const meta::StatusResponse& status) {
   return health;
 }
 
+std::string VersionsText(const meta::VersionRange& versions) {
+  if (versions.newest() == 0) return "unknown";
+  return absl::StrCat(versions.oldest(), " to ", versions.newest());
+}
+
 Table NodeTable(const meta::StatusResponse& status) {
-  Table table({"node", "address", "zone", "state", "version"});
+  Table table({"node", "address", "zone", "state", "version", "runs"});
   for (const auto& node : status.nodes()) {
-    table.Add(
-        {absl::StrCat(node.id()), node.address(), node.zone(), StateText(node), node.version()});
+    table.Add({absl::StrCat(node.id()), node.address(), node.zone(), StateText(node),
+               node.version(), VersionsText(node.versions())});
+  }
+  return table;
+}
+
+Table BuildTable(const meta::StatusResponse& status) {
+  Table table({"process", "address", "state", "version", "runs"});
+  for (const auto& coordinator : status.coordinators()) {
+    table.Add({absl::StrCat("coordinator ", coordinator.id() - 1), coordinator.address(),
+               coordinator.alive() ? "alive" : "silent", coordinator.version(),
+               VersionsText(coordinator.versions())});
+  }
+  for (const auto& node : status.nodes()) {
+    if (node.state() == meta::NODE_STATE_REMOVED) continue;
+    table.Add({absl::StrCat("node ", node.id()), node.address(), StateText(node), node.version(),
+               VersionsText(node.versions())});
   }
   return table;
 }

@@ -19,6 +19,10 @@ struct Health {
 
 Health HealthOf(const coordinator::v1::StatusResponse& status);
 Table NodeTable(const coordinator::v1::StatusResponse& status);
+// "1 to 2"; "unknown" for a process that has not said.
+std::string VersionsText(const coordinator::v1::VersionRange& versions);
+// Every process that is to run the cluster's version: its build, and what that can run.
+Table BuildTable(const coordinator::v1::StatusResponse& status);
 
 }  // namespace ringleader::ctl
 

@@ -37,6 +37,7 @@ int Run(int argc, char** argv) {
   Context context;
   AddOptions(app, context);
   AddClusterCommands(app, context);
+  AddVersionCommands(app, context);
   AddNodeCommands(app, context);
   AddPartitionCommands(app, context);
   AddTableCommands(app, context);

@@ -2,12 +2,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/context.h"
+#include "client/ctl/export.h"
 #include "client/ctl/import.h"
 #include "client/ctl/item_text.h"
 #include "client/ctl/output.h"
@@ -98,46 +100,82 @@ absl::Status RunImport(const Context& context, const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+// Where the lines go. The file is opened with the first page that was read: until then it may be
+// the only copy of an earlier export.
+class ExportFile {
+ public:
+  explicit ExportFile(const Arguments& arguments) : arguments_(arguments) {}
+
+  absl::Status Write(const QueryPage& page, const ExportCounts& so_far) {
+    if (!is_stdout() && !file_.is_open()) {
+      file_.open(arguments_.file, std::ios::trunc);
+      if (!file_.good()) {
+        return MakeError(ErrorKind::kNotFound, absl::StrCat("can't write ", arguments_.file));
+      }
+    }
+    for (const model::Item& item : page.items) {
+      const std::string line = ItemText(item, arguments_.is_dynamodb_json) + "\n";
+      out() << line;
+      bytes_ += line.size();
+    }
+    if (!is_stdout()) bar_.Show({.written = so_far.items, .bytes = bytes_});
+    return Check();
+  }
+  absl::Status End() {
+    out().flush();
+    bar_.End();
+    return Check();
+  }
+  bool is_begun() const { return is_stdout() || file_.is_open(); }
+
+ private:
+  bool is_stdout() const { return arguments_.file == "-"; }
+  std::ostream& out() { return is_stdout() ? std::cout : file_; }
+  absl::Status Check() {
+    if (out().good()) return absl::OkStatus();
+    return MakeError(ErrorKind::kInternal, absl::StrCat("writing ", arguments_.file,
+                                                        " failed; what is there is incomplete"));
+  }
+
+  const Arguments& arguments_;
+  std::ofstream file_;
+  ProgressBar bar_{0};
+  uint64_t bytes_ = 0;
+};
+
 absl::Status RunExport(const Context& context, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
-  QueryOptions options;
-  absl::StatusOr<QueryPage> page = connection->Scan(arguments.table, options);
-  // Before the file is touched: it may be the only copy of an earlier export.
-  if (!page.ok()) return NamingTable(page.status(), arguments.table);
-  std::ofstream file;
-  const bool is_stdout = arguments.file == "-";
-  if (!is_stdout) file.open(arguments.file, std::ios::trunc);
-  std::ostream& out = is_stdout ? std::cout : file;
-  if (!out.good()) {
-    return MakeError(ErrorKind::kNotFound, absl::StrCat("can't write ", arguments.file));
-  }
-  const absl::string_view incomplete = "; what is there is incomplete";
-  ProgressBar bar(0);
-  ImportCounts counts;
-  while (out.good()) {
-    for (const model::Item& item : page->items) {
-      const std::string line = ItemText(item, arguments.is_dynamodb_json) + "\n";
-      out << line;
-      ++counts.written;
-      counts.bytes += line.size();
+  ExportOptions options;
+  options.timeout = std::chrono::milliseconds(context.timeout_ms);
+  options.brief_timeout = std::min(options.brief_timeout, options.timeout);
+  connection->RunAndWait([&options](client::Router& router) {
+    for (const auto* partition : router.map().partitions()) {
+      options.partitions.push_back(absl::StrCat(partition->id()));
     }
-    if (!is_stdout) bar.Show(counts);
-    if (page->last_key.empty()) break;
-    options.start_key = page->last_key;
-    page = connection->Scan(arguments.table, options);
-    if (!page.ok()) {
-      return MakeError(KindOf(page.status()), absl::StrCat(page.status().message(), "; ",
-                                                           arguments.file, ": writing ended after ",
-                                                           counts.written, " items", incomplete));
-    }
+  });
+  ExportFile file(arguments);
+  const ExportResult result = ExportTable(
+      options, [&](const QueryOptions& scan) { return connection->Scan(arguments.table, scan); },
+      [&](const QueryPage& page, const ExportCounts& so_far) { return file.Write(page, so_far); });
+  if (!result.status.ok()) {
+    if (result.counts.items == 0) return NamingTable(result.status, arguments.table);
+    return MakeError(
+        KindOf(result.status),
+        absl::StrCat(result.status.message(), "; ", arguments.file, ": writing ended after ",
+                     result.counts.items, " items; what is there is incomplete"));
   }
-  out.flush();
-  if (!out.good()) {
-    return MakeError(ErrorKind::kInternal,
-                     absl::StrCat("writing ", arguments.file, " failed", incomplete));
+  if (file.is_begun()) RETURN_IF_ERROR(file.End());
+  if (!result.missing.empty()) {
+    return MakeError(
+        ErrorKind::kUnavailable,
+        absl::StrCat(MissingText(result, options.partitions.size()), "\n",
+                     result.counts.pages == 0
+                         ? absl::StrCat(arguments.file, " is left as it was")
+                         : absl::StrCat(result.counts.items, " items of the others are written to ",
+                                        arguments.file, ": it is incomplete"),
+                     "; `ringctl health` says what is wrong"));
   }
-  bar.End();
-  std::cerr << counts.written << " items exported\n";
+  std::cerr << result.counts.items << " items exported\n";
   return absl::OkStatus();
 }
 
@@ -155,7 +193,8 @@ void AddTransferCommands(CLI::App& app, Context& context) {
       [&context, in] { context.run = [&context, in] { return RunImport(context, *in); }; });
   CLI::App* exporting = app.add_subcommand("export",
                                            "Write all items of a table as JSON lines. Each is as "
-                                           "it was at some time during the export");
+                                           "it was at some time during the export. Partitions "
+                                           "that can't be read are named; the others are written");
   auto out = std::make_shared<Arguments>();
   exporting->add_option("table", out->table, "The table")->required();
   exporting->add_option("file", out->file, "- is standard output");

@@ -73,6 +73,32 @@ class ProcessesTest(unittest.TestCase):
             cluster.await_health(60)
             self.check_table(cluster, rows)
 
+    def test_an_export_writes_what_is_there_and_names_the_partitions_that_are_away(self):
+        with Cluster(nodes=3, replicas=1, partitions=8) as cluster:
+            cluster.ringctl("table", "create", "things", "--key", "id:S")
+            rows = items(400)
+            cluster.ringctl("import", "things", "-", stdin="".join(json.dumps(row) + "\n" for row in rows))
+            self.check_table(cluster, rows)
+            away = cluster.node_id("node-1")
+            lost = sorted(int(row["partition"]) for row in cluster.partitions() if row["nodes"] == str(away))
+            self.assertTrue(lost)
+            cluster.kill("node-1")
+            path = f"{cluster.directory}/partial.export"
+            partial = cluster.ringctl("--timeout-ms", "2000", "export", "things", path, check=False)
+            self.assertNotEqual(partial.returncode, 0)
+            names = ", ".join(map(str, lost))
+            self.assertIn(f"{len(lost)} of 8 partitions could not be read: {names}", partial.stderr)
+            with open(path) as file:
+                exported = [json.loads(line) for line in file]
+            self.assertGreater(len(exported), 0)
+            self.assertLess(len(exported), len(rows))
+            expected = by_id(rows)
+            for row in exported:
+                self.assertEqual(row, expected[row["id"]])
+            cluster.start("node-1")
+            cluster.await_health(60)
+            self.check_table(cluster, rows)
+
     def test_mistakes_are_told_clearly(self):
         with Cluster(nodes=1, replicas=1, partitions=4) as cluster:
             unknown = cluster.ringctl("get", "nowhere", '{"id": "x"}', check=False)

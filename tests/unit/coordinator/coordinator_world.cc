@@ -64,6 +64,9 @@ CoordinatorOptions CoordinatorWorld::OptionsOf(uint64_t number) const {
   options.partitions = partitions;
   options.replicas = replicas;
   options.balancer = balancer;
+  if (const auto found = versions.find(number); found != versions.end()) {
+    options.versions = found->second;
+  }
   // A simulated disk holds its files in memory.
   options.runtime.log.segment_bytes = 128 << 10;
   options.runtime.log.reserve_bytes = 16 << 10;
@@ -80,7 +83,10 @@ void CoordinatorWorld::Start(uint64_t number) {
   machine.network =
       network_.NewEndpoint(number, [threads = machine.threads.get()] { return threads->paused(); });
   CoordinatorOptions options = OptionsOf(number);
-  options.on_fatal = [&machine](const absl::Status&) { machine.failed = true; };
+  options.on_fatal = [&machine](const absl::Status& why) {
+    machine.failed = true;
+    machine.failure = why;
+  };
   auto coordinator = Coordinator::Start(
       options, {*machine.disk, *machine.network, *machine.threads, *machine.clock}, random_.Fork());
   if (coordinator.ok()) {
@@ -139,10 +145,12 @@ std::vector<uint64_t> CoordinatorWorld::Formations() {
 }
 
 absl::StatusOr<std::string> CoordinatorWorld::Call(uint64_t number, const std::string& method,
-                                                   const std::string& request) {
+                                                   const std::string& request,
+                                                   const CallMetadata& metadata) {
   auto answer = std::make_shared<Caller::Answer>();
   CallOptions options;
   options.timeout = std::chrono::seconds(5);
+  options.metadata = metadata;
   const auto call =
       client_->Start(Address(number), method, options, std::make_unique<Caller>(answer));
   call->Send(request);

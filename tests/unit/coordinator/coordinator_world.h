@@ -24,6 +24,7 @@ struct CoordinatorMachine {
   std::unique_ptr<Network> network;
   std::unique_ptr<Coordinator> coordinator;
   bool failed = false;
+  absl::Status failure;
 };
 
 class CoordinatorWorld {
@@ -38,6 +39,8 @@ class CoordinatorWorld {
   uint32_t partitions = 4;
   uint32_t replicas = 1;
   BalancerOptions balancer;
+  // What the build of each can run, by number; the others are this one.
+  std::map<uint64_t, VersionRange> versions;
 
   void Start(uint64_t number);
   void Kill(uint64_t number);
@@ -56,7 +59,7 @@ class CoordinatorWorld {
 
   // A unary call from a client's place; UNAVAILABLE and others as the call ended.
   absl::StatusOr<std::string> Call(uint64_t number, const std::string& method,
-                                   const std::string& request);
+                                   const std::string& request, const CallMetadata& metadata = {});
   Network& client() { return *client_; }
   simulation::Simulation& simulation() { return simulation_; }
 

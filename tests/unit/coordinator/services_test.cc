@@ -60,6 +60,7 @@ class ScriptedNode {
     v1::RegisterRequest request;
     request.set_incarnation(incarnation_);
     request.set_address(absl::StrCat("node-", incarnation_, ":7100"));
+    *request.mutable_versions() = VersionsMessage({});
     const auto response = Ask<v1::RegisterResponse>(world_, coordinator,
                                                     absl::StrCat(kMembership, "Register"), request);
     id_ = response.node();
@@ -245,8 +246,8 @@ TEST(Services, StatusTellsWhatIsWrong) {
 }
 
 TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
-  // Protects: a coordinator that does not lead sends writers to the one that does, serves the map
-  // all the same, and a new leader goes on where the old one was.
+  // Protects: a coordinator that does not lead sends nodes to the one that does, passes calls on to
+  // it, serves the map all the same, and a new leader goes on where the old one was.
   CoordinatorWorld world(3, 3);
   for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
   ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
@@ -270,9 +271,16 @@ TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
   world.RunFor(seconds(1));
   EXPECT_TRUE(foreign.stream().ended);
 
-  const auto status = Ask<v1::StatusResponse>(world, follower, absl::StrCat(kCluster, "Status"),
-                                              v1::StatusRequest());
+  const std::string method = absl::StrCat(kCluster, "Status");
+  auto status = Ask<v1::StatusResponse>(world, follower, method, v1::StatusRequest());
+  EXPECT_EQ(status.outcome().error(), v1::ERROR_NONE);
+  EXPECT_EQ(status.coordinator_leader(), leader);
+  EXPECT_EQ(status.nodes_size(), 1);
+  // Once only: two that take each other for the leader don't send a call round in circles.
+  const auto answer = world.Call(follower, method, "", {{std::string(kPassedOnKey), "1"}});
+  ASSERT_TRUE(answer.ok() && status.ParseFromString(*answer));
   EXPECT_EQ(status.outcome().error(), v1::ERROR_NOT_LEADER);
+  EXPECT_EQ(status.outcome().leader_address(), CoordinatorWorld::Address(leader));
 
   world.CutPower(leader);
   ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
@@ -291,6 +299,31 @@ TEST(Services, OnlyTheLeaderDecidesAndOthersSayWhoItIs) {
   node.Live(seconds(3));
   const auto& tables = world.machine(next).coordinator->store().metadata().tables();
   EXPECT_EQ(tables.at(1).table().state(), v1::TABLE_STATE_ACTIVE);
+}
+
+TEST(Services, ACallThatIsPassedOnEndsInItsTimeAndChangesThingsOnce) {
+  // Protects: clients that reach one coordinator only; and who hears of no answer, does not wait
+  // longer than it said, nor is told that nothing happened.
+  CoordinatorWorld world(9, 3);
+  for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(2));
+  const uint64_t leader = world.Leader();
+  const uint64_t follower = leader % 3 + 1;
+  const std::string create = absl::StrCat(kCluster, "CreateTable");
+  const auto table = Ask<v1::TableResponse>(world, follower, create, TableNamed("users"));
+  EXPECT_EQ(table.outcome().error(), v1::ERROR_NONE) << table.outcome().message();
+  EXPECT_EQ(table.table().name(), "users");
+  const auto& tables = world.machine(leader).coordinator->store().metadata().tables();
+  EXPECT_EQ(tables.size(), 1u);
+  // The leader's process stands still; the follower has not noticed yet.
+  world.machine(leader).threads->Pause();
+  const auto before = world.simulation().now();
+  const auto none = world.Call(follower, create, TableNamed("others").SerializeAsString(),
+                               {{std::string(kTimeoutKey), "700"}});
+  EXPECT_TRUE(absl::IsUnavailable(none.status())) << none.status();
+  EXPECT_LE(world.simulation().now() - before, milliseconds(1000));
+  world.machine(leader).threads->Resume();
 }
 
 // The data service of ScriptedNode 42: remembers what comes, and finds nothing.

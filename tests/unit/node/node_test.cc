@@ -145,6 +145,42 @@ TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
             world.PartitionOf(leader)->state().applied.last);
 }
 
+// Protects disks and network of two nodes: a snapshot that its receiver can't take is not sent over
+// and over without a pause, and one that it can take comes soon after.
+TEST(SnapshotTest, ARefusedSnapshotIsSentAgainOnlyAfterAPause) {
+  PartitionWorld world(35, 3);
+  world.CreatePartition(3);
+  world.WaitForLeader();
+  world.RunFor(std::chrono::seconds(1));
+  const uint64_t behind = world.Leader() % 3 + 1;
+  world.Kill(behind);
+  for (int i = 0; i < 300; ++i) {
+    const Request put = PutRequest(
+        absl::StrCat(R"({"pk":"k","sk":)", i, R"(,"v":")", std::string(2000, 'x'), R"("})"));
+    ASSERT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
+  }
+  for (int i = 0; i < 3; ++i) {
+    world.ReplicaOf(world.WaitForLeader())->FlushAndCompact();
+    world.RunFor(std::chrono::seconds(2));
+  }
+  // No table can be written, so none can be received.
+  world.node(behind).disk->InjectError(SimulatedFileSystem::Operation::kWrite, ".ldb", 0,
+                                       UINT64_MAX, absl::PermissionDeniedError("read-only"));
+  world.Start(behind);
+  world.RunFor(std::chrono::seconds(60));
+  uint64_t refused = 0;
+  for (uint64_t node = 1; node <= 3; ++node) {
+    if (node != behind) refused += world.node(node).runtime->counters().snapshots_not_sent.value();
+  }
+  EXPECT_GE(refused, 3u);
+  EXPECT_LE(refused, 10u);  // after 1, 2, 4, 8, and then 10 s each
+  world.node(behind).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "nowhere", 0, 0,
+                                       absl::PermissionDeniedError("read-only"));
+  world.RunFor(std::chrono::seconds(15));
+  ASSERT_NE(world.PartitionOf(behind), nullptr);
+  EXPECT_EQ(world.Dump(behind), world.Dump(world.WaitForLeader()));
+}
+
 // Protects the ids of deleted tables: data of a retired table is gone, from the store too, and the
 // id serves nothing any more, whatever is proposed.
 TEST(TableTest, RetiredTableIsPurged) {
@@ -205,6 +241,25 @@ TEST(IdentityTest, FormatAndRules) {
     CHECK_OK(disk.CreateDirectory(path));
   }
   EXPECT_TRUE(LoadIdentity(disk, "/disk", random).ok());
+}
+
+// Protects an old build from data that a newer one has changed: what the cluster was raised to is
+// known before anything is opened, and damage to that file keeps no node from starting.
+TEST(IdentityTest, ClusterVersion) {
+  EXPECT_EQ(EncodeClusterVersion(2), "ringleader-cluster-version 1\nversion 2\ncrc32c 1248c23b\n");
+  SimulatedFileSystem disk(1);
+  CHECK_OK(disk.CreateDirectory("/data"));
+  CHECK_OK(disk.SyncDirectory("/"));
+  EXPECT_EQ(LoadClusterVersion(disk, "/data"), 0u);
+  ASSERT_TRUE(SaveClusterVersion(disk, "/data", 2).ok());
+  disk.CrashNow();
+  disk.Restart();
+  EXPECT_EQ(LoadClusterVersion(disk, "/data"), 2u);
+  for (uint64_t bit = 0; bit < disk.Content("/data/cluster-version").size() * 8; ++bit) {
+    disk.FlipBit("/data/cluster-version", bit);
+    EXPECT_EQ(LoadClusterVersion(disk, "/data"), 0u) << bit;
+    disk.FlipBit("/data/cluster-version", bit);
+  }
 }
 
 }  // namespace

@@ -183,6 +183,28 @@ void RunMaintained(PartitionWorld& world, Duration span, uint64_t but = 0) {
   }
 }
 
+// Protects builds that do not know eras: while the cluster's version does not say that all do, no
+// era enters the log and nothing is leased; from the raise on, it is.
+TEST(PartitionCacheTest, NothingIsLeasedBeforeTheClusterIsRaised) {
+  PartitionWorld world(71, 3);
+  for (uint64_t node = 1; node <= 3; ++node) {
+    world.node(node).registry->SetClusterVersion(kClusterVersionEras - 1);
+  }
+  world.CreatePartition(3);
+  const uint64_t leader = world.WaitForLeader();
+  Holder holder(world, leader);
+  for (int tries = 0; tries < 20; ++tries) {
+    EXPECT_EQ(holder.Fill("a").life_us(), 0u);
+    RunMaintained(world, milliseconds(100));
+  }
+  for (uint64_t node = 1; node <= 3; ++node) {
+    EXPECT_TRUE(world.PartitionOf(node)->eras().empty());
+  }
+  world.node(leader).registry->SetClusterVersion(kClusterVersionEras);
+  EXPECT_GT(holder.FillGranted("a").life_us(), 0u);
+  EXPECT_FALSE(world.PartitionOf(leader)->eras().empty());
+}
+
 // Protects the promise: a key that a client may serve from memory is not changed before the client
 // gave it back. Other keys are.
 TEST(PartitionCacheTest, AWriteOfAHeldKeyWaitsForItsHolder) {

@@ -36,6 +36,7 @@ void PartitionWorld::Start(uint64_t number) {
   node.network =
       network_.NewEndpoint(number, [threads = node.threads.get()] { return threads->paused(); });
   node.registry = std::make_unique<Registry>();
+  node.registry->SetClusterVersion(VersionRange().newest);
   node.admission = std::make_unique<Admission>(AdmissionOptions());
   node.cache_sessions = std::make_unique<CacheSessions>(CacheSessionsOptions(), *node.clock);
   const PartitionPlace place{{.file_system = *node.disk,

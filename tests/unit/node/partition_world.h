@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cluster_version.h"
 #include "node/data_service.h"
 #include "node/partition_factory.h"
 #include "node/service_router.h"

@@ -1,0 +1,173 @@
+#include "node/scrub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/logging.h"
+#include "node/partition.h"
+
+namespace ringleader {
+namespace {
+
+using replication::GroupId;
+using replication::LogScrub;
+using replication::Replica;
+
+// A pass of what is little, and the pause where a disk fails.
+constexpr Duration kPauseMin = std::chrono::seconds(1);
+
+}  // namespace
+
+Scrub::Scrub(const ScrubOptions& options, const StorePlace& place, replication::Runtime& runtime,
+             Registry& registry, Executor& executor)
+    : options_(options),
+      place_(place),
+      runtime_(runtime),
+      registry_(registry),
+      executor_(executor) {
+  CHECK_GT(options_.bytes_per_second_max, 0u);
+}
+
+void Scrub::Start() {
+  if (options_.period <= Duration(0)) return;
+  executor_.Post([this] { BeginPass(); });
+}
+
+void Scrub::After(uint64_t bytes, Task next) {
+  const std::chrono::duration<double> pause(static_cast<double>(bytes) /
+                                            static_cast<double>(options_.bytes_per_second_max));
+  executor_.PostAfter(std::chrono::duration_cast<Duration>(pause), std::move(next));
+}
+
+void Scrub::BeginPass() {
+  pass_began_ = place_.clock.Now();
+  ReadSegment(0);
+}
+
+void Scrub::EndPass() {
+  ++passes_;
+  last_pass_us_ = place_.clock.WallMicros();
+  const Duration took = WaiterElapsed(pass_began_, place_.clock.Now());
+  executor_.PostAfter(std::max(options_.period - took, kPauseMin), [this] { BeginPass(); });
+}
+
+// --- The log ------------------------------------------------------------------------------------
+
+void Scrub::ReadSegment(uint64_t after) {
+  const absl::StatusOr<LogScrub> read = runtime_.ScrubLog(after);
+  if (!read.ok()) {
+    LogWarning("scrub: the log can't be read: ", read.status().ToString());
+    executor_.PostAfter(kPauseMin, [this] { ListDatabases(); });
+    return;
+  }
+  if (read->segment == 0) return ListDatabases();
+  log_bytes_.Add(read->bytes);
+  if (read->bad_blocks + read->bad_entries > 0) MendLog(*read);
+  After(read->bytes, [this, segment = read->segment] { ReadSegment(segment); });
+}
+
+void Scrub::MendLog(const LogScrub& found) {
+  bad_blocks_.Add(found.bad_blocks);
+  bad_entries_.Add(found.bad_entries);
+  LogError("scrub: segment ", found.segment, " of the log has ", found.bad_blocks,
+           " bad blocks, and ", found.bad_entries,
+           " entries of it can't be read; it is written anew");
+  for (const GroupId group : found.groups) {
+    if (const auto replica = runtime_.Find(group)) replica->FlushAndCompact();
+    executor_.PostAfter(options_.flush_within, [this, group] { CheckMended(group); });
+  }
+}
+
+void Scrub::CheckMended(GroupId group) {
+  const auto state = runtime_.log().Group(group);
+  if (!state.has_value() || state->destroyed || state->damage.empty()) return;
+  runtime_.ReopenReplica(
+      group, state->creation.replica,
+      absl::DataLossError(absl::StrCat("the scrub found that log entry ",
+                                       state->damage.front().first, " can't be read")));
+}
+
+// --- Databases ----------------------------------------------------------------------------------
+
+void Scrub::ListDatabases() {
+  for (auto& replica : runtime_.Replicas()) replicas_.push_back(std::move(replica));
+  ListFiles();
+}
+
+// One replica's at a time: files come and go.
+void Scrub::ListFiles() {
+  if (replicas_.empty()) return EndPass();
+  const std::shared_ptr<Replica> replica = std::move(replicas_.front());
+  replicas_.pop_front();
+  replica->applier().Post([this, replica] {
+    std::vector<std::string> files;
+    if (const Partition* partition = registry_.Open(replica->group())) {
+      files = partition->LiveFiles();
+    }
+    executor_.Post([this, replica, files = std::move(files)]() mutable {
+      for (std::string& path : files) files_.push_back({replica, std::move(path)});
+      ReadFile();
+    });
+  });
+}
+
+void Scrub::ReadFile() {
+  if (files_.empty()) return ListFiles();
+  const File file = std::move(files_.front());
+  files_.pop_front();
+  const absl::StatusOr<uint64_t> bytes = place_.file_system.FileSize(file.path);
+  if (!bytes.ok()) return After(0, [this] { ReadFile(); });  // compacted meanwhile
+  table_bytes_.Add(*bytes);
+  const absl::Status status = CheckStoreFile(place_, file.path);
+  if (absl::IsDataLoss(status)) Suspect(file, status);
+  After(*bytes, [this] { ReadFile(); });
+}
+
+// A file that the database has let go since may be anything.
+void Scrub::Suspect(const File& file, const absl::Status& why) {
+  file.replica->applier().Post([this, file, why] {
+    const Partition* const partition = registry_.Open(file.replica->group());
+    if (partition == nullptr) return;
+    const std::vector<std::string> files = partition->LiveFiles();
+    if (std::find(files.begin(), files.end(), file.path) == files.end()) return;
+    executor_.Post([this, file, why] { Rebuild(file, why); });
+  });
+}
+
+// The only copy is kept as it is, whatever it is worth: what reads of it still answer is all there
+// is.
+void Scrub::Rebuild(const File& file, const absl::Status& why) {
+  bad_files_.Add();
+  const replication::Configuration members = file.replica->view().configuration;
+  LogError("scrub: ", why.ToString());
+  if (members.voters.size() < 2 && !members.joint()) return;
+  runtime_.RebuildReplica(file.replica->group(), file.replica->id(),
+                          absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
+}
+
+// --- What it says -------------------------------------------------------------------------------
+
+uint64_t Scrub::problems() const {
+  return bad_blocks_.value() + bad_entries_.value() + bad_files_.value();
+}
+
+void Scrub::Collect(MetricSink& sink) const {
+  const absl::string_view bytes = "Bytes that the scrub has read back.";
+  sink.Counter("ringleader_scrub_bytes_total", bytes, log_bytes_, {{"of", "log"}});
+  sink.Counter("ringleader_scrub_bytes_total", bytes, table_bytes_, {{"of", "tables"}});
+  const absl::string_view problems =
+      "What the scrub found bad, of the log (block, entry) and of databases (file). Each is "
+      "mended.";
+  sink.Counter("ringleader_scrub_problems_total", problems, bad_blocks_, {{"what", "block"}});
+  sink.Counter("ringleader_scrub_problems_total", problems, bad_entries_, {{"what", "entry"}});
+  sink.Counter("ringleader_scrub_problems_total", problems, bad_files_, {{"what", "file"}});
+  sink.Counter("ringleader_scrub_passes_total", "Times that the scrub has read everything.",
+               static_cast<double>(passes_.load()));
+  sink.Gauge("ringleader_scrub_last_pass_timestamp_seconds",
+             "When the scrub last had read everything, since 1970; 0: not since the start.",
+             static_cast<double>(last_pass_us_.load()) / 1e6);
+}
+
+}  // namespace ringleader
