@@ -96,9 +96,7 @@ TEST_F(ScrubTest, AFlippedBitInAColdTableCostsTheReplicaARebuild) {
   const uint64_t node = Follower();
   world_->ReplicaOf(node)->FlushAndCompact();
   world_->RunFor(seconds(5));
-  const std::vector<std::string> tables = FilesOf(node, ".ldb");
-  ASSERT_FALSE(tables.empty());
-  world_->node(node).disk->FlipBit(tables.back(), 8 * 1000);
+  world_->node(node).disk->FlipBit(world_->PartitionOf(node)->LiveFiles().front(), 8 * 1000);
   world_->RunFor(seconds(10));
   ASSERT_NE(world_->PartitionOf(node), nullptr);
   EXPECT_FALSE(AreTablesIntact(node));  // nothing else finds it
@@ -159,9 +157,7 @@ TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
   Put(60);
   world_->ReplicaOf(1)->FlushAndCompact();
   world_->RunFor(seconds(5));
-  const std::vector<std::string> tables = FilesOf(1, ".ldb");
-  ASSERT_FALSE(tables.empty());
-  world_->node(1).disk->FlipBit(tables.back(), 8 * 1000);
+  world_->node(1).disk->FlipBit(world_->PartitionOf(1)->LiveFiles().front(), 8 * 1000);
   const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
   StartScrub(1);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1 && scrub_->passes() == 1; }));
