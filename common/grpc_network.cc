@@ -23,6 +23,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/check.h"
 #include "common/grpc_network_values.h"
+#include "common/live_calls.h"
 #include "common/mutex.h"
 
 namespace ringleader {
@@ -33,30 +34,6 @@ class Operation {
  public:
   virtual ~Operation() = default;
   virtual void Completed(bool ok) = 0;
-};
-
-// Counts the calls of a queue's owner, so that it shuts its queues down only when no call can start
-// another operation on them (gRPC aborts the process otherwise).
-class LiveCalls {
- public:
-  void Enter() {
-    MutexLock lock(mutex_);
-    ++count_;
-  }
-  void Leave() {
-    MutexLock lock(mutex_);
-    CHECK_GT(count_, 0);
-    if (--count_ == 0) none_.NotifyAll();
-  }
-  void AwaitNone() {
-    MutexLock lock(mutex_);
-    while (count_ > 0) none_.Wait(lock);
-  }
-
- private:
-  Mutex mutex_;
-  Condition none_;
-  int count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // What both sides of a call share: the send queue and the count of operations under way.

@@ -17,8 +17,8 @@ FORBIDDEN_EDGES = {
     ("coordinator", "node"), ("client", "node"), ("client", "replication"), ("node", "client"),
     ("replication", "model"),
 }
-# What both ends of the data service share; nodes know nothing else of client/.
-SHARED_HEADERS = {("node", "client/data_server.h")}
+# What both ends of the data and cache services share; nodes know nothing else of client/.
+SHARED_HEADERS = {("node", "client/data_server.h"), ("node", "client/cache_frames.h")}
 # A call or header, where it is allowed, and why nowhere else.
 BANNED = [
     (r"\bGetSnapshot\(\)", (), "LevelDB 1.23 can resurrect deleted data under a snapshot: use iterators"),
