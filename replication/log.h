@@ -93,6 +93,7 @@ struct LogStatistics {
   uint64_t entries = 0;
   uint64_t payload_bytes = 0;
   uint64_t written_bytes = 0;  // to the file system; over payload_bytes it is write amplification
+  uint64_t zeroed_bytes = 0;   // besides: ahead of batches (log.md, "Arithmetic")
   uint64_t syncs = 0;
   Duration sync_total{0};
   Duration sync_longest{0};

@@ -42,6 +42,7 @@ struct Active {
   std::unique_ptr<WritableFile> file;
   uint64_t size_bytes = 0;  // preallocated
   uint64_t end_bytes = 0;   // where the next batch goes
+  uint64_t zeroed_to = 0;   // up to here every block has been written before, or is a batch's
   bool fresh = false;       // nothing in it but what begins every segment
 };
 
@@ -95,6 +96,7 @@ class LogImplementation : public Log {
   bool Fits(uint64_t bytes, bool with_reserve) const;
   absl::Status Commit(const Batch& batch);
   absl::Status WriteBatch(const Batch& batch);
+  absl::Status ZeroAhead(uint64_t end_bytes, uint64_t batch_bytes);
   absl::Status SyncTimed(WritableFile& file);
   void ApplyBatch(const Batch& batch, const BatchHeader& header);
   void RemoveObsolete(uint64_t oldest);

@@ -121,6 +121,9 @@ void CollectLog(const Runtime& runtime, MetricSink& sink) {
                Number(log.payload_bytes));
   sink.Counter("ringleader_log_written_bytes_total", "Bytes that the log wrote to its disk.",
                Number(log.written_bytes));
+  sink.Counter("ringleader_log_zeroed_bytes_total",
+               "Zeros that the log wrote ahead of its batches, so that their syncs are short.",
+               Number(log.zeroed_bytes));
   sink.Counter("ringleader_log_reclaimed_bytes_total",
                "Payload bytes copied forward to free old files.", Number(log.reclaimed_bytes));
   sink.Counter("ringleader_log_segments_removed_total", "Files of the log that were freed.",
