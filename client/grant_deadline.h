@@ -64,7 +64,7 @@ class GrantDeadline {
   }
 
  private:
-  const GrantOrigin origin_;
+  const GrantOrigin origin_ = {};
   std::atomic<int64_t> raw_ns_{INT64_MIN};
   std::atomic<int64_t> boot_ns_{INT64_MIN};
 };

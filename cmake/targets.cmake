@@ -5,6 +5,8 @@ add_custom_target(checks)
 # Those of them that run real threads: what the thread sanitizer can say something about. The simulations run on
 # one thread, whatever they simulate.
 add_custom_target(threaded_checks)
+# The libraries of every folder but tests/: what clang's analysis reads.
+add_custom_target(libraries)
 
 # ringleader_library(NAME SOURCES a.cc ... DEPS ringleader::x absl::y ...)  ->  target ringleader::NAME
 function(ringleader_library name)
@@ -13,6 +15,9 @@ function(ringleader_library name)
   add_library(ringleader::${name} ALIAS ringleader_${name})
   target_include_directories(ringleader_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
   target_link_libraries(ringleader_${name} PUBLIC ${arg_DEPS})
+  if(NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/tests/")
+    add_dependencies(libraries ringleader_${name})
+  endif()
   foreach(source ${arg_SOURCES})
     get_filename_component(path ${source} ABSOLUTE)
     file(STRINGS ${path} places REGEX "MUTANT\\(\"" LIMIT_COUNT 1)
