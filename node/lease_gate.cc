@@ -21,6 +21,9 @@ LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const 
       began_(began),
       before_(MUTANT("no-wait-at-failover") ? EraBuckets() : eras.Before(term)),
       before_term_(eras.LeaseTermBefore(term)) {
+  if (before_term_ > options.lease_term && MUTANT("waits-own-lease-term")) {
+    before_term_ = options.lease_term;
+  }
   CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
   CHECK_LE(options.lease_term, Duration(std::chrono::milliseconds(kLeaseTermMaxMs)));
 }
