@@ -88,7 +88,7 @@ class CacheService::SessionHandler : public CallHandler {
   const std::shared_ptr<Call> call_;
   const CacheSessionId session_;
   bool is_open_ = false;
-  const Untaken untaken_ = std::make_shared<std::atomic<size_t>>(0);
+  const Untaken untaken_ = std::make_shared<Waiting>();
 };
 
 class CacheService::StatusHandler : public CallHandler {
@@ -126,35 +126,41 @@ absl::StatusOr<std::unique_ptr<CallHandler>> CacheService::Accept(const Incoming
 
 bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message) {
   if (message.has_open()) sessions_.Introduce(session, message.open());
-  const size_t messages = static_cast<size_t>(message.fills_size()) +
-                          static_cast<size_t>(message.renewals_size()) +
-                          static_cast<size_t>(message.acknowledgements_size()) +
-                          static_cast<size_t>(message.releases_size());
-  if (messages + untaken->load() > options_.messages_max) return false;
   std::map<replication::GroupId, Share> shares;
   const Instant now = clock_.Now();
+  size_t messages = 0, bytes = 0;
+  const auto share_of = [&](replication::GroupId group, size_t key_bytes) -> Share& {
+    Share& share = shares[group];
+    ++share.messages;
+    share.bytes += key_bytes;
+    ++messages;
+    bytes += key_bytes;
+    return share;
+  };
   for (const cache::v1::Acknowledge& acknowledge : message.acknowledgements()) {
-    shares[acknowledge.partition()].acknowledgements[acknowledge.term()].push_back(
-        acknowledge.number());
+    Share& share = share_of(acknowledge.partition(), 0);
+    share.acknowledgements[acknowledge.term()].push_back(acknowledge.number());
   }
   for (const cache::v1::Renew& renewal : message.renewals()) {
-    shares[renewal.partition()].renewals.push_back(renewal);
+    share_of(renewal.partition(), renewal.ByteSizeLong()).renewals.push_back(renewal);
   }
   for (cache::v1::Release& release : *message.mutable_releases()) {
-    shares[release.partition()].releases.push_back(std::move(release));
+    Share& share = share_of(release.partition(), release.ByteSizeLong());
+    share.releases.push_back(std::move(release));
   }
   for (cache::v1::Fill& fill : *message.mutable_fills()) {
     if (!fill.request().has_get() || fill.request().table_case() != data::v1::Request::kTableId) {
       return false;
     }
-    const replication::GroupId group = fill.request().route().partition();
-    shares[group].fills.push_back(
-        {session, fill.number(), std::move(*fill.mutable_request()), now});
+    Share& share = share_of(fill.request().route().partition(), fill.ByteSizeLong());
+    share.fills.push_back({session, fill.number(), std::move(*fill.mutable_request()), now});
+  }
+  if (messages + untaken->messages > options_.messages_max ||
+      bytes + untaken->bytes > options_.bytes_max) {
+    return false;
   }
   for (auto& [group, share] : shares) {
-    share.place =
-        Place(untaken, share.fills.size() + share.renewals.size() + share.releases.size());
-    for (const auto& [term, numbers] : share.acknowledgements) share.place.Add(numbers.size());
+    share.place = Place(untaken, share.messages, share.bytes);
     Post(session, group, std::move(share));
   }
   return true;

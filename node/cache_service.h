@@ -29,6 +29,8 @@ inline constexpr absl::string_view kCacheServicePrefix = "/ringleader.cache.v1.C
 struct CacheServiceOptions {
   // Of a session, that no partition has taken yet; more ends it.
   size_t messages_max = client::kCacheFrameMessagesMax;
+  // Of these messages; acknowledgements are but numbers.
+  size_t bytes_max = 16 << 20;
   // Of a frame; more ends the session.
   size_t frame_bytes_max = client::kCacheFrameBytesMax;
 };
@@ -54,31 +56,39 @@ class CacheService : public Service {
  private:
   class SessionHandler;
   class StatusHandler;
-  // How many messages of a session wait for their partitions' executors.
-  using Untaken = std::shared_ptr<std::atomic<size_t>>;
+  // What of a session waits for its partitions' executors.
+  struct Waiting {
+    std::atomic<size_t> messages = 0;
+    std::atomic<size_t> bytes = 0;
+  };
+  using Untaken = std::shared_ptr<Waiting>;
   // Some of them: taken when this goes away.
   class Place {
    public:
     Place() = default;
-    Place(Untaken untaken, size_t count) : untaken_(std::move(untaken)) { Add(count); }
+    Place(Untaken untaken, size_t messages, size_t bytes)
+        : untaken_(std::move(untaken)), messages_(messages), bytes_(bytes) {
+      untaken_->messages += messages_;
+      untaken_->bytes += bytes_;
+    }
     Place(Place&& other) noexcept
-        : untaken_(std::move(other.untaken_)), count_(std::exchange(other.count_, 0)) {}
+        : untaken_(std::move(other.untaken_)), messages_(other.messages_), bytes_(other.bytes_) {}
     Place& operator=(Place&& other) noexcept {
       std::swap(untaken_, other.untaken_);
-      std::swap(count_, other.count_);
+      std::swap(messages_, other.messages_);
+      std::swap(bytes_, other.bytes_);
       return *this;
     }
     ~Place() {
-      if (untaken_ != nullptr) *untaken_ -= count_;
-    }
-    void Add(size_t count) {
-      *untaken_ += count;
-      count_ += count;
+      if (untaken_ == nullptr) return;
+      untaken_->messages -= messages_;
+      untaken_->bytes -= bytes_;
     }
 
    private:
     Untaken untaken_;
-    size_t count_ = 0;
+    size_t messages_ = 0;
+    size_t bytes_ = 0;
   };
   // What a frame has for one partition.
   struct Share {
@@ -86,6 +96,8 @@ class CacheService : public Service {
     std::vector<cache::v1::Renew> renewals;
     std::vector<cache::v1::Release> releases;
     std::map<replication::Term, std::vector<uint64_t>> acknowledgements;
+    size_t messages = 0;
+    size_t bytes = 0;  // without acknowledgements
     Place place;
   };
 

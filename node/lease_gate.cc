@@ -21,6 +21,9 @@ LeaseGate::LeaseGate(const LeaseOptions& options, replication::Term term, const 
       began_(began),
       before_(MUTANT("no-wait-at-failover") ? EraBuckets() : eras.Before(term)),
       before_term_(eras.LeaseTermBefore(term)) {
+  if (before_term_ > options.lease_term && MUTANT("waits-own-lease-term")) {
+    before_term_ = options.lease_term;
+  }
   CHECK(life_max_ > Duration(0)) << "a lease term of nothing but margin";
   CHECK_LE(options.lease_term, Duration(std::chrono::milliseconds(kLeaseTermMaxMs)));
 }
@@ -213,10 +216,22 @@ void LeaseGate::Ended(CacheSessionId id) {
     const auto held = keys_.find(name);
     CHECK(held != keys_.end());
     held->second.holders.erase(id);
-    held->second.waits.push_back({id, 0, session->second.confirmed});
+    WaitOut(session->second.confirmed, held->second.waits);
   }
   // Its invalidations stay as they are: nobody acknowledges them any more.
   sessions_.erase(session);
+}
+
+// One wait for all that ended, until the latest of them is over: who comes and goes again and again
+// leaves no more than that.
+void LeaseGate::WaitOut(const Instant& from, std::vector<Wait>& waits) {
+  const auto ended =
+      std::find_if(waits.begin(), waits.end(), [](const Wait& wait) { return wait.number == 0; });
+  if (ended == waits.end()) {
+    waits.push_back({.from = from});
+    return;
+  }
+  ended->from = {std::max(ended->from.raw, from.raw), std::max(ended->from.boot, from.boot)};
 }
 
 // --- The end of eras

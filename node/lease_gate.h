@@ -173,7 +173,7 @@ class LeaseGate {
  private:
   struct Wait {
     CacheSessionId session = 0;
-    uint64_t number = 0;  // 0: of an ended session
+    uint64_t number = 0;  // 0: of ended sessions
     Instant from;         // a full lease term from here
   };
   struct Key {
@@ -202,6 +202,7 @@ class LeaseGate {
   void Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send);
   void DropWaits(Keys::iterator key, const Instant& now);
   void EraseIfEmpty(Keys::iterator key);
+  static void WaitOut(const Instant& from, std::vector<Wait>& waits);
   void RemoveHolder(Keys::iterator key, CacheSessionId session);
   void EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator session);
 

@@ -35,7 +35,8 @@ void DrawClocks(Random& random, ClusterOptions& cluster) {
   const replication::ReplicaOptions& replica = cluster.node.runtime.replica;
   const Duration lease = replication::LeaseLength(replica.core.election_ticks, replica.tick_period,
                                                   replica.clock_drift_max);
-  const Duration shortest = std::min(lease, cluster.node.partition.lease.lease_term);
+  const Duration shortest =
+      std::min(lease, *std::min_element(cluster.lease_terms.begin(), cluster.lease_terms.end()));
   const double left = 0.9 * (bound - 2 * cluster.clock_rate_spread);
   cluster.clock_step_max =
       Duration(static_cast<int64_t>(left * static_cast<double>(shortest.count())));
@@ -86,7 +87,11 @@ ClusterOptions DrawCluster(Random& random) {
   if (random.Chance(0.5)) {
     cluster.node.cache_sessions.queue_bytes_max = static_cast<uint64_t>(random.Between(100, 2000));
   }
-  cluster.node.partition.lease.lease_term = std::chrono::milliseconds(random.Between(200, 4000));
+  // One for all nodes, or several, so that a leader's successor may have been given a shorter one.
+  cluster.lease_terms.clear();
+  for (uint64_t terms = 1 + random.Below(3); terms > 0; --terms) {
+    cluster.lease_terms.push_back(std::chrono::milliseconds(random.Between(200, 4000)));
+  }
   DrawClocks(random, cluster);
   return cluster;
 }

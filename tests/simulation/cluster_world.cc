@@ -140,6 +140,8 @@ absl::Status ClusterWorld::StartNode(ClusterMachine& machine) {
   options.zone = absl::StrCat("zone-", machine.number % static_cast<uint64_t>(options_.zones));
   options.agent.coordinators = coordinator_addresses_;
   options.runtime.log.entropy = random_.Next() | 1;
+  options.partition.lease.lease_term =
+      options_.lease_terms[(machine.number + machine.starts) % options_.lease_terms.size()];
   // As in production nothing of the process runs after this but the task that said it.
   options.on_fatal = [&machine](const absl::Status& why) {
     machine.failed = true;

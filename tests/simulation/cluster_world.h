@@ -44,6 +44,8 @@ struct ClusterOptions {
   coordinator::BalancerOptions balancer;
   // For each node and coordinator; what belongs to one machine is filled in.
   NodeOptions node;
+  // Of the client cache's leases, of the nodes in turn; a restarted one takes the next. Not empty.
+  std::vector<Duration> lease_terms = {LeaseOptions().lease_term};
   replication::RuntimeOptions coordinator_runtime;
   std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
   std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty

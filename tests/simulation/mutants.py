@@ -43,6 +43,7 @@ MUTANTS = [
     Mutant("only-last-era", "23: a new leader honours the eras of the last term only", CLUSTER),
     Mutant("overflow-drops-invalidation", "23: what a full lane can't take is dropped, and the session goes on", CLUSTER),
     Mutant("transfer-closes-early", "23: a transfer closes the eras before what was granted is taken back", CLUSTER),
+    Mutant("waits-own-lease-term", "23: a new leader waits its own lease term, not that of the eras", CLUSTER),
     Mutant("acknowledges-unsynced", "7: an append is acknowledged before it is synced", RAFT),
     Mutant("always-sole-copy", "exactly once: a failed condition leaves no record though copies are about", CLUSTER),
     Mutant("answers-before-applied", "evaluation: an answer leaves before what it saw is applied", CLUSTER),

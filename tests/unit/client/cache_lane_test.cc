@@ -223,6 +223,23 @@ TEST_F(CacheLaneTest, WhatMadeRoomIsGivenBack) {
   EXPECT_EQ(node_.releases.size(), 1u);
 }
 
+// Protects what a node granted from another node's release: lanes number their streams and fills
+// alike, so the number may be there too.
+TEST_F(CacheLaneTest, AnotherLanesGrantsAreNotGivenBack) {
+  Fill("a");
+  const auto give_back = [this](const CacheLane* lane) {
+    const auto deadline = std::make_shared<const GrantDeadline>(
+        GrantOrigin{lane, lane_->incarnation(), /*partition=*/1, /*term=*/2});
+    OnExecutor([this, deadline] {
+      lane_->GiveBack({.key = "a", .deadline = deadline, .fill = node_.fills[0].number()});
+      EXPECT_TRUE(lane_->Tend());
+    });
+    return node_.releases.size();
+  };
+  EXPECT_EQ(give_back(nullptr), 0u);
+  EXPECT_EQ(give_back(lane_.get()), 1u);
+}
+
 // Protects against what an ended session was granted: its entries live until their deadline and no
 // longer, whatever the next stream is granted in the same partition and term. What was asked is
 // answered.

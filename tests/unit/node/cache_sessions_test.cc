@@ -93,7 +93,9 @@ TEST_F(CacheSessionsTest, AFrameThatIsNotReadEndsTheSession) {
 // words do not go out in time.
 TEST_F(CacheSessionsTest, AnOverflowedLaneIsCancelledWhenItsLastWordsDoNotGoOut) {
   EXPECT_TRUE(Send());
-  while (Send(100 << 10)) continue;
+  bool is_sent = true;
+  while (sessions_.IsOpen(session_)) is_sent = Send(100 << 10);
+  EXPECT_FALSE(is_sent) << "who sent what did not fit is told so";
   EXPECT_EQ(stream_->finished.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(sessions_.overflowed().value(), 1u);
   clock_.now += options_.linger_max - milliseconds(1);

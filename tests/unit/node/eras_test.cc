@@ -85,7 +85,7 @@ TEST(ErasTest, StoredBytesDoNotChange) {
 
 // Protects the log: a bucket is where it was, and nonsense is refused.
 TEST(ErasTest, LoggedBytesDoNotChange) {
-  EXPECT_EQ(EraBucketOf("key"), EraBucketOf("key"));
+  EXPECT_EQ(EraBucketOf("key"), 1547u);
   EXPECT_EQ(absl::BytesToHexString(EncodeEra(Open({5, 6, 300}))), "00030501a602");
   EXPECT_EQ(*DecodeEra(EncodeEra(Open({0, 4095}))), Open({0, 4095}));
   const absl::string_view malformed[] = {
@@ -123,6 +123,23 @@ TEST(ErasTest, TheLongestUnclosedLeaseTermIsWaitedFor) {
   EXPECT_EQ(eras.LeaseTermBefore(3), Duration(0));
 }
 
+// Protects grants of the first of several leaders, and of one that named several terms: a shorter
+// one that follows takes nothing from a longer one.
+TEST(ErasTest, AShorterLeaseTermHidesNoLongerOne) {
+  using std::chrono::milliseconds;
+  Eras eras;
+  eras.Apply(Open({1}, 9000), 1);
+  eras.Apply(Open({2}, 300), 1);
+  EXPECT_EQ(eras.LeaseTermBefore(2), milliseconds(9000));
+  eras.Apply(Open({3}, 400), 2);
+  eras.Apply(Open({4}, 500), 3);
+  EXPECT_EQ(eras.LeaseTermBefore(3), milliseconds(9000));
+  EXPECT_EQ(eras.LeaseTermBefore(4), milliseconds(9000));
+  const Eras read = *Eras::Decode(eras.Encode());
+  EXPECT_EQ(read, eras);
+  EXPECT_EQ(read.LeaseTermBefore(3), milliseconds(9000));
+}
+
 // Protects a log and stores with lease terms in them, and with older builds' eras beside those:
 // without a term it was 2 s.
 TEST(ErasTest, BytesWithALeaseTermDoNotChange) {
@@ -150,6 +167,18 @@ TEST(ErasTest, BytesWithALeaseTermDoNotChange) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_FALSE(Eras::Decode(bytes.substr(0, size)).ok()) << size;
   }
+  // Each field is one byte or two: own term at 3, earlier term at 5, the earlier set behind both.
+  const auto with = [&bytes](size_t at, absl::string_view changed) {
+    return std::string(bytes).replace(at, changed.size(), std::string(changed));
+  };
+  EXPECT_TRUE(absl::IsDataLoss(Eras::Decode(with(3, "\xd0\x0f")).status())) << "nothing is named";
+  const absl::string_view nothing("\x80\x00", 2);
+  EXPECT_TRUE(absl::IsDataLoss(Eras::Decode(with(3, nothing)).status())) << "a set without a term";
+  std::string above_an_hour = bytes;
+  above_an_hour.replace(3, 2, "\x81\xdd\xdb\x01");
+  EXPECT_TRUE(absl::IsDataLoss(Eras::Decode(above_an_hour).status()));
+  const std::string none(1, '\0');
+  EXPECT_TRUE(absl::IsDataLoss(Eras::Decode(with(7 + 512, none)).status())) << "a term of nothing";
   eras.Apply({.change = EraChange::kCloseEarlier}, 301);
   EXPECT_TRUE(eras.empty());
   EXPECT_EQ(eras.Encode()[0], 1) << "nothing has a name of its own any more";

@@ -131,6 +131,19 @@ TEST_F(LeaseGateTest, AnEndedSessionIsWaitedOut) {
   EXPECT_THAT(gate_.Opened(At(140)), ElementsAre("a", "b"));
 }
 
+// Protects memory from clients that come and go: of all that held a key and ended, the gate keeps
+// one wait, for the latest of them.
+TEST_F(LeaseGateTest, SessionsThatEndedLeaveOneWaitOfAKey) {
+  for (const int64_t ms : {0, 40, 20}) {
+    gate_.Grant(static_cast<CacheSessionId>(ms + 1), "a", 1, At(ms), At(41), false, eras_);
+  }
+  for (const CacheSessionId session : {1, 41, 21}) gate_.Ended(session);
+  EXPECT_EQ(gate_.counts().waits, 1u);
+  EXPECT_FALSE(Enter("a", 50));
+  EXPECT_THAT(gate_.Opened(At(139)), IsEmpty());
+  EXPECT_THAT(gate_.Opened(At(140)), ElementsAre("a"));
+}
+
 // Protects against a deposed leader's grants: they count from a confirmed round, not from now.
 TEST_F(LeaseGateTest, GrantsCountFromTheConfirmedRound) {
   EXPECT_EQ(gate_.Grant(1, "a", 1, At(0), At(0), false, eras_).life, milliseconds(90));
