@@ -18,6 +18,10 @@ using replication::Replica;
 // A pass of what is little, and the pause where a disk fails.
 constexpr Duration kPauseMin = std::chrono::seconds(1);
 
+bool IsOnlyVoter(const replication::Configuration& members) {
+  return members.voters.size() < 2 && !members.joint();
+}
+
 }  // namespace
 
 Scrub::Scrub(const ScrubOptions& options, const StorePlace& place, replication::Runtime& runtime,
@@ -75,14 +79,29 @@ void Scrub::MendLog(const LogScrub& found) {
            " bad blocks, and ", found.bad_entries,
            " entries of it can't be read; it is written anew");
   for (const GroupId group : found.groups) {
-    if (const auto replica = runtime_.Find(group)) replica->FlushAndCompact();
-    executor_.PostAfter(options_.flush_within, [this, group] { CheckMended(group); });
+    if (mending_.insert(group).second) FlushAway(group);
   }
 }
 
+void Scrub::FlushAway(GroupId group) {
+  if (const auto replica = runtime_.Find(group)) replica->FlushAndCompact();
+  executor_.PostAfter(options_.flush_within, [this, group] { CheckMended(group); });
+}
+
+// What is applied and not flushed yet, on a full disk for one, is in memory only: opened again, the
+// replica would look for it in the log, and its peers may be away. And nobody else has what an only
+// voter has.
 void Scrub::CheckMended(GroupId group) {
   const auto state = runtime_.log().Group(group);
-  if (!state.has_value() || state->destroyed || state->damage.empty()) return;
+  const auto replica = runtime_.Find(group);
+  if (!state.has_value() || state->destroyed || state->damage.empty() || replica == nullptr) {
+    mending_.erase(group);
+    return;
+  }
+  const replication::ReplicaView view = replica->view();
+  const bool is_applied = state->damage.back().last <= view.applied;
+  if (is_applied || IsOnlyVoter(view.configuration)) return FlushAway(group);
+  mending_.erase(group);
   runtime_.ReopenReplica(
       group, state->creation.replica,
       absl::DataLossError(absl::StrCat("the scrub found that log entry ",
@@ -142,7 +161,7 @@ void Scrub::Rebuild(const File& file, const absl::Status& why) {
   bad_files_.Add();
   const replication::Configuration members = file.replica->view().configuration;
   LogError("scrub: ", why.ToString());
-  if (members.voters.size() < 2 && !members.joint()) return;
+  if (IsOnlyVoter(members)) return;
   runtime_.RebuildReplica(file.replica->group(), file.replica->id(),
                           absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
 }

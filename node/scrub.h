@@ -3,8 +3,9 @@
 // not by the read that needs it.
 //
 //   what is bad                     what is done
-//   a log entry that is applied     flushed, and dropped from the log
-//   any other log entry             the replica is opened again and gets it from its peers
+//   a log entry that is applied     flushed until it is dropped from the log
+//   any other log entry             the replica is opened again and gets it from its peers, if it
+//                                   has any
 //   a header or page of a segment   what lives in the segment is copied forward, it is removed
 //   a table file, or a MANIFEST     the replica is rebuilt from its peers, if it has any
 //
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +37,7 @@ struct ScrubOptions {
   // next. 0: never.
   Duration period = std::chrono::hours(24);
   uint64_t bytes_per_second_max = 16 << 20;
-  // What may be dropped from the log by a flush has so long to go.
+  // So long after a flush it is looked whether it has dropped the bad entry from the log.
   Duration flush_within = std::chrono::seconds(5);
 };
 
@@ -60,6 +62,7 @@ class Scrub {
   void BeginPass();
   void ReadSegment(uint64_t after);
   void MendLog(const replication::LogScrub& found);
+  void FlushAway(replication::GroupId group);
   void CheckMended(replication::GroupId group);
   void ListDatabases();
   void ListFiles();
@@ -77,6 +80,7 @@ class Scrub {
   Executor& executor_;
 
   Instant pass_began_;
+  std::set<replication::GroupId> mending_;  // have bad log entries, which are looked after
   std::deque<std::shared_ptr<replication::Replica>> replicas_;  // whose files are not listed yet
   std::deque<File> files_;                                      // to be read
 

@@ -53,10 +53,12 @@ class ScrubTest : public testing::Test {
             .compactions = *host.compactions,
             .flushes = *host.compactions};
   }
-  void StartScrub(uint64_t node) {
+  void StartScrub(uint64_t node, Duration flush_within = seconds(5)) {
     PartitionNode& host = world_->node(node);
     executor_ = host.threads->Start("scrub");
-    scrub_.emplace(ScrubOptions{.period = std::chrono::hours(1), .bytes_per_second_max = 1 << 20},
+    scrub_.emplace(ScrubOptions{.period = std::chrono::hours(1),
+                                .bytes_per_second_max = 1 << 20,
+                                .flush_within = flush_within},
                    Place(node), *host.runtime, *host.registry, *executor_);
     scrub_->Start();
   }
@@ -73,6 +75,20 @@ class ScrubTest : public testing::Test {
       if (absl::EndsWith(path, end)) files.push_back(path);
     }
     return files;
+  }
+  // Of an entry that lives in a sealed segment.
+  void DamageSealedEntry(uint64_t node) {
+    SimulatedFileSystem& disk = *world_->node(node).disk;
+    const auto sealed_needle = [&] {
+      const std::vector<std::string> segments = FilesOf(node, ".segment");
+      if (segments.size() < 2) return std::pair<std::string, size_t>{"", std::string::npos};
+      const std::string path = segments[segments.size() - 2];
+      return std::pair(path, disk.Content(path).rfind("needle-"));
+    };
+    while (written_ < 2000 && sealed_needle().second == std::string::npos) Put(10);
+    const auto [path, at] = sealed_needle();
+    ASSERT_NE(at, std::string::npos);
+    disk.FlipBit(path, 8 * (at + 3));
   }
   // Of what the open database uses.
   bool AreTablesIntact(uint64_t node) {
@@ -119,18 +135,7 @@ TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
   Make(52, 3);
   Put(20);
   const uint64_t node = Follower();
-  SimulatedFileSystem& disk = *world_->node(node).disk;
-  // An entry that lives in a sealed segment.
-  const auto sealed_needle = [&] {
-    const std::vector<std::string> segments = FilesOf(node, ".segment");
-    if (segments.size() < 2) return std::pair<std::string, size_t>{"", std::string::npos};
-    const std::string path = segments[segments.size() - 2];
-    return std::pair(path, disk.Content(path).rfind("needle-"));
-  };
-  while (written_ < 2000 && sealed_needle().second == std::string::npos) Put(10);
-  const auto [path, at] = sealed_needle();
-  ASSERT_NE(at, std::string::npos);
-  disk.FlipBit(path, 8 * (at + 3));
+  DamageSealedEntry(node);
   StartScrub(node);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() >= 1; }));
   MetricSink sink;
@@ -149,6 +154,23 @@ TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
   world_->Kill(node);
   world_->Start(node);
   EXPECT_EQ(world_->node(node).runtime->log().report().corrupt_entries, 0u);
+}
+
+TEST_F(ScrubTest, AnAppliedEntryIsNotGivenUpBecauseAFlushTakesLong) {
+  // Protects the only copy: what is applied and not yet flushed is in memory and in the log alone.
+  // Opened again, the replica would ask the log for it.
+  Make(54, 1);
+  Put(20);
+  DamageSealedEntry(1);
+  const std::string held = world_->Dump(1);
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
+  StartScrub(1, std::chrono::microseconds(1));  // far less than a flush takes
+  EXPECT_TRUE(RunUntil([&] { return scrub_->problems() >= 1; }));
+  EXPECT_TRUE(RunUntil([&] {
+    return world_->node(1).runtime->log().Group(PartitionWorld::kGroup)->damage.empty();
+  }));
+  EXPECT_EQ(world_->ReplicaOf(1), before);
+  EXPECT_EQ(world_->Dump(1), held);
 }
 
 TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
