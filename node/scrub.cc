@@ -140,30 +140,48 @@ void Scrub::ReadFile() {
   if (!bytes.ok()) return After(0, [this] { ReadFile(); });  // compacted meanwhile
   table_bytes_.Add(*bytes);
   const absl::Status status = CheckStoreFile(place_, file.path);
-  if (absl::IsDataLoss(status)) Suspect(file, status);
+  if (absl::IsDataLoss(status)) {
+    IfStillBad(file, [this, file](const absl::Status& why) { Report(file, why); });
+  }
   After(*bytes, [this] { ReadFile(); });
 }
 
-// A file that the database has let go since may be anything.
-void Scrub::Suspect(const File& file, const absl::Status& why) {
-  file.replica->applier().Post([this, file, why] {
-    const Partition* const partition = registry_.Open(file.replica->group());
+// A file that the database has let go since may be anything; and one read that failed says little.
+void Scrub::IfStillBad(const File& file, std::function<void(const absl::Status& why)> then) {
+  file.replica->applier().Post([this, file, then = std::move(then)] {
+    const GroupId group = file.replica->group();
+    const Partition* const partition = registry_.Open(group);
     if (partition == nullptr) return;
     const std::vector<std::string> files = partition->LiveFiles();
-    if (std::find(files.begin(), files.end(), file.path) == files.end()) return;
-    executor_.Post([this, file, why] { Rebuild(file, why); });
+    const bool is_live = std::find(files.begin(), files.end(), file.path) != files.end();
+    executor_.Post([this, file, then, group, is_live] {
+      const absl::Status why = is_live ? CheckStoreFile(place_, file.path) : absl::OkStatus();
+      if (absl::IsDataLoss(why)) return then(why);
+      if (registry_.BadFileOf(group) == file.path) registry_.SetBadFile(group, "");
+    });
   });
 }
 
-// The only copy is kept as it is, whatever it is worth: what reads of it still answer is all there
-// is.
-void Scrub::Rebuild(const File& file, const absl::Status& why) {
+// Whoever sees all replicas decides: what this one still holds may be all that its group has at
+// the moment.
+void Scrub::Report(const File& file, const absl::Status& why) {
   bad_files_.Add();
-  const replication::Configuration members = file.replica->view().configuration;
   LogError("scrub: ", why.ToString());
-  if (IsOnlyVoter(members)) return;
-  runtime_.RebuildReplica(file.replica->group(), file.replica->id(),
-                          absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
+  registry_.SetBadFile(file.replica->group(), file.path);
+}
+
+void Scrub::Rebuild(GroupId group, replication::ReplicaId id, const std::string& bad_file) {
+  executor_.Post([this, group, id, bad_file] {
+    const std::shared_ptr<Replica> replica = runtime_.Find(group);
+    if (replica == nullptr || replica->id() != id || registry_.BadFileOf(group) != bad_file ||
+        IsOnlyVoter(replica->view().configuration)) {
+      return;
+    }
+    IfStillBad({replica, bad_file}, [this, group, id](const absl::Status& why) {
+      runtime_.RebuildReplica(group, id,
+                              absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
+    });
+  });
 }
 
 // --- What it says -------------------------------------------------------------------------------

@@ -7,16 +7,19 @@
 //   any other log entry             the replica is opened again and gets it from its peers, if it
 //                                   has any
 //   a header or page of a segment   what lives in the segment is copied forward, it is removed
-//   a table file, or a MANIFEST     the replica is rebuilt from its peers, if it has any
+//   a table file, or a MANIFEST     reported to the coordinators, which have the replica rebuilt
+//                                   from its peers once all of these are well
 //
-// Threads: Start and Collect from any; the rest are tasks of `executor`, which may block on the
-// disk and is nobody else's. The destructor when the executor and the runtime's have stopped.
+// Threads: Start, Rebuild and Collect from any; the rest are tasks of `executor`, which may block
+// on the disk and is nobody else's. The destructor when the executor and the runtime's have
+// stopped.
 #ifndef RINGLEADER_NODE_SCRUB_H_
 #define RINGLEADER_NODE_SCRUB_H_
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -48,6 +51,9 @@ class Scrub {
         Registry& registry, Executor& executor);
 
   void Start();
+  // Drops the replica's state for a file that was reported, if that is still bad.
+  void Rebuild(replication::GroupId group, replication::ReplicaId replica,
+               const std::string& bad_file);
   void Collect(MetricSink& sink) const;
 
   uint64_t passes() const { return passes_.load(); }
@@ -67,8 +73,8 @@ class Scrub {
   void ListDatabases();
   void ListFiles();
   void ReadFile();
-  void Suspect(const File& file, const absl::Status& why);
-  void Rebuild(const File& file, const absl::Status& why);
+  void IfStillBad(const File& file, std::function<void(const absl::Status& why)> then);
+  void Report(const File& file, const absl::Status& why);
   void EndPass();
   // Goes on after as long as reading so much takes at the rate.
   void After(uint64_t bytes, Task next);

@@ -118,15 +118,44 @@ TEST_F(ScrubTest, AFlippedBitInAColdTableCostsTheReplicaARebuild) {
   EXPECT_FALSE(AreTablesIntact(node));  // nothing else finds it
   StartScrub(node);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1; }));
+  // The coordinators decide: the other replicas may be away.
+  const Registry& registry = *world_->node(node).registry;
+  const std::string bad = registry.BadFileOf(PartitionWorld::kGroup);
+  EXPECT_TRUE(absl::EndsWith(bad, ".ldb"));
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(node);
+  world_->RunFor(seconds(5));
+  EXPECT_EQ(world_->ReplicaOf(node), before);
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(), bad);
   EXPECT_TRUE(RunUntil([&] {
     return world_->PartitionOf(node) != nullptr && AreTablesIntact(node) &&
            world_->Dump(node) == world_->Dump(world_->WaitForLeader());
   }));
+  EXPECT_EQ(registry.BadFileOf(PartitionWorld::kGroup), "");
   EXPECT_TRUE(RunUntil([&] { return scrub_->passes() == 1; }));
   MetricSink sink;
   scrub_->Collect(sink);
   EXPECT_THAT(sink.Text(),
               testing::HasSubstr("ringleader_scrub_problems_total{what=\"file\"} 1\n"));
+}
+
+TEST_F(ScrubTest, AReplicaWhoseFileIsGoodAgainOrGoneIsKept) {
+  // Protects a good replica: an order may come late, and a read may fail once.
+  Make(55, 3);
+  Put(60);
+  const uint64_t node = Follower();
+  SimulatedFileSystem& disk = *world_->node(node).disk;
+  world_->ReplicaOf(node)->FlushAndCompact();
+  world_->RunFor(seconds(5));
+  const std::string file = world_->PartitionOf(node)->LiveFiles().front();
+  disk.FlipBit(file, 8 * 1000);
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(node);
+  StartScrub(node);
+  EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1; }));
+  disk.FlipBit(file, 8 * 1000);
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(), file);
+  world_->RunFor(seconds(5));
+  EXPECT_EQ(world_->ReplicaOf(node), before);
+  EXPECT_EQ(world_->node(node).registry->BadFileOf(PartitionWorld::kGroup), "");
 }
 
 TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
@@ -183,6 +212,8 @@ TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
   const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
   StartScrub(1);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1 && scrub_->passes() == 1; }));
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(),
+                  world_->node(1).registry->BadFileOf(PartitionWorld::kGroup));
   world_->RunFor(seconds(5));
   EXPECT_EQ(world_->ReplicaOf(1), before);
   EXPECT_TRUE(before->view().failure.ok());
