@@ -50,6 +50,7 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
   }
   OrderDestruction(round);
   OrderRebuilding(round);
+  MendBadFiles(round);
   PlanReplacements(round);
   PlanMoves(round);
   SettleTables(round);

@@ -105,7 +105,9 @@ class Balancer {
                     const v1::ReplicaReport& report, uint64_t node) const;
   void OrderCreation(Round& round, const v1::PartitionRecord& record) const;
   void OrderDestruction(Round& round) const;
+  static bool AreAllWell(const Round& round, const v1::PartitionRecord& record);
   void OrderRebuilding(Round& round) const;
+  void MendBadFiles(Round& round);
   void Advance(Round& round, const v1::PartitionRecord& record, const v1::ReplicaReport& report,
                uint64_t leader_node);
   void RemoveStrays(Round& round, const v1::PartitionRecord& record,

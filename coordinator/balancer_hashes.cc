@@ -5,6 +5,9 @@
 // others are well, as its group counts on it for less until it is filled again. Without a majority,
 // two replicas or three different states, nothing is changed: an operator has to decide
 // (health.cc raises the alarm).
+//
+// And replicas of which the scrub found a file bad: what else they hold is good, so one is rebuilt
+// only while all are well, and while a leader that is whole can fill it.
 #include <algorithm>
 
 #include "coordinator/balancer_round.h"
@@ -44,24 +47,49 @@ std::vector<Balancer::Divergence> Balancer::FindDivergences(const Metadata& meta
   return divergences;
 }
 
+bool Balancer::AreAllWell(const Round& round, const v1::PartitionRecord& record) {
+  return std::all_of(record.wish().begin(), record.wish().end(), [&](const auto& replica) {
+    const v1::ReplicaReport* const report = round.Replica(replica.node(), record.partition().id());
+    return round.alive.contains(replica.node()) && report != nullptr &&
+           report->replica() == replica.id() && report->failure().empty();
+  });
+}
+
 void Balancer::OrderRebuilding(Round& round) const {
   for (const Divergence& divergence : FindDivergences(round.metadata, round.seen)) {
     if (divergence.odd.empty()) continue;
     const v1::PartitionRecord& record = round.metadata.partitions().at(divergence.partition);
     if (record.has_move()) continue;
     const Divergence::Odd& odd = divergence.odd.front();
-    const bool all_well =
-        std::all_of(record.wish().begin(), record.wish().end(), [&](const v1::Replica& replica) {
-          const v1::ReplicaReport* report = round.Replica(replica.node(), divergence.partition);
-          return round.alive.contains(replica.node()) && report != nullptr &&
-                 report->failure().empty();
-        });
-    if (!all_well) continue;
+    if (!AreAllWell(round, record)) continue;
     v1::RebuildReplica& order = *round.decision.orders[odd.node].add_rebuild();
     order.set_partition(divergence.partition);
     order.set_replica(odd.replica);
     order.mutable_hash()->set_index(divergence.index);
     order.mutable_hash()->set_hash(odd.hash);
+  }
+}
+
+// A leader's is rebuilt when another has taken over, which is whole: that one fills it.
+void Balancer::MendBadFiles(Round& round) {
+  for (const auto& [id, led] : round.leaders) {
+    const v1::PartitionRecord& record = round.metadata.partitions().at(id);
+    if (record.has_move() || record.wish_size() < 2 || !AreAllWell(round, record)) continue;
+    uint64_t bad_node = 0, whole_node = 0;
+    for (const v1::Replica& replica : record.wish()) {
+      const bool is_bad = !round.Replica(replica.node(), id)->bad_file().empty();
+      (is_bad ? bad_node : whole_node) = replica.node();
+    }
+    if (bad_node == 0 || whole_node == 0) continue;
+    if (!led.report->bad_file().empty()) {
+      OrderTransfer(round, id, whole_node);
+      continue;
+    }
+    const v1::ReplicaReport& bad = *round.Replica(bad_node, id);
+    v1::RebuildReplica& order = *round.decision.orders[bad_node].add_rebuild();
+    order.set_partition(id);
+    order.set_replica(bad.replica());
+    order.set_bad_file(bad.bad_file());
   }
 }
 

@@ -42,6 +42,12 @@ v1::PartitionHealth HealthOf(const Metadata& metadata, const Observations& seen,
 
 constexpr size_t kReplicaAlarmsMax = 20;
 
+std::string BadFileText(const v1::ReplicaReport& report) {
+  return absl::StrCat("the scrub can't read ", report.bad_file(),
+                      ". It is to be rebuilt once all others of the partition are well; without "
+                      "any other, export what can be read.");
+}
+
 // Replicas that stand still because of something that is wrong with them.
 void AddReplicaAlarms(const Metadata& metadata, const Observations& seen,
                       v1::StatusResponse& response) {
@@ -50,9 +56,11 @@ void AddReplicaAlarms(const Metadata& metadata, const Observations& seen,
     const v1::NodeRecord* record = metadata.FindNode(node);
     if (record == nullptr || !record->node().alive()) continue;
     for (const auto& [partition, report] : host.replicas) {
-      if (report.failure().empty() || ++failed > kReplicaAlarmsMax) continue;
-      response.add_alarms(absl::StrCat("Replica ", report.replica(), " of partition ", partition,
-                                       " on node ", node, ": ", report.failure()));
+      const bool is_well = report.failure().empty() && report.bad_file().empty();
+      if (is_well || ++failed > kReplicaAlarmsMax) continue;
+      response.add_alarms(
+          absl::StrCat("Replica ", report.replica(), " of partition ", partition, " on node ", node,
+                       ": ", report.failure().empty() ? BadFileText(report) : report.failure()));
     }
   }
   for (const Balancer::Divergence& divergence : Balancer::FindDivergences(metadata, seen)) {

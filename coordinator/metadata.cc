@@ -150,6 +150,9 @@ CommandOutcome Metadata::Rejoin(const v1::RejoinCoordinator& command) {
   if (record.incarnation() != command.incarnation()) {
     record.set_incarnation(command.incarnation());
     record.set_replica(++last_coordinator_replica_);
+    // Another disk, and maybe another build: it has to say itself what it runs.
+    record.clear_version();
+    record.clear_versions();
   }
   return Done(record.replica());
 }

@@ -98,6 +98,7 @@ void Node::ReportReplica(replication::Replica& replica,
     out->set_index(hash.index);
     out->set_hash(hash.hash);
   }
+  report->set_bad_file(registry_.BadFileOf(replica.group()));
   if (view.unfillable) {
     report->set_needs_replacement(true);
     report->set_failure("its group counts on it as a voter, and it has no log");
@@ -215,6 +216,9 @@ void Node::Destroy(const coordinator::v1::DestroyReplica& order) {
 }
 
 void Node::Rebuild(const coordinator::v1::RebuildReplica& order) {
+  if (!order.bad_file().empty()) {
+    return scrub_->Rebuild(order.partition(), order.replica(), order.bad_file());
+  }
   const Registry::RangeHash odd{order.hash().index(), order.hash().hash()};
   const std::deque<Registry::RangeHash> hashes = registry_.HashesOf(order.partition());
   if (std::find(hashes.begin(), hashes.end(), odd) == hashes.end()) return;

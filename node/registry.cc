@@ -7,7 +7,7 @@ namespace ringleader {
 void Registry::Opened(replication::GroupId group, Partition* partition,
                       const std::optional<model::TokenRange>& range) {
   MutexLock lock(mutex_);
-  open_[group] = {partition, range, {}, {}};
+  open_[group] = {partition, range, {}, {}, {}};
 }
 
 void Registry::Closed(replication::GroupId group, const Partition* partition) {
@@ -83,6 +83,18 @@ std::deque<Registry::RangeHash> Registry::HashesOf(replication::GroupId group) c
   MutexLock lock(mutex_);
   const auto found = open_.find(group);
   return found == open_.end() ? std::deque<RangeHash>() : found->second.hashes;
+}
+
+void Registry::SetBadFile(replication::GroupId group, absl::string_view path) {
+  MutexLock lock(mutex_);
+  const auto found = open_.find(group);
+  if (found != open_.end()) found->second.bad_file = std::string(path);
+}
+
+std::string Registry::BadFileOf(replication::GroupId group) const {
+  MutexLock lock(mutex_);
+  const auto found = open_.find(group);
+  return found == open_.end() ? "" : found->second.bad_file;
 }
 
 void Registry::SetAddress(replication::NodeId node, absl::string_view address) {

@@ -60,6 +60,10 @@ class Registry {
   // The last ones since it was opened, oldest first.
   std::deque<RangeHash> HashesOf(replication::GroupId group) const;
 
+  // A file of its state that the scrub found bad, since it was opened; empty: none.
+  void SetBadFile(replication::GroupId group, absl::string_view path);
+  std::string BadFileOf(replication::GroupId group) const;
+
   // The cluster's, as far as this node knows it; 0: not yet.
   void SetClusterVersion(uint32_t version) { cluster_version_.store(version); }
   uint32_t cluster_version() const { return cluster_version_.load(); }
@@ -74,6 +78,7 @@ class Registry {
     std::optional<model::TokenRange> range;
     AppliedTables tables;
     std::deque<RangeHash> hashes;
+    std::string bad_file;
   };
 
   std::atomic<uint32_t> cluster_version_ = 0;

@@ -18,6 +18,10 @@ using replication::Replica;
 // A pass of what is little, and the pause where a disk fails.
 constexpr Duration kPauseMin = std::chrono::seconds(1);
 
+bool IsOnlyVoter(const replication::Configuration& members) {
+  return members.voters.size() < 2 && !members.joint();
+}
+
 }  // namespace
 
 Scrub::Scrub(const ScrubOptions& options, const StorePlace& place, replication::Runtime& runtime,
@@ -75,14 +79,29 @@ void Scrub::MendLog(const LogScrub& found) {
            " bad blocks, and ", found.bad_entries,
            " entries of it can't be read; it is written anew");
   for (const GroupId group : found.groups) {
-    if (const auto replica = runtime_.Find(group)) replica->FlushAndCompact();
-    executor_.PostAfter(options_.flush_within, [this, group] { CheckMended(group); });
+    if (mending_.insert(group).second) FlushAway(group);
   }
 }
 
+void Scrub::FlushAway(GroupId group) {
+  if (const auto replica = runtime_.Find(group)) replica->FlushAndCompact();
+  executor_.PostAfter(options_.flush_within, [this, group] { CheckMended(group); });
+}
+
+// What is applied and not flushed yet, on a full disk for one, is in memory only: opened again, the
+// replica would look for it in the log, and its peers may be away. And nobody else has what an only
+// voter has.
 void Scrub::CheckMended(GroupId group) {
   const auto state = runtime_.log().Group(group);
-  if (!state.has_value() || state->destroyed || state->damage.empty()) return;
+  const auto replica = runtime_.Find(group);
+  if (!state.has_value() || state->destroyed || state->damage.empty() || replica == nullptr) {
+    mending_.erase(group);
+    return;
+  }
+  const replication::ReplicaView view = replica->view();
+  const bool is_applied = state->damage.back().last <= view.applied;
+  if (is_applied || IsOnlyVoter(view.configuration)) return FlushAway(group);
+  mending_.erase(group);
   runtime_.ReopenReplica(
       group, state->creation.replica,
       absl::DataLossError(absl::StrCat("the scrub found that log entry ",
@@ -121,30 +140,48 @@ void Scrub::ReadFile() {
   if (!bytes.ok()) return After(0, [this] { ReadFile(); });  // compacted meanwhile
   table_bytes_.Add(*bytes);
   const absl::Status status = CheckStoreFile(place_, file.path);
-  if (absl::IsDataLoss(status)) Suspect(file, status);
+  if (absl::IsDataLoss(status)) {
+    IfStillBad(file, [this, file](const absl::Status& why) { Report(file, why); });
+  }
   After(*bytes, [this] { ReadFile(); });
 }
 
-// A file that the database has let go since may be anything.
-void Scrub::Suspect(const File& file, const absl::Status& why) {
-  file.replica->applier().Post([this, file, why] {
-    const Partition* const partition = registry_.Open(file.replica->group());
+// A file that the database has let go since may be anything; and one read that failed says little.
+void Scrub::IfStillBad(const File& file, std::function<void(const absl::Status& why)> then) {
+  file.replica->applier().Post([this, file, then = std::move(then)] {
+    const GroupId group = file.replica->group();
+    const Partition* const partition = registry_.Open(group);
     if (partition == nullptr) return;
     const std::vector<std::string> files = partition->LiveFiles();
-    if (std::find(files.begin(), files.end(), file.path) == files.end()) return;
-    executor_.Post([this, file, why] { Rebuild(file, why); });
+    const bool is_live = std::find(files.begin(), files.end(), file.path) != files.end();
+    executor_.Post([this, file, then, group, is_live] {
+      const absl::Status why = is_live ? CheckStoreFile(place_, file.path) : absl::OkStatus();
+      if (absl::IsDataLoss(why)) return then(why);
+      if (registry_.BadFileOf(group) == file.path) registry_.SetBadFile(group, "");
+    });
   });
 }
 
-// The only copy is kept as it is, whatever it is worth: what reads of it still answer is all there
-// is.
-void Scrub::Rebuild(const File& file, const absl::Status& why) {
+// Whoever sees all replicas decides: what this one still holds may be all that its group has at
+// the moment.
+void Scrub::Report(const File& file, const absl::Status& why) {
   bad_files_.Add();
-  const replication::Configuration members = file.replica->view().configuration;
   LogError("scrub: ", why.ToString());
-  if (members.voters.size() < 2 && !members.joint()) return;
-  runtime_.RebuildReplica(file.replica->group(), file.replica->id(),
-                          absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
+  registry_.SetBadFile(file.replica->group(), file.path);
+}
+
+void Scrub::Rebuild(GroupId group, replication::ReplicaId id, const std::string& bad_file) {
+  executor_.Post([this, group, id, bad_file] {
+    const std::shared_ptr<Replica> replica = runtime_.Find(group);
+    if (replica == nullptr || replica->id() != id || registry_.BadFileOf(group) != bad_file ||
+        IsOnlyVoter(replica->view().configuration)) {
+      return;
+    }
+    IfStillBad({replica, bad_file}, [this, group, id](const absl::Status& why) {
+      runtime_.RebuildReplica(group, id,
+                              absl::DataLossError(absl::StrCat("the scrub found ", why.message())));
+    });
+  });
 }
 
 // --- What it says -------------------------------------------------------------------------------

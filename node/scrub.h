@@ -3,20 +3,25 @@
 // not by the read that needs it.
 //
 //   what is bad                     what is done
-//   a log entry that is applied     flushed, and dropped from the log
-//   any other log entry             the replica is opened again and gets it from its peers
+//   a log entry that is applied     flushed until it is dropped from the log
+//   any other log entry             the replica is opened again and gets it from its peers, if it
+//                                   has any
 //   a header or page of a segment   what lives in the segment is copied forward, it is removed
-//   a table file, or a MANIFEST     the replica is rebuilt from its peers, if it has any
+//   a table file, or a MANIFEST     reported to the coordinators, which have the replica rebuilt
+//                                   from its peers once all of these are well
 //
-// Threads: Start and Collect from any; the rest are tasks of `executor`, which may block on the
-// disk and is nobody else's. The destructor when the executor and the runtime's have stopped.
+// Threads: Start, Rebuild and Collect from any; the rest are tasks of `executor`, which may block
+// on the disk and is nobody else's. The destructor when the executor and the runtime's have
+// stopped.
 #ifndef RINGLEADER_NODE_SCRUB_H_
 #define RINGLEADER_NODE_SCRUB_H_
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +40,7 @@ struct ScrubOptions {
   // next. 0: never.
   Duration period = std::chrono::hours(24);
   uint64_t bytes_per_second_max = 16 << 20;
-  // What may be dropped from the log by a flush has so long to go.
+  // So long after a flush it is looked whether it has dropped the bad entry from the log.
   Duration flush_within = std::chrono::seconds(5);
 };
 
@@ -46,6 +51,9 @@ class Scrub {
         Registry& registry, Executor& executor);
 
   void Start();
+  // Drops the replica's state for a file that was reported, if that is still bad.
+  void Rebuild(replication::GroupId group, replication::ReplicaId replica,
+               const std::string& bad_file);
   void Collect(MetricSink& sink) const;
 
   uint64_t passes() const { return passes_.load(); }
@@ -60,12 +68,13 @@ class Scrub {
   void BeginPass();
   void ReadSegment(uint64_t after);
   void MendLog(const replication::LogScrub& found);
+  void FlushAway(replication::GroupId group);
   void CheckMended(replication::GroupId group);
   void ListDatabases();
   void ListFiles();
   void ReadFile();
-  void Suspect(const File& file, const absl::Status& why);
-  void Rebuild(const File& file, const absl::Status& why);
+  void IfStillBad(const File& file, std::function<void(const absl::Status& why)> then);
+  void Report(const File& file, const absl::Status& why);
   void EndPass();
   // Goes on after as long as reading so much takes at the rate.
   void After(uint64_t bytes, Task next);
@@ -77,6 +86,7 @@ class Scrub {
   Executor& executor_;
 
   Instant pass_began_;
+  std::set<replication::GroupId> mending_;  // have bad log entries, which are looked after
   std::deque<std::shared_ptr<replication::Replica>> replicas_;  // whose files are not listed yet
   std::deque<File> files_;                                      // to be read
 

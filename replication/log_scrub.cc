@@ -80,7 +80,9 @@ absl::StatusOr<LogScrub> LogImplementation::Scrub(uint64_t after) {
     const uint64_t bad_before = scrub.bad_entries;
     for (const LocatedEntry& entry : LiveEntries(plan->segment, group)) {
       scrub.bytes += entry.slot.bytes;
-      const absl::Status read = ReadPayload(entry).status();
+      absl::Status read = ReadPayload(entry).status();
+      // One read that failed says little, and the replica may have to be opened again for it.
+      if (absl::IsDataLoss(read)) read = ReadPayload(entry).status();
       if (read.ok()) continue;
       if (!absl::IsDataLoss(read)) return read;
       ++scrub.bad_entries;

@@ -116,6 +116,80 @@ TEST_F(DivergenceTest, NobodyIsRebuiltWhileAnotherReplicaIsNotWell) {
   EXPECT_TRUE(Alarm("being rebuilt"));
 }
 
+// A file of its state that the scrub of this node can't read.
+class BadFileTest : public DivergenceTest {
+ protected:
+  void Leads(uint64_t node) {
+    for (uint64_t each = 1; each <= metadata_.nodes().size(); ++each) {
+      ReportOn(each).set_leads(each == node);
+      ReportOn(each).set_term(2);
+    }
+    ReportOn(node).clear_members();
+    for (const v1::Replica& replica : metadata_.partitions().begin()->second.wish()) {
+      v1::Replica& member = *ReportOn(node).add_members();
+      member = replica;
+      member.set_voter(true);
+    }
+  }
+  bool IsTransferred(uint64_t from) {
+    const Decision decision = Decide();
+    const auto orders = decision.orders.find(from);
+    return orders != decision.orders.end() && orders->second.transfer_size() > 0;
+  }
+};
+
+TEST_F(BadFileTest, IsMendedWhileAllAreWell) {
+  Form(3);
+  Leads(1);
+  ReportOn(2).set_bad_file("x.ldb");
+  EXPECT_TRUE(Alarm("can't read x.ldb"));
+  const Decision decision = Decide();
+  ASSERT_EQ(decision.orders.at(2).rebuild_size(), 1);
+  const v1::RebuildReplica& order = decision.orders.at(2).rebuild(0);
+  EXPECT_EQ(order.replica(), ReportOn(2).replica());
+  EXPECT_EQ(order.bad_file(), "x.ldb");
+}
+
+TEST_F(BadFileTest, IsLeftWhileAnotherReplicaIsNotWell) {
+  // Protects what the replica still holds: its group would count on one of three.
+  Form(3);
+  Leads(1);
+  ReportOn(2).set_bad_file("x.ldb");
+  ReportOn(3).set_failure("not open");
+  EXPECT_EQ(Rebuilt(), Nodes{});
+  ReportOn(3).clear_failure();
+  seen_.erase(3);
+  EXPECT_EQ(Rebuilt(), Nodes{});
+}
+
+TEST_F(BadFileTest, ALeaderHandsOverToOneThatIsWholeBefore) {
+  // Protects writes from an election, and the group from being filled out of a file that is bad.
+  Form(3);
+  Leads(1);
+  ReportOn(1).set_bad_file("x.ldb");
+  ReportOn(2).set_bad_file("y.ldb");
+  EXPECT_TRUE(IsTransferred(1));
+  EXPECT_EQ(Rebuilt(), Nodes{});
+  Leads(3);
+  EXPECT_EQ(Rebuilt().size(), 1u) << "one at a time";
+}
+
+TEST_F(BadFileTest, IsLeftWhereEveryReplicaHasOne) {
+  Form(3);
+  Leads(1);
+  for (uint64_t node = 1; node <= 3; ++node) ReportOn(node).set_bad_file("x.ldb");
+  EXPECT_EQ(Rebuilt(), Nodes{});
+  EXPECT_FALSE(IsTransferred(1));
+}
+
+TEST_F(BadFileTest, TheOnlyCopyIsLeftAndNamed) {
+  Form(1);
+  Leads(1);
+  ReportOn(1).set_bad_file("x.ldb");
+  EXPECT_EQ(Rebuilt(), Nodes{});
+  EXPECT_TRUE(Alarm("can't read x.ldb"));
+}
+
 TEST_F(DivergenceTest, WithoutAMajorityThereIsAnAlarmAndNothingElse) {
   Form(2);
   Holds(1, 20, 7);

@@ -96,6 +96,20 @@ TEST(ClusterVersion, IsRaisedOnlyWhenEveryProcessCanRunIt) {
   EXPECT_TRUE(metadata.Apply(Raise(1, 2)).ok());  // the same again
 }
 
+TEST(ClusterVersion, ACoordinatorThatLostItsDataHasToSayAgainWhatItRuns) {
+  // Protects: it may have come back with an old build.
+  Metadata metadata = Upgraded();
+  v1::Command rejoin;
+  rejoin.mutable_rejoin_coordinator()->set_coordinator(2);
+  rejoin.mutable_rejoin_coordinator()->set_incarnation(99);
+  ASSERT_TRUE(metadata.Apply(rejoin).ok());
+  EXPECT_THAT(metadata.Apply(Raise(1, 2)).message,
+              HasSubstr("coordinator 1 has not said what it runs"));
+  metadata.Apply(Describe(2, kNew));  // late, of the data that it lost
+  EXPECT_FALSE(metadata.Apply(Raise(1, 2)).ok());
+  EXPECT_EQ(metadata.cluster_version(), 1u);
+}
+
 TEST(ClusterVersion, ARemovedNodeHoldsNobodyUpAndAnAbsentOneDoes) {
   // Protects: a node that is away may come back with its old build.
   Metadata metadata = Upgraded();
@@ -116,7 +130,7 @@ TEST(ClusterVersion, NeverFallsAndKeepsOldBuildsOut) {
   Metadata metadata = Upgraded();
   metadata.Apply(Raise(1, 2));
   EXPECT_EQ(metadata.Apply(Raise(2, 1)).error, v1::ERROR_INVALID);
-  EXPECT_EQ(metadata.Apply(Raise(1, 3)).error, v1::ERROR_CONFLICT);
+  EXPECT_THAT(metadata.Apply(Raise(1, 3)).message, HasSubstr("is at version 2 by now"));
   EXPECT_EQ(metadata.cluster_version(), 2u);
   const CommandOutcome known = metadata.Apply(Register(5, kOld));
   EXPECT_EQ(known.error, v1::ERROR_VERSION);
@@ -181,6 +195,29 @@ TEST(ClusterVersion, AFreshClusterStartsAtTheNewestThatAllCanRun) {
   for (uint64_t number = 1; number <= 3; ++number) mixed.Start(number);
   ASSERT_TRUE(AwaitLeader(mixed));
   EXPECT_EQ(VersionAt(mixed, mixed.Leader()), 1u);
+}
+
+TEST(ClusterVersion, NothingIsFormedOfCoordinatorsThatHaveNoVersionInCommon) {
+  CoordinatorWorld world(8, 2);
+  world.versions[1] = kOld;
+  world.versions[2] = {2, 3};
+  for (uint64_t number = 1; number <= 2; ++number) world.Start(number);
+  world.RunFor(seconds(20));
+  EXPECT_EQ(world.Leader(), 0u);
+  for (uint64_t number = 1; number <= 2; ++number) EXPECT_FALSE(world.machine(number).failed);
+}
+
+TEST(ClusterVersion, ABuildThatIsTooNewDoesNotLead) {
+  // Protects: it does not know any more what the cluster's version forbids.
+  CoordinatorWorld world(9, 1);
+  world.versions[1] = kOld;
+  world.Start(1);
+  ASSERT_TRUE(AwaitLeader(world));
+  world.versions[1] = {2, 3};
+  Restart(world, 1);
+  EXPECT_TRUE(world.machine(1).failed);
+  EXPECT_THAT(std::string(world.machine(1).failure.message()),
+              HasSubstr("it has to be raised by an older build first"));
 }
 
 TEST(ClusterVersion, CoordinatorsAreUpgradedOneByOneAndAnOldOneDoesNotReturn) {

@@ -53,10 +53,12 @@ class ScrubTest : public testing::Test {
             .compactions = *host.compactions,
             .flushes = *host.compactions};
   }
-  void StartScrub(uint64_t node) {
+  void StartScrub(uint64_t node, Duration flush_within = seconds(5)) {
     PartitionNode& host = world_->node(node);
     executor_ = host.threads->Start("scrub");
-    scrub_.emplace(ScrubOptions{.period = std::chrono::hours(1), .bytes_per_second_max = 1 << 20},
+    scrub_.emplace(ScrubOptions{.period = std::chrono::hours(1),
+                                .bytes_per_second_max = 1 << 20,
+                                .flush_within = flush_within},
                    Place(node), *host.runtime, *host.registry, *executor_);
     scrub_->Start();
   }
@@ -73,6 +75,20 @@ class ScrubTest : public testing::Test {
       if (absl::EndsWith(path, end)) files.push_back(path);
     }
     return files;
+  }
+  // Of an entry that lives in a sealed segment.
+  void DamageSealedEntry(uint64_t node) {
+    SimulatedFileSystem& disk = *world_->node(node).disk;
+    const auto sealed_needle = [&] {
+      const std::vector<std::string> segments = FilesOf(node, ".segment");
+      if (segments.size() < 2) return std::pair<std::string, size_t>{"", std::string::npos};
+      const std::string path = segments[segments.size() - 2];
+      return std::pair(path, disk.Content(path).rfind("needle-"));
+    };
+    while (written_ < 2000 && sealed_needle().second == std::string::npos) Put(10);
+    const auto [path, at] = sealed_needle();
+    ASSERT_NE(at, std::string::npos);
+    disk.FlipBit(path, 8 * (at + 3));
   }
   // Of what the open database uses.
   bool AreTablesIntact(uint64_t node) {
@@ -102,15 +118,44 @@ TEST_F(ScrubTest, AFlippedBitInAColdTableCostsTheReplicaARebuild) {
   EXPECT_FALSE(AreTablesIntact(node));  // nothing else finds it
   StartScrub(node);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1; }));
+  // The coordinators decide: the other replicas may be away.
+  const Registry& registry = *world_->node(node).registry;
+  const std::string bad = registry.BadFileOf(PartitionWorld::kGroup);
+  EXPECT_TRUE(absl::EndsWith(bad, ".ldb"));
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(node);
+  world_->RunFor(seconds(5));
+  EXPECT_EQ(world_->ReplicaOf(node), before);
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(), bad);
   EXPECT_TRUE(RunUntil([&] {
     return world_->PartitionOf(node) != nullptr && AreTablesIntact(node) &&
            world_->Dump(node) == world_->Dump(world_->WaitForLeader());
   }));
+  EXPECT_EQ(registry.BadFileOf(PartitionWorld::kGroup), "");
   EXPECT_TRUE(RunUntil([&] { return scrub_->passes() == 1; }));
   MetricSink sink;
   scrub_->Collect(sink);
   EXPECT_THAT(sink.Text(),
               testing::HasSubstr("ringleader_scrub_problems_total{what=\"file\"} 1\n"));
+}
+
+TEST_F(ScrubTest, AReplicaWhoseFileIsGoodAgainOrGoneIsKept) {
+  // Protects a good replica: an order may come late, and a read may fail once.
+  Make(55, 3);
+  Put(60);
+  const uint64_t node = Follower();
+  SimulatedFileSystem& disk = *world_->node(node).disk;
+  world_->ReplicaOf(node)->FlushAndCompact();
+  world_->RunFor(seconds(5));
+  const std::string file = world_->PartitionOf(node)->LiveFiles().front();
+  disk.FlipBit(file, 8 * 1000);
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(node);
+  StartScrub(node);
+  EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1; }));
+  disk.FlipBit(file, 8 * 1000);
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(), file);
+  world_->RunFor(seconds(5));
+  EXPECT_EQ(world_->ReplicaOf(node), before);
+  EXPECT_EQ(world_->node(node).registry->BadFileOf(PartitionWorld::kGroup), "");
 }
 
 TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
@@ -119,18 +164,7 @@ TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
   Make(52, 3);
   Put(20);
   const uint64_t node = Follower();
-  SimulatedFileSystem& disk = *world_->node(node).disk;
-  // An entry that lives in a sealed segment.
-  const auto sealed_needle = [&] {
-    const std::vector<std::string> segments = FilesOf(node, ".segment");
-    if (segments.size() < 2) return std::pair<std::string, size_t>{"", std::string::npos};
-    const std::string path = segments[segments.size() - 2];
-    return std::pair(path, disk.Content(path).rfind("needle-"));
-  };
-  while (written_ < 2000 && sealed_needle().second == std::string::npos) Put(10);
-  const auto [path, at] = sealed_needle();
-  ASSERT_NE(at, std::string::npos);
-  disk.FlipBit(path, 8 * (at + 3));
+  DamageSealedEntry(node);
   StartScrub(node);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() >= 1; }));
   MetricSink sink;
@@ -151,6 +185,23 @@ TEST_F(ScrubTest, AFlippedBitInTheLogIsGoneBeforeARestartFindsIt) {
   EXPECT_EQ(world_->node(node).runtime->log().report().corrupt_entries, 0u);
 }
 
+TEST_F(ScrubTest, AnAppliedEntryIsNotGivenUpBecauseAFlushTakesLong) {
+  // Protects the only copy: what is applied and not yet flushed is in memory and in the log alone.
+  // Opened again, the replica would ask the log for it.
+  Make(54, 1);
+  Put(20);
+  DamageSealedEntry(1);
+  const std::string held = world_->Dump(1);
+  const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
+  StartScrub(1, std::chrono::microseconds(1));  // far less than a flush takes
+  EXPECT_TRUE(RunUntil([&] { return scrub_->problems() >= 1; }));
+  EXPECT_TRUE(RunUntil([&] {
+    return world_->node(1).runtime->log().Group(PartitionWorld::kGroup)->damage.empty();
+  }));
+  EXPECT_EQ(world_->ReplicaOf(1), before);
+  EXPECT_EQ(world_->Dump(1), held);
+}
+
 TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
   // Protects what can still be read of a group that has one replica.
   Make(53, 1);
@@ -161,6 +212,8 @@ TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
   const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
   StartScrub(1);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1 && scrub_->passes() == 1; }));
+  scrub_->Rebuild(PartitionWorld::kGroup, before->id(),
+                  world_->node(1).registry->BadFileOf(PartitionWorld::kGroup));
   world_->RunFor(seconds(5));
   EXPECT_EQ(world_->ReplicaOf(1), before);
   EXPECT_TRUE(before->view().failure.ok());

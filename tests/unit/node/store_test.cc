@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <memory>
 #include <numeric>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -307,6 +309,58 @@ TEST_F(StoreTest, MeasuresWhatIsOnDisk) {
   EXPECT_EQ(metrics.table_bytes_written.value(), on_disk);
   *store = nullptr;
   CHECK_OK(RemoveRecursively(PosixFileSystem(), directory));
+}
+
+// Protects a node from standing still for ever: what LevelDB could not write out never becomes
+// durable, and nobody tells whoever waits for it.
+TEST_F(StoreTest, AFlushEndsWhenTheBackgroundWorkHasFailed) {
+  for (const absl::Status& why :
+       {absl::ResourceExhaustedError("the disk is full"), absl::DataLossError("a bad block")}) {
+    auto store = Open();
+    const Index last = store->state().applied.last.index + 5;
+    for (Index index = last - 4; index <= last; ++index) ASSERT_TRUE(Write(*store, index).ok());
+    disk_.InjectError(SimulatedFileSystem::Operation::kWrite, ".ldb", 0, UINT64_MAX, why);
+    auto flushed = std::async(std::launch::async, [&store] { return store->Flush(); });
+    ASSERT_EQ(flushed.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    EXPECT_FALSE(flushed.get().ok());
+    EXPECT_LT(store->durable(), last);
+    EXPECT_FALSE(store->Flush().ok());
+    disk_.InjectError(SimulatedFileSystem::Operation::kWrite, "nowhere", 0, 0, why);
+  }
+}
+
+// Protects LevelDB from work that two executors have: it is run once, by the first, and the other
+// may come to it when database and Env are gone.
+TEST_F(StoreTest, WorkThatIsMovedAheadRunsOnce) {
+  std::promise<void> release;
+  compactions_->Post([released = release.get_future()] { released.wait(); });
+  std::atomic<int> runs = 0;
+  const auto run = [](void* count) { ++*static_cast<std::atomic<int>*>(count); };
+  const auto drain = [](Executor& executor) {
+    std::promise<void> done;
+    executor.Post([&done] { done.set_value(); });
+    done.get_future().wait();
+  };
+  {
+    LevelDbEnv env(disk_, SystemClock(), *compactions_, *flushes_);
+    std::vector<std::unique_ptr<leveldb::WritableFile>> logs;
+    const auto create_log = [&](const std::string& path) {
+      leveldb::WritableFile* file = nullptr;
+      ASSERT_TRUE(env.NewWritableFile(path, &file).ok());
+      logs.emplace_back(file);
+    };
+    create_log("/store/000003.log");
+    env.Schedule(run, &runs);
+    drain(*flushes_);
+    EXPECT_EQ(runs, 0);  // a compaction, which waits for its turn
+    create_log("/store/000005.log");
+    drain(*flushes_);
+    EXPECT_EQ(runs, 1);            // a memtable is frozen
+    env.AwaitDurable(UINT64_MAX);  // nothing is under way any more
+  }
+  release.set_value();
+  drain(*compactions_);
+  EXPECT_EQ(runs, 1);
 }
 
 // Memtables were written out behind other databases' compactions, in the same queue, and an applier

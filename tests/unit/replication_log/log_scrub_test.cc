@@ -105,6 +105,26 @@ TEST_F(LogScrubTest, ASegmentWithABadPageIsWrittenAnewBeforeTheOtherCopyGoesToo)
   EXPECT_EQ(log_->Read(1, 1, last_, 1 << 30)->size(), last_);
 }
 
+TEST_F(LogScrubTest, OneReadThatFailsIsNoDamage) {
+  // Protects a good replica from being opened again for nothing: each read of the scrub fails once.
+  WriteAndSeal();
+  ScrubAll();
+  for (uint64_t read = 0; read < 12; ++read) {
+    disk_.InjectError(Disk::Operation::kRead, SegmentName(1), read, 1,
+                      absl::DataLossError("a bad block"));
+    EXPECT_EQ(ScrubAll().bad_entries, 0u) << read;
+    EXPECT_TRUE(log_->Group(1)->damage.empty()) << read;
+  }
+}
+
+TEST_F(LogScrubTest, ASegmentThatIsRemovedMeanwhileIsNotMissed) {
+  WriteAndSeal();
+  ASSERT_TRUE(disk_.RemoveFile(Path(1)).ok());
+  const LogScrub found = ScrubAll();
+  EXPECT_EQ(found.segment, 1u);
+  EXPECT_EQ(found.bad_blocks + found.bad_entries, 0u);
+}
+
 TEST_F(LogScrubTest, NothingGoodIsCalledBadOverCrashes) {
   // Batches that were torn, or that a later opening declared void, are no damage.
   uint64_t segments = 0;
