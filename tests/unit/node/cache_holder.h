@@ -169,7 +169,7 @@ inline std::shared_ptr<Sent> Send(PartitionWorld& world, uint64_t node, data::v1
 }
 
 // A key in whose bucket the others' grants are not.
-std::string OtherKey(absl::string_view pk) { return absl::StrCat(pk, "-other"); }
+inline std::string OtherKey(absl::string_view pk) { return absl::StrCat(pk, "-other"); }
 
 // Maintains every node as long as it lives.
 inline void RunMaintained(PartitionWorld& world, Duration span, uint64_t but = 0) {
