@@ -178,9 +178,11 @@ void CacheLane::GiveBack(const ItemCache::Dropped& dropped) {
   *waiting_.For(release.ByteSizeLong()).add_releases() = std::move(release);
 }
 
-void CacheLane::GiveUpFills() {
+void CacheLane::GiveUpFills(Duration asked_ago) {
   std::vector<FillDone> given_up;
+  const Instant now = clock_.Now();
   for (auto& [number, request] : requests_) {
+    if (HolderElapsed(request.made, now) < asked_ago) break;  // as is everything behind it
     if (request.done) given_up.push_back(std::exchange(request.done, nullptr));
   }
   for (FillDone& done : given_up) done(std::nullopt);
@@ -195,6 +197,7 @@ bool CacheLane::Tend() {
     End(absl::DeadlineExceededError("the node does not answer"));
     return false;
   }
+  GiveUpFills(options_.fill_wait_max);
   for (auto at = grants_.begin(); at != grants_.end();) {
     auto& [where, grants] = *at;
     const bool has_entries = grants.deadline.use_count() > 1;

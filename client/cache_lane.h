@@ -40,6 +40,8 @@ namespace ringleader::client {
 struct CacheLaneOptions {
   size_t fills_max = 4096;  // outstanding
   Duration answer_max = std::chrono::seconds(3);
+  // Who waits for a fill asks elsewhere after this; the grant that may still come is taken.
+  Duration fill_wait_max = answer_max;
   // Between two attempts to open a stream, doubling while none is answered.
   Duration reopen_min = std::chrono::milliseconds(50);
   Duration reopen_max = std::chrono::seconds(5);
@@ -78,8 +80,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   // is no stream at the moment, or it has enough to do.
   bool Fill(data::v1::Request request, const std::string& key, FillDone done);
 
-  // Answers what was asked for with nothing; the grants that still come are taken.
-  void GiveUpFills();
+  // Answers what was asked for so long ago with nothing; the grants that still come are taken.
+  void GiveUpFills(Duration asked_ago = Duration(0));
 
   // Gives back what memory dropped, if this stream was granted it.
   void GiveBack(const ItemCache::Dropped& dropped);

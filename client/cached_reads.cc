@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "client/client_request.h"
-#include "client/errors.h"
 #include "model/item_codec.h"
 #include "model/key_codec.h"
 
@@ -18,8 +16,10 @@ constexpr size_t kItemBytesExpected = 256;
 }  // namespace
 
 CachedReads::CachedReads(const CacheOptions& options, Router& router, Network& network,
-                         Executor& executor, Clock& clock, Random random)
+                         Executor& executor, Clock& clock, Random random,
+                         const CacheLaneOptions& lane)
     : options_(options),
+      lane_options_(lane),
       router_(router),
       network_(network),
       executor_(executor),
@@ -37,13 +37,33 @@ std::optional<CachedReads::Place> CachedReads::PlaceOf(absl::string_view table, 
   const ReadSections::Section section(table_sections_);
   const Tables* const tables = tables_.load(std::memory_order_seq_cst);
   if (tables == nullptr) return std::nullopt;
-  const auto found = tables->find(table);
-  if (found == tables->end()) return std::nullopt;
-  const model::TableSchema& schema = found->second.schema;
+  const auto found = tables->by_name.find(table);
+  if (found == tables->by_name.end()) return std::nullopt;
+  return PlaceIn(found->second, key);
+}
+
+std::optional<CachedReads::Place> CachedReads::PlaceIn(const Table& table, const Item& key) {
+  const model::TableSchema& schema = table.schema;
   const absl::StatusOr<model::KeyView> view = schema.ValidateKey(key);
   if (!view.ok()) return std::nullopt;  // the node says what is wrong with it
   return Place{schema.id, model::TokenOfKey(schema.id, *view->partition),
                model::EncodeItemKey(schema.id, *view)};
+}
+
+// None: it is no get, or not of a whole item, or of a table that is not cached.
+std::optional<CachedReads::Place> CachedReads::PlaceOfGet(const data::v1::Request& request) const {
+  if (!request.has_get() || request.get().expressions().ByteSizeLong() > 0) return std::nullopt;
+  const absl::StatusOr<Item> key = model::DecodeItem(request.get().key());
+  if (!key.ok()) return std::nullopt;
+  const ReadSections::Section section(table_sections_);
+  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
+  if (tables == nullptr) return std::nullopt;
+  if (request.table_case() == data::v1::Request::kTableId) {
+    const auto found = tables->by_id.find(request.table_id());
+    return found == tables->by_id.end() ? std::nullopt : PlaceIn(*found->second, *key);
+  }
+  const auto found = tables->by_name.find(request.table_name());
+  return found == tables->by_name.end() ? std::nullopt : PlaceIn(found->second, *key);
 }
 
 Duration CachedReads::StaleMaxOf(const ReadOptions& options) {
@@ -72,14 +92,46 @@ std::optional<ReadResult> CachedReads::Find(const Place& place, const ReadOption
 
 void CachedReads::Read(Place place, const ReadOptions& options, data::v1::Request request,
                        ResponseCallback done) {
-  executor_.Post([this, place = std::move(place), began = router_.Now(),
-                  stale_max = StaleMaxOf(options), request = std::move(request),
-                  done = std::move(done)]() mutable {
-    const Duration timeout = request.timeout_ms() == 0
-                                 ? router_.options().timeout
-                                 : Duration(std::chrono::milliseconds(request.timeout_ms()));
-    Begin(std::move(place), {stale_max, std::move(request), std::move(done), began,
-                             std::min(timeout, router_.options().timeout_max)});
+  BeginSoon(
+      std::move(place),
+      {.stale_max = StaleMaxOf(options), .request = std::move(request), .done = std::move(done)});
+}
+
+void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
+  std::optional<Place> place = PlaceOfGet(request);
+  if (!place.has_value()) return router_.Execute(std::move(request), std::move(done));
+  const bool is_eventual = request.get().consistency() == data::v1::CONSISTENCY_EVENTUAL;
+  const Duration stale_max = is_eventual ? kEventualStaleMax : Duration(0);
+  auto answer = AnswerFromMemory(*place, stale_max, request.id());
+  if (answer.has_value()) return done(*std::move(answer));
+  BeginSoon(*std::move(place), {.stale_max = stale_max,
+                                .is_filling = !is_eventual,
+                                .request = std::move(request),
+                                .done = std::move(done)});
+}
+
+// In the form of a node's answer.
+std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const Place& place,
+                                                                Duration stale_max, uint64_t id) {
+  data::v1::Response response;
+  uint64_t version = 0;
+  const ItemCache::Found found =
+      cache_.Lookup(place.key, stale_max, response.mutable_item(), &version);
+  if (found == ItemCache::Found::kMiss) return std::nullopt;
+  response.set_id(id);
+  response.set_found(found == ItemCache::Found::kItem);
+  response.set_item_version(version);
+  return response;
+}
+
+void CachedReads::BeginSoon(Place place, Reader reader) {
+  reader.began = router_.Now();
+  const Duration timeout = reader.request.timeout_ms() == 0
+                               ? router_.options().timeout
+                               : Duration(std::chrono::milliseconds(reader.request.timeout_ms()));
+  reader.timeout = std::min(timeout, router_.options().timeout_max);
+  executor_.Post([this, place = std::move(place), reader = std::move(reader)]() mutable {
+    Begin(std::move(place), std::move(reader));
   });
 }
 
@@ -123,14 +175,17 @@ void CachedReads::TakeMap() {
     const std::string& name = table->schema.name;
     if (table->description.state() != coordinator::v1::TABLE_STATE_ACTIVE) continue;
     if (!IsCached(name)) continue;
-    (*tables)[name] = {id, table->schema.version, table->schema};
+    Table& cached = tables->by_name[name];
+    cached = {id, table->schema.version, table->schema};
+    tables->by_id[id] = &cached;
   }
   const auto same = [](const auto& a, const auto& b) {
     return a.first == b.first && a.second.id == b.second.id &&
            a.second.schema_version == b.second.schema_version;
   };
-  if (tables_owned_ != nullptr && std::equal(tables->begin(), tables->end(), tables_owned_->begin(),
-                                             tables_owned_->end(), same)) {
+  const auto& now = tables->by_name;
+  if (tables_owned_ != nullptr && std::equal(now.begin(), now.end(), tables_owned_->by_name.begin(),
+                                             tables_owned_->by_name.end(), same)) {
     return;
   }
   tables_.store(tables.get(), std::memory_order_seq_cst);
@@ -141,26 +196,14 @@ void CachedReads::TakeMap() {
 
 // --- Misses -------------------------------------------------------------------------------------
 
-// What came into memory while the read waited for its turn, or was there for a read that does not
-// look first.
-bool CachedReads::AnswerFromMemory(const Place& place, Reader& reader) {
-  data::v1::Response response;
-  std::string item;
-  uint64_t version = 0;
-  const ItemCache::Found found = cache_.Lookup(place.key, reader.stale_max, &item, &version);
-  if (found == ItemCache::Found::kMiss) return false;
-  response.set_id(reader.request.id());
-  response.set_found(found == ItemCache::Found::kItem);
-  response.set_item(std::move(item));
-  response.set_item_version(version);
-  reader.done(std::move(response));
-  return true;
-}
-
 void CachedReads::Begin(Place place, Reader reader) {
-  if (!is_shut_down_ && AnswerFromMemory(place, reader)) return;
+  if (!is_shut_down_) {
+    // It came into memory while the read waited for its turn, or the read did not look before.
+    auto answer = AnswerFromMemory(place, reader.stale_max, reader.request.id());
+    if (answer.has_value()) return reader.done(*std::move(answer));
+  }
   misses_.Add();
-  if (is_shut_down_ || readers_ >= router_.options().requests_max) {
+  if (is_shut_down_ || !reader.is_filling || readers_ >= router_.options().requests_max) {
     return AskRouter(std::move(reader));
   }
   const bool is_worth = cache_.IsWorthAGrant(place.key, kItemBytesExpected);
@@ -202,13 +245,12 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   request->mutable_route()->set_epoch(partition.epoch());
   std::shared_ptr<CacheLane>& lane = lanes_[leader.address];
   if (lane == nullptr) {
-    lane =
-        std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
-                                    CacheLaneOptions(), [this](const ItemCache::Dropped& dropped) {
-                                      for (const auto& [to, each] : lanes_) {
-                                        each->GiveBack(dropped);
-                                      }
-                                    });
+    lane = std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
+                                       lane_options_, [this](const ItemCache::Dropped& dropped) {
+                                         for (const auto& [to, each] : lanes_) {
+                                           each->GiveBack(dropped);
+                                         }
+                                       });
   }
   return lane;
 }

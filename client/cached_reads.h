@@ -12,8 +12,8 @@
 //      answered by it also without a grant.
 //   2. Every read gets exactly one answer, by its deadline at the latest.
 //
-// Threads: Find, statistics and Read by any; everything else on the executor. The executor is
-// stopped before it is destroyed.
+// Threads: PlaceOf, Find, Read, Execute and statistics by any; everything else on the executor. The
+// executor is stopped before it is destroyed.
 #ifndef RINGLEADER_CLIENT_CACHED_READS_H_
 #define RINGLEADER_CLIENT_CACHED_READS_H_
 
@@ -42,7 +42,7 @@ class CachedReads {
 
   // All outlive it. `options.bytes_max` is not 0.
   CachedReads(const CacheOptions& options, Router& router, Network& network, Executor& executor,
-              Clock& clock, Random random);
+              Clock& clock, Random random, const CacheLaneOptions& lane = {});
   ~CachedReads();
 
   // Where an item would be in memory.
@@ -60,6 +60,12 @@ class CachedReads {
   void Read(Place place, const ReadOptions& options, data::v1::Request request,
             ResponseCallback done);
 
+  // Carries out any request, for a process that routes those of others. What is in memory is
+  // answered at once, `done` inside; otherwise `done` runs on the executor. An eventually
+  // consistent get is answered from memory too, but brings nothing into it: any replica may answer
+  // it.
+  void Execute(data::v1::Request request, ResponseCallback done);
+
   CacheStatistics statistics() const;
 
   void Start();
@@ -72,9 +78,13 @@ class CachedReads {
     uint64_t schema_version = 0;
     model::TableSchema schema;
   };
-  using Tables = std::map<std::string, Table, std::less<>>;
+  struct Tables {
+    std::map<std::string, Table, std::less<>> by_name;
+    std::map<uint64_t, const Table*> by_id;
+  };
   struct Reader {
     Duration stale_max{0};
+    bool is_filling = true;  // a miss may be worth a grant
     data::v1::Request request;
     ResponseCallback done;
     Duration began{0};
@@ -87,7 +97,11 @@ class CachedReads {
   };
 
   static Duration StaleMaxOf(const ReadOptions& options);
-  bool AnswerFromMemory(const Place& place, Reader& reader);
+  static std::optional<Place> PlaceIn(const Table& table, const Item& key);
+  std::optional<Place> PlaceOfGet(const data::v1::Request& request) const;
+  std::optional<data::v1::Response> AnswerFromMemory(const Place& place, Duration stale_max,
+                                                     uint64_t id);
+  void BeginSoon(Place place, Reader reader);
   bool IsCached(const std::string& table) const;
   void WatchMap();
   void TakeMap();
@@ -100,6 +114,7 @@ class CachedReads {
   void ExpireReaders();
 
   const CacheOptions options_;
+  const CacheLaneOptions lane_options_;
   Router& router_;
   Network& network_;
   Executor& executor_;

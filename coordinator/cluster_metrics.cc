@@ -93,6 +93,23 @@ void CollectNodes(const Metadata& metadata, const Observations& seen, MetricSink
   }
 }
 
+void CollectCache(const CacheStatistics& cache, MetricSink& sink) {
+  const char* const reads = "Gets through this coordinator that its memory could have answered.";
+  sink.Counter("ringleader_coordinator_cache_reads_total", reads, cache.hits, {{"result", "hit"}});
+  sink.Counter("ringleader_coordinator_cache_reads_total", reads, cache.misses,
+               {{"result", "miss"}});
+  sink.Counter("ringleader_coordinator_cache_granted_total",
+               "Items taken into this coordinator's memory.", cache.inserted);
+  sink.Counter("ringleader_coordinator_cache_invalidated_total",
+               "Items that left it because somebody changed them.", cache.invalidated);
+  sink.Counter("ringleader_coordinator_cache_evicted_total",
+               "Items that left it to make room for others.", cache.evicted);
+  sink.Gauge("ringleader_coordinator_cache_items", "Items in this coordinator's memory.",
+             Number(cache.entries));
+  sink.Gauge("ringleader_coordinator_cache_bytes", "Bytes of them and of what they cost.",
+             Number(cache.bytes));
+}
+
 }  // namespace
 
 void Director::Collect(MetricSink& sink) const {
@@ -142,6 +159,7 @@ void Coordinator::Collect(MetricSink& sink) const {
              "1 if this coordinator knows who leads: a majority is there.", store_->leader() != 0);
   director_->Collect(sink);
   data_door_->metrics().Collect(sink);
+  CollectCache(data_door_->cache_statistics(), sink);
   if (runtime_ != nullptr) replication::CollectRuntime(*runtime_, seams_.clock.Now(), sink);
 }
 

@@ -64,6 +64,7 @@ class Coordinator {
   // On the control executor, or while none of its tasks runs.
   const MetadataStore& store() const { return *store_; }
   const v1::CoordinatorIdentity& identity() const { return identity_->identity(); }
+  const DataDoor& data_door() const { return *data_door_; }
   // Null until this coordinator has found its place among the others.
   const replication::Runtime* runtime() const { return runtime_.get(); }
 

@@ -48,9 +48,16 @@ Response NoMap(uint64_t id) {
 DataDoor::DataDoor(const DataDoorOptions& options, Network& network, Threads& threads, Clock& clock,
                    Random random)
     : executor_(threads.Start("data-door")),
-      router_(RouterOptionsOf(options), network, *executor_, clock, random),
+      router_(RouterOptionsOf(options), network, *executor_, clock, random.Fork()),
       server_(clock, options.server,
-              [this](std::vector<client::DataRequest> requests) { Take(std::move(requests)); }) {}
+              [this](std::vector<client::DataRequest> requests) { Take(std::move(requests)); }) {
+  if (options.cache.bytes_max == 0) return;
+  client::CacheLaneOptions lane;
+  lane.fill_wait_max = options.fill_wait_max;
+  cached_ = std::make_unique<client::CachedReads>(options.cache, router_, network, *executor_,
+                                                  clock, random.Fork(), lane);
+  executor_->Post([this] { cached_->Start(); });
+}
 
 // Nobody waits any more: the listener has ended every call.
 DataDoor::~DataDoor() { executor_->Stop(); }
@@ -65,16 +72,24 @@ void DataDoor::ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit) {
   });
 }
 
+CacheStatistics DataDoor::cache_statistics() const {
+  return cached_ == nullptr ? CacheStatistics() : cached_->statistics();
+}
+
 void DataDoor::Take(std::vector<client::DataRequest> requests) {
   for (client::DataRequest& each : requests) {
     if (!has_map_) {
       each.respond(NoMap(each.request.id()));
       continue;
     }
-    router_.Execute(std::move(each.request),
-                    [respond = std::move(each.respond)](Response response) mutable {
-                      respond(Outward(std::move(response)));
-                    });
+    auto done = [respond = std::move(each.respond)](Response response) mutable {
+      respond(Outward(std::move(response)));
+    };
+    if (cached_ != nullptr) {
+      cached_->Execute(std::move(each.request), std::move(done));
+    } else {
+      router_.Execute(std::move(each.request), std::move(done));
+    }
   }
 }
 

@@ -7,6 +7,11 @@
 // outcome of the first. A write that brings no session gets one of the router's: then only what the
 // router itself repeats is exactly-once.
 //
+// What is read often the nodes lease to the door as they do to any client that caches
+// (node/cache.md): a get is then answered from its memory, on the network's thread. It is as
+// current as a node's answer: a write, or the end of a table, waits until the door has let go of
+// what it changes.
+//
 // Threads: the router has an executor of its own, so that metadata never waits behind data. All
 // methods from any thread.
 #ifndef RINGLEADER_COORDINATOR_DATA_DOOR_H_
@@ -17,6 +22,7 @@
 #include <memory>
 #include <vector>
 
+#include "client/cached_reads.h"
 #include "client/data_server.h"
 #include "client/router.h"
 #include "common/clock.h"
@@ -32,6 +38,10 @@ struct DataDoorOptions {
   // A node that does not answer: shorter than a client's 3 s, so that the coordinator, which hears
   // of a new leader first, tries again before its client goes elsewhere.
   Duration attempt_timeout = std::chrono::seconds(2);
+  CacheOptions cache;  // bytes_max 0: nothing is kept
+  // A miss that waits for a node's lane goes by the router after this. Both waits together end
+  // before the client's.
+  Duration fill_wait_max = std::chrono::milliseconds(500);
 };
 
 class DataDoor : public Service {
@@ -50,6 +60,8 @@ class DataDoor : public Service {
   void ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit);
 
   const RequestMetrics& metrics() const { return server_.metrics(); }
+  // All zero if nothing is kept.
+  CacheStatistics cache_statistics() const;
   Executor& executor() { return *executor_; }
 
  private:
@@ -57,6 +69,7 @@ class DataDoor : public Service {
 
   std::unique_ptr<Executor> executor_;
   client::Router router_;
+  std::unique_ptr<client::CachedReads> cached_;  // null: nothing is kept
   client::DataServer server_;
   std::atomic<bool> has_map_{false};  // with partitions; it keeps them
 };

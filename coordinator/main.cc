@@ -38,6 +38,7 @@ struct Settings {
   int64_t partitions = 64;
   int64_t replicas = 3;
   int64_t dead_after_s = 300;
+  int64_t cache_bytes = 64 << 20;
   bool insecure = false;
 };
 
@@ -69,6 +70,10 @@ void Define(OptionSet& options, Settings& settings) {
                .unit = "s",
                .help = "A node that is silent for so long has its replicas made anew elsewhere."},
               10, 86400, &settings.dead_after_s);
+  options.Add({.name = "cache",
+               .unit = "bytes",
+               .help = "Memory for items that are often read through this coordinator; 0: none."},
+              0, int64_t{1} << 40, &settings.cache_bytes);
   options.Add({.name = "insecure",
                .help = "Listen on other addresses than loopback without authentication or TLS."},
               &settings.insecure);
@@ -89,6 +94,7 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
   options.versions = BuildVersions();
   options.partitions = static_cast<uint32_t>(settings.partitions);
   options.replicas = static_cast<uint32_t>(settings.replicas);
+  options.data.cache.bytes_max = static_cast<uint64_t>(settings.cache_bytes);
   options.balancer.dead_after = std::chrono::seconds(settings.dead_after_s);
   // What is on disk is unknown: only a start from it can tell.
   options.on_fatal = [](const absl::Status& why) {

@@ -81,6 +81,7 @@ ClusterOptions DrawCluster(Random& random) {
   // Some keep nothing, so that there are runs in which what was leased before is all there is.
   const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {1 << 20}, {0, 1 << 20}, {0}};
   cluster.cache_bytes = caches[random.Below(caches.size())];
+  if (random.Chance(0.8)) cluster.door_cache_bytes = 1 << 20;
   cluster.node.partition.grants = random.Chance(0.9);
   // Lanes of a few messages in some, so that sessions end because they are full.
   if (random.Chance(0.5)) {

@@ -162,6 +162,7 @@ absl::Status ClusterWorld::StartCoordinator(ClusterMachine& machine) {
   options.replicas = options_.replicas;
   options.balancer = options_.balancer;
   options.runtime = options_.coordinator_runtime;
+  options.data.cache.bytes_max = options_.door_cache_bytes;
   options.on_fatal = [&machine](const absl::Status& why) {
     machine.failed = true;
     machine.refused = why;

@@ -47,6 +47,7 @@ struct ClusterOptions {
   replication::RuntimeOptions coordinator_runtime;
   std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
   std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
+  uint64_t door_cache_bytes = 0;      // of each coordinator's cache
   Duration request_timeout = std::chrono::seconds(5);
   Duration attempt_timeout = std::chrono::seconds(3);
 };

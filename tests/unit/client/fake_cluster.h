@@ -56,6 +56,8 @@ class FakeCluster {
   std::function<Treatment(uint64_t node, const data::v1::Request&)> treat;
   // Answers instead of the partition if it returns true.
   std::function<bool(uint64_t node, const data::v1::Request&, data::v1::Response*)> answer;
+  // Nodes take cache sessions, and say nothing on them; otherwise they know no such thing.
+  bool has_silent_lanes = false;
   // Nodes that give no hint, or a hint that was true once.
   bool gives_hints = true;
   std::map<uint64_t, data::v1::RouteHint> stale_hints;  // by node

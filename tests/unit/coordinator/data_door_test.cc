@@ -73,7 +73,9 @@ class DataDoorTest : public ::testing::Test {
         threads_(simulation_, std::chrono::microseconds(5)),
         cluster_(simulation_, network_),
         endpoint_(network_.NewEndpoint(FakeCluster::kClientHost, [] { return false; })),
-        executor_(threads_.Start("ring-client")) {}
+        executor_(threads_.Start("ring-client")) {
+    options_.cache.bytes_max = 1 << 20;  // of no use: these nodes lease nothing
+  }
 
   ~DataDoorTest() override {
     executor_->Stop();
@@ -363,6 +365,18 @@ TEST_F(DataDoorTest, AnEventualReadMayGoToAnyReplica) {
     EXPECT_TRUE(AskBare(GetOf(1, data::v1::CONSISTENCY_EVENTUAL)).found());
   }
   EXPECT_EQ(nodes.size(), 3u);
+}
+
+TEST_F(DataDoorTest, AReadDoesNotWaitLongForALease) {
+  // Protects callers: a node that does not answer on its cache session delays a read by
+  // fill_wait_max, well below a client's attempt.
+  cluster_.has_silent_lanes = true;
+  Start();
+  EXPECT_EQ(Ask(PutOf(1)).error(), data::v1::ERROR_NONE);
+  const size_t read = BeginBare(GetOf(1, data::v1::CONSISTENCY_LINEARIZABLE));
+  simulation_.RunFor(options_.fill_wait_max + milliseconds(200));
+  ASSERT_TRUE(answers_[read].has_value());
+  EXPECT_TRUE(answers_[read]->found());
 }
 
 TEST_F(DataDoorTest, ATableThatIsNewerThanItsMapIsNotGone) {
