@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <deque>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -62,6 +63,14 @@ class Lane {
   void StartAll() {
     for (uint64_t i = 0; i < outstanding_max_; ++i) StartOne(Now(), /*again=*/true);
   }
+  // One request after the other on the caller's thread, until it is to stop.
+  void RunUntilStopped() {
+    while (!stopping_.load()) {
+      const Operation operation = NextOperation();
+      const Duration due = Now();
+      Completed(operation.kind, due, target_.Run(operation));
+    }
+  }
   // Open loop: one request that was due at `due`.
   void StartDue(Duration due) {
     if (under_way_.load() >= outstanding_max_) {
@@ -87,6 +96,12 @@ class Lane {
   std::atomic<int64_t>* longest_gap_ns = nullptr;
 
  private:
+  // Its bytes are the workload's, valid until the next: of use to one thread only.
+  Operation NextOperation() {
+    MutexLock lock(mutex_);
+    return workload_.Next();
+  }
+
   void StartOne(Duration due, bool again) {
     ++under_way_;
     MutexLock lock(mutex_);
@@ -157,6 +172,17 @@ void SleepUntil(Duration when) {
   if (when > now) std::this_thread::sleep_for(when - now);
 }
 
+// What all clients' memories have answered so far.
+Target::CacheCounts CacheCountsOf(const std::vector<std::unique_ptr<Target>>& clients) {
+  Target::CacheCounts sum;
+  for (const auto& client : clients) {
+    const Target::CacheCounts one = client->cache_counts();
+    sum.hits += one.hits;
+    sum.misses += one.misses;
+  }
+  return sum;
+}
+
 }  // namespace
 
 absl::Status LoadKeys(const std::vector<std::unique_ptr<Target>>& clients,
@@ -165,17 +191,33 @@ absl::Status LoadKeys(const std::vector<std::unique_ptr<Target>>& clients,
   Condition changed;
   uint64_t under_way = 0;
   absl::Status first_error;
+  std::deque<uint64_t> again;  // failed; a put may be made twice
+  uint64_t failures = 0;
   Workload workload(options.workload, options.seed);
-  for (uint64_t key = 0; key < options.workload.keys; ++key) {
+  for (uint64_t next = 0;;) {
+    uint64_t key = next;
     {
       MutexLock lock(mutex);
-      while (under_way >= options.outstanding) changed.Wait(lock);
-      if (!first_error.ok()) break;
+      while (under_way >= options.outstanding ||
+             (next == options.workload.keys && again.empty() && under_way > 0)) {
+        changed.Wait(lock);
+      }
+      if (failures > kLoadFailuresMax) break;
+      if (!again.empty()) {
+        key = again.front();
+        again.pop_front();
+      } else if (next++ == options.workload.keys) {
+        return absl::OkStatus();
+      }
       ++under_way;
     }
-    clients[key % clients.size()]->Start(workload.Load(key), [&](const absl::Status& status) {
+    clients[key % clients.size()]->Start(workload.Load(key), [&, key](const absl::Status& status) {
       MutexLock lock(mutex);
-      if (!status.ok() && first_error.ok()) first_error = status;
+      if (!status.ok()) {
+        if (first_error.ok()) first_error = status;
+        ++failures;
+        again.push_back(key);
+      }
       --under_way;
       changed.NotifyAll();
     });
@@ -190,9 +232,11 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
   std::atomic<int64_t> last_success{Now().count()};
   std::atomic<int64_t> longest_gap_ns{0};
   Lanes lanes;
-  for (size_t i = 0; i < clients.size(); ++i) {
-    const uint64_t share = (options.outstanding + clients.size() - 1 - i) / clients.size();
-    lanes.push_back(std::make_unique<Lane>(*clients[i], options, options.seed * 1000 + i, share));
+  const size_t lanes_count = options.waits ? options.outstanding : clients.size();
+  for (size_t i = 0; i < lanes_count; ++i) {
+    const uint64_t share = (options.outstanding + lanes_count - 1 - i) / lanes_count;
+    lanes.push_back(std::make_unique<Lane>(*clients[i % clients.size()], options,
+                                           options.seed * 1000 + i, share));
     lanes.back()->last_success = &last_success;
     lanes.back()->longest_gap_ns = &longest_gap_ns;
   }
@@ -200,7 +244,10 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
   const Duration measured = begin + options.warm_up;
   const Duration end = measured + options.duration;
   std::thread pacer;
-  if (options.rate > 0) {
+  std::vector<std::thread> waiting;
+  if (options.waits) {
+    for (const auto& lane : lanes) waiting.emplace_back([&lane] { lane->RunUntilStopped(); });
+  } else if (options.rate > 0) {
     pacer = std::thread([&] { Pace(lanes, options.rate, begin, end); });
   } else {
     for (const auto& lane : lanes) lane->StartAll();
@@ -210,8 +257,12 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
   const Duration from = Now();
   report.own_cpu_seconds = -OwnCpuSeconds();
   report.server_cpu_seconds = -CpuSecondsOf(options.server_pids);
+  const Target::CacheCounts cached = CacheCountsOf(clients);
   for (const auto& lane : lanes) lane->Measure(true);
   SleepUntil(end);
+  report.cache = CacheCountsOf(clients);
+  report.cache.hits -= cached.hits;
+  report.cache.misses -= cached.misses;
   for (const auto& lane : lanes) lane->Measure(false);
   report.seconds = std::chrono::duration<double>(Now() - from).count();
   report.own_cpu_seconds += OwnCpuSeconds();
@@ -221,6 +272,7 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
   report.longest_gap = Duration(std::max(longest_gap_ns.load(), open_gap));
   for (const auto& lane : lanes) lane->Stop();
   if (pacer.joinable()) pacer.join();
+  for (std::thread& thread : waiting) thread.join();
   for (const auto& lane : lanes) {
     while (lane->under_way() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     lane->AddTo(report);

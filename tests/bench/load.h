@@ -24,6 +24,7 @@ struct LoadOptions {
   WorkloadOptions workload;
   uint64_t outstanding = 256;  // over all clients; in the open loop, where it starts to drop
   double rate = 0;             // requests a second over all clients; 0: closed loop
+  bool waits = false;          // closed loop: a thread for each outstanding request waits for it
   Duration warm_up = std::chrono::seconds(2);
   Duration duration = std::chrono::seconds(10);
   std::vector<int> server_pids;  // whose CPU time is measured beside our own
@@ -40,6 +41,7 @@ struct LoadReport {
   uint64_t failed = 0;
   uint64_t missed = 0;  // open loop: due while `outstanding` were under way, and not started
   double seconds = 0;
+  Target::CacheCounts cache;  // while measuring
   double own_cpu_seconds = 0;
   double server_cpu_seconds = 0;
   // The longest time without a single answer that is no error.
@@ -47,8 +49,10 @@ struct LoadReport {
 };
 
 inline constexpr size_t kErrorsMax = 20;
+inline constexpr uint64_t kLoadFailuresMax = 10'000;
 
-// Puts every key once; the first error ends it.
+// Puts every key; what fails again, as a full or busy store refuses. Too many failures end it, with
+// the first error.
 absl::Status LoadKeys(const std::vector<std::unique_ptr<Target>>& clients,
                       const LoadOptions& options);
 

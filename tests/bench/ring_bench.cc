@@ -22,6 +22,8 @@ struct Settings {
   std::string table = "bench";
   std::string route = "auto";
   bool eventual = false;
+  int64_t cache_bytes = 0;
+  bool waits = false;
   std::string mix = "put=1";
   int64_t keys = 100000;
   int64_t value_bytes = 100;
@@ -47,6 +49,14 @@ void Define(OptionSet& options, Settings& settings) {
   options.AddChoice({.name = "route", .help = "How requests reach the data."},
                     {"auto", "direct", "coordinators"}, &settings.route);
   options.Add({.name = "eventual", .help = "Reads need not be linearizable."}, &settings.eventual);
+  options.Add({.name = "cache",
+               .unit = "bytes",
+               .help = "Memory of each client's cache; 0: none. Ringleader only."},
+              0, int64_t{1} << 40, &settings.cache_bytes);
+  options.Add({.name = "waits",
+               .help = "A thread for each outstanding request waits for its answer, as Client::Get "
+                       "does; only so a read from memory costs no more than that. Closed loop."},
+              &settings.waits);
   options.Add({.name = "mix", .help = "Weights of put, get, update and delete, as in put=1,get=9."},
               &settings.mix);
   options.Add({.name = "keys", .help = "How many different keys."}, 1, 1000000000, &settings.keys);
@@ -105,10 +115,12 @@ void PrintJson(const Settings& settings, const LoadReport& report) {
       "{\"target\": %s, \"seconds\": %.3f, \"connections\": %d, \"outstanding\": %d, \"rate\": "
       "%.0f, "
       "\"operations\": {%s}, \"failed\": %d, \"missed\": %d, \"errors\": {%s}, "
+      "\"cache_hits\": %d, \"cache_misses\": %d, "
       "\"longest_gap_ms\": %.1f, \"own_cpu_seconds\": %.2f, \"server_cpu_seconds\": %.2f}\n",
       Quoted(settings.target), report.seconds, settings.connections, settings.outstanding,
-      settings.rate, kinds, report.failed, report.missed, errors, Micros(report.longest_gap) / 1000,
-      report.own_cpu_seconds, report.server_cpu_seconds);
+      settings.rate, kinds, report.failed, report.missed, errors, report.cache.hits,
+      report.cache.misses, Micros(report.longest_gap) / 1000, report.own_cpu_seconds,
+      report.server_cpu_seconds);
 }
 
 void PrintTable(const LoadReport& report) {
@@ -127,6 +139,10 @@ void PrintTable(const LoadReport& report) {
                report.missed, Micros(report.longest_gap) / 1000, report.own_cpu_seconds);
   if (report.server_cpu_seconds > 0) absl::PrintF(", %.2f s theirs", report.server_cpu_seconds);
   absl::PrintF(" of %.2f s\n", report.seconds);
+  if (const uint64_t reads = report.cache.hits + report.cache.misses; reads > 0) {
+    absl::PrintF("%.1f%% of reads answered from the clients' memory\n",
+                 100.0 * static_cast<double>(report.cache.hits) / static_cast<double>(reads));
+  }
   for (const auto& [text, count] : report.errors) absl::PrintF("  %d x %s\n", count, text);
 }
 
@@ -145,6 +161,10 @@ absl::StatusOr<LoadOptions> LoadOptionsOf(const Settings& settings) {
   load.workload.zipf = settings.zipf;
   load.outstanding = static_cast<uint64_t>(settings.outstanding);
   load.rate = settings.rate;
+  load.waits = settings.waits;
+  if (load.waits && load.rate > 0) {
+    return absl::InvalidArgumentError("--waits is a closed loop: it has no --rate");
+  }
   load.warm_up = std::chrono::seconds(settings.warm_up_s);
   load.duration = std::chrono::seconds(settings.seconds);
   load.seed = static_cast<uint64_t>(settings.seed);
@@ -167,8 +187,12 @@ int Main(int argc, char** argv) {
   if (!load.ok()) return Refuse(load.status().message());
   std::vector<std::unique_ptr<Target>> clients;
   for (int i = 0; i < settings.connections; ++i) {
-    const TargetOptions target{settings.endpoints, settings.table, settings.route,
-                               settings.eventual, i};
+    const TargetOptions target{settings.endpoints,
+                               settings.table,
+                               settings.route,
+                               settings.eventual,
+                               static_cast<uint64_t>(settings.cache_bytes),
+                               i};
     auto client = settings.target == "etcd" ? NewEtcdTarget(target) : NewRingleaderTarget(target);
     if (!client.ok()) return Refuse(client.status().message());
     clients.push_back(*std::move(client));

@@ -44,6 +44,30 @@ class RingleaderTarget : public Target {
     }
   }
 
+  absl::Status Run(const Operation& operation) override {
+    Item item;
+    item.Set("id", AttributeValue::String(std::string(operation.key)));
+    switch (operation.kind) {
+      case OperationKind::kPut:
+        item.Set("value", AttributeValue::Binary(std::string(operation.value)));
+        return client_->Put(table_, item).status();
+      case OperationKind::kUpdate:
+        return client_->Update(table_, item, "ADD visits :one", add_).status();
+      case OperationKind::kDelete:
+        return client_->Remove(table_, item).status();
+      case OperationKind::kGet:
+        break;
+    }
+    const absl::StatusOr<ReadResult> read = client_->Get(table_, item, read_);
+    if (!read.ok()) return read.status();
+    return read->found ? absl::OkStatus() : absl::NotFoundError("no such item");
+  }
+
+  CacheCounts cache_counts() const override {
+    const CacheStatistics now = client_->cache_statistics();
+    return {now.hits, now.misses};
+  }
+
  private:
   static Callback<WriteResult> Written(Done done) {
     return [done = std::move(done)](absl::StatusOr<WriteResult> result) mutable {
@@ -61,7 +85,8 @@ class RingleaderTarget : public Target {
 
 absl::StatusOr<std::unique_ptr<Target>> NewRingleaderTarget(const TargetOptions& options) {
   ASSIGN_OR_RETURN(auto client, Client::Connect({.coordinators = options.endpoints,
-                                                 .route = PolicyOf(options.route)}));
+                                                 .route = PolicyOf(options.route),
+                                                 .cache = {.bytes_max = options.cache_bytes}}));
   const auto known = client->DescribeTable(options.table);
   if (!known.ok()) {
     const KeySchema key{.partition = {"id", AttributeType::kString}};

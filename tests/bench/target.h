@@ -35,6 +35,14 @@ class Target {
   // Reads are linearizable; writes are answered when a majority has them on disk. NOT_FOUND is an
   // answer of a get. `done` runs once, on any thread, never inside Start.
   virtual void Start(const Operation& operation, Done done) = 0;
+  // The same on the caller's thread, which waits: a read that is in memory needs no other.
+  virtual absl::Status Run(const Operation& operation);
+  // Reads that its own memory answered, and that it could not.
+  struct CacheCounts {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+  };
+  virtual CacheCounts cache_counts() const { return {}; }
 };
 
 struct TargetOptions {
@@ -42,6 +50,7 @@ struct TargetOptions {
   std::string table = "bench";         // ringleader only; made if it is not there
   std::string route = "auto";          // ringleader only: auto, direct or coordinators
   bool eventual = false;               // reads need not be linearizable
+  uint64_t cache_bytes = 0;            // ringleader only: of the client's cache
   int number = 0;                      // which of the run's clients this is
 };
 
