@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "common/check.h"
 #include "common/logging.h"
@@ -324,8 +325,10 @@ leveldb::Status LevelDbEnv::NewAppendableFile(const std::string& path,
 }
 
 bool LevelDbEnv::FileExists(const std::string& path) {
+  // LevelDB asks this of CURRENT, and makes a new database where there is none: who can't find out
+  // must not say so.
   const auto exists = file_system_.Exists(path);
-  return exists.ok() && *exists;
+  return !exists.ok() || *exists;
 }
 
 leveldb::Status LevelDbEnv::GetChildren(const std::string& directory,
@@ -336,7 +339,19 @@ leveldb::Status LevelDbEnv::GetChildren(const std::string& directory,
   return leveldb::Status::OK();
 }
 
+// When CURRENT was replaced and the directory's sync then failed, LevelDB takes both for failed and
+// removes the MANIFEST that CURRENT names by now: the database, whole as it is, could never be
+// opened again.
+bool LevelDbEnv::IsCurrentManifest(const std::string& path) const {
+  if (!absl::StartsWith(NameOf(path), "MANIFEST-")) return false;
+  const auto current =
+      ReadFile(file_system_, JoinPath(ParentPath(path), "CURRENT"), kCurrentBytesMax);
+  return !absl::IsNotFound(current.status()) &&
+         (!current.ok() || absl::StripSuffix(*current, "\n") == NameOf(path));
+}
+
 leveldb::Status LevelDbEnv::RemoveFile(const std::string& path) {
+  if (IsCurrentManifest(path)) return leveldb::Status::OK();
   if (uint64_t number = 0; LogNumber(path, &number)) {
     LogRemoved(number);
   } else {

@@ -46,6 +46,7 @@ namespace ringleader {
 
 // A larger MANIFEST is not read: LevelDB begins a new one at every opening.
 inline constexpr uint64_t kManifestBytesMax = 256 << 20;
+inline constexpr uint64_t kCurrentBytesMax = 64;  // of CURRENT, which names the MANIFEST
 
 leveldb::Status ToLevelDb(const absl::Status& status);
 // Corruption becomes DATA_LOSS; what ToLevelDb made keeps its code.
@@ -97,6 +98,7 @@ class LevelDbEnv : public leveldb::Env {
   struct Background;
   class Work;
 
+  bool IsCurrentManifest(const std::string& path) const;
   void LogCreated(uint64_t number);
   void LogRemoved(uint64_t number);
 

@@ -18,7 +18,6 @@
 namespace ringleader {
 namespace {
 
-constexpr uint64_t kCurrentBytesMax = 64;
 constexpr size_t kBlockBytes = 4096;
 constexpr int kOpenFilesMax = 500;
 

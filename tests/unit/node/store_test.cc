@@ -385,6 +385,32 @@ TEST_F(StoreTest, FlushesDoNotWaitForOtherCompactions) {
   EXPECT_EQ(flushed.get(), store->durable());
 }
 
+// Whatever call fails when it is opened, once, the database is still there: nothing of it was bad.
+// LevelDB removed the MANIFEST that CURRENT named already when only the directory's sync had
+// failed.
+TEST_F(StoreTest, AFailedOpeningCostsNothing) {
+  using Operation = SimulatedFileSystem::Operation;
+  auto store = Open();
+  for (Index index = 2; index <= 20; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  store = nullptr;
+  int failed = 0;
+  for (const Operation operation : {Operation::kSync, Operation::kNames, Operation::kWrite}) {
+    for (uint64_t skip = 0; skip < 8; ++skip) {
+      disk_.InjectError(operation, "store", skip, 1, absl::InternalError("injected"));
+      failed += TryOpen().ok() ? 0 : 1;
+      disk_.InjectError(operation, "store", 0, 0, absl::InternalError("none"));
+      const auto opened = TryOpen();
+      ASSERT_TRUE(opened.ok()) << static_cast<int>(operation) << " " << skip << ": "
+                               << opened.status();
+      ASSERT_EQ((*opened)->state().applied.last.index, 20u)
+          << static_cast<int>(operation) << " " << skip;
+      ExpectPrefix(**opened);
+    }
+  }
+  EXPECT_GE(failed, 6);
+}
+
 // Protects the same things on the machine's own file system.
 TEST_F(StoreTest, WorksOnPosix) {
   const std::string directory = testing::TempDir() + "/store-posix";
