@@ -55,7 +55,7 @@ void CallUnary(Network& network, Executor& executor, absl::string_view address,
   options.connection = "map";
   // For a coordinator that passes it on to the metadata leader.
   const int64_t ms = timeout / std::chrono::milliseconds(1);
-  options.metadata = {{"ringleader-timeout-ms", absl::StrCat(std::max<int64_t>(ms, 1))}};
+  options.metadata = {{std::string(kCallTimeoutKey), absl::StrCat(std::max<int64_t>(ms, 1))}};
   const auto call = network.Start(address, method, options,
                                   std::make_unique<UnaryHandler>(executor, std::move(done)));
   call->Send(std::move(request));

@@ -20,6 +20,10 @@
 
 namespace ringleader::client {
 
+// What a call's metadata says of how long its caller waits: it bounds a coordinator that passes the
+// call on to the metadata leader.
+inline constexpr absl::string_view kCallTimeoutKey = "ringleader-timeout-ms";
+
 // One unary call. The callback runs on the executor, once.
 void CallUnary(Network& network, Executor& executor, absl::string_view address,
                absl::string_view method, std::string request, Duration timeout,

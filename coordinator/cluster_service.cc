@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/admin.h"
 #include "coordinator/rpc.h"
 #include "coordinator/services.h"
 #include "model/table_schema.h"
@@ -114,7 +115,7 @@ absl::StatusOr<std::unique_ptr<CallHandler>> ClusterService::Accept(const Incomi
   for (const auto& [key, value] : incoming.metadata) {
     if (key == kPassedOnKey) was_passed_on = true;
     int64_t ms = 0;
-    if (key == kTimeoutKey && absl::SimpleAtoi(value, &ms) && ms > 0) {
+    if (key == client::kCallTimeoutKey && absl::SimpleAtoi(value, &ms) && ms > 0) {
       timeout = std::min<Duration>(std::chrono::milliseconds(ms), kPassOnTimeout);
     }
   }

@@ -75,10 +75,8 @@ class MembershipService : public Service {
   Director& director_;
 };
 
-// What a call's metadata says: that a coordinator has passed it on; and how long its caller waits,
-// which bounds how long whoever passes it on does.
+// What a call's metadata says: that a coordinator has passed it on.
 inline constexpr absl::string_view kPassedOnKey = "ringleader-passed-on";
-inline constexpr absl::string_view kTimeoutKey = "ringleader-timeout-ms";
 
 // Watch, tables, administration.
 class ClusterService : public Service {

@@ -91,7 +91,7 @@ std::string Run(Client& client, int threads, int seconds) {
   for (int i = 0; i < threads; ++i) {
     readers.emplace_back([&, i] { costs[static_cast<size_t>(i)] = Read(client, i, stop); });
   }
-  std::this_thread::sleep_for(std::chrono::seconds(seconds));
+  std::this_thread::sleep_for(std::chrono::seconds(seconds));  // how long it measures
   stop.store(true);
   for (std::thread& reader : readers) reader.join();
   const double taken = std::chrono::duration<double>(steady_clock::now() - start).count();

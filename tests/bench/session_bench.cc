@@ -97,7 +97,7 @@ int Main(int argc, char** argv) {
   }
   std::printf("holding %llu items\n", static_cast<unsigned long long>(held));
   std::fflush(stdout);
-  std::this_thread::sleep_for(std::chrono::seconds(seconds));
+  std::this_thread::sleep_for(std::chrono::seconds(seconds));  // while its nodes are measured
   // The process ends with everything that it holds, as clients do.
   std::fflush(nullptr);
   std::_Exit(held == wanted ? 0 : 1);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/admin.h"
 #include "client/data_server.h"
 #include "model/item_codec.h"
 #include "tests/unit/coordinator/coordinator_world.h"
@@ -320,7 +321,7 @@ TEST(Services, ACallThatIsPassedOnEndsInItsTimeAndChangesThingsOnce) {
   world.machine(leader).threads->Pause();
   const auto before = world.simulation().now();
   const auto none = world.Call(follower, create, TableNamed("others").SerializeAsString(),
-                               {{std::string(kTimeoutKey), "700"}});
+                               {{std::string(client::kCallTimeoutKey), "700"}});
   EXPECT_TRUE(absl::IsUnavailable(none.status())) << none.status();
   EXPECT_LE(world.simulation().now() - before, milliseconds(1000));
   world.machine(leader).threads->Resume();

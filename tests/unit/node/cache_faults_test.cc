@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/cache_service.h"
-#include "tests/unit/node/partition_world.h"
+#include "tests/unit/node/cache_holder.h"
 
 namespace ringleader {
 namespace {
@@ -21,13 +21,6 @@ using std::chrono::seconds;
 
 constexpr Duration kLong = milliseconds(3500);  // of the leader that grants
 constexpr Duration kShort = milliseconds(500);  // of its successor
-
-Request FillRequest(absl::string_view pk) {
-  Request request = GetRequest(pk, 1);
-  request.set_table_id(PartitionWorld::kTable);
-  request.mutable_route()->set_partition(PartitionWorld::kGroup);
-  return request;
-}
 
 // A client with a session at one node. It takes what it is granted, acknowledges nothing, and may
 // be gone.
@@ -46,20 +39,22 @@ class Client {
     EXPECT_GT(gate().counts().holders, before) << pk << " is never granted";
   }
   void Fill(absl::string_view pk) {
-    OnApplier([this, number = ++last_fill_, request = FillRequest(pk)](const auto& replica,
-                                                                       Partition& partition) {
-      partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
-    });
+    OnApplier(
+        world_, node_,
+        [this, number = ++last_fill_, request = FillRequest(pk)](const auto& replica,
+                                                                 Partition& partition) {
+          partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
+        });
   }
   void Renew(uint64_t term) {
     cache::v1::Renew renewal;
     renewal.set_term(term);
-    OnApplier([this, renewal](const auto& replica, Partition& partition) {
+    OnApplier(world_, node_, [this, renewal](const auto& replica, Partition& partition) {
       partition.Renew(replica, session_, renewal);
     });
   }
   void Acknowledge(uint64_t number, uint64_t term) {
-    OnApplier([this, number, term](const auto& replica, Partition& partition) {
+    OnApplier(world_, node_, [this, number, term](const auto& replica, Partition& partition) {
       partition.Acknowledged(replica, session_, term, {number});
     });
   }
@@ -68,7 +63,7 @@ class Client {
     release.set_term(term);
     release.set_key(key);
     release.set_fill(last_fill_);
-    OnApplier([this, release](const auto&, Partition& partition) {
+    OnApplier(world_, node_, [this, release](const auto&, Partition& partition) {
       partition.Released(session_, release);
     });
   }
@@ -103,13 +98,6 @@ class Client {
   };
 
   CacheSessions& sessions() { return *world_.node(node_).cache_sessions; }
-  void OnApplier(
-      std::function<void(const std::shared_ptr<replication::Replica>&, Partition&)> task) {
-    const auto replica = world_.ReplicaOf(node_);
-    replica->applier().Post([this, replica, task = std::move(task)] {
-      if (Partition* partition = world_.PartitionOf(node_)) task(replica, *partition);
-    });
-  }
 
   PartitionWorld& world_;
   const uint64_t node_;

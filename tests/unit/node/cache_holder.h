@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,16 @@ inline data::v1::Request FillRequest(absl::string_view pk) {
   return request;
 }
 
+// Runs it where the node's partition lives, if there is one by then.
+inline void OnApplier(
+    PartitionWorld& world, uint64_t node,
+    std::function<void(const std::shared_ptr<replication::Replica>&, Partition&)> task) {
+  const auto replica = world.ReplicaOf(node);
+  replica->applier().Post([&world, node, replica, task = std::move(task)] {
+    if (Partition* partition = world.PartitionOf(node)) task(replica, *partition);
+  });
+}
+
 // A client that has a session with one node.
 class Holder {
  public:
@@ -53,9 +64,11 @@ class Holder {
   // Asks for the item; runs until it is answered. The first of a bucket is never granted.
   cache::v1::Filled Fill(absl::string_view pk) {
     const uint64_t number = ++last_fill_;
-    OnApplier([this, request = FillRequest(pk), number](const auto& replica, Partition& partition) {
-      partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
-    });
+    OnApplier(
+        world_, node_,
+        [this, request = FillRequest(pk), number](const auto& replica, Partition& partition) {
+          partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
+        });
     for (int step = 0; step < 200; ++step) {
       world_.RunFor(std::chrono::milliseconds(5));
       for (const cache::v1::Event& event : Events()) {
@@ -77,7 +90,7 @@ class Holder {
   uint64_t Renew(uint64_t term) {
     cache::v1::Renew renewal;
     renewal.set_term(term);
-    OnApplier([this, renewal](const auto& replica, Partition& partition) {
+    OnApplier(world_, node_, [this, renewal](const auto& replica, Partition& partition) {
       partition.Renew(replica, session_, renewal);
     });
     world_.RunFor(std::chrono::milliseconds(50));
@@ -91,7 +104,7 @@ class Holder {
     return std::exchange(invalidations_, {});
   }
   void Acknowledge(const cache::v1::Invalidate& invalidate) {
-    OnApplier([this, invalidate](const auto& replica, Partition& partition) {
+    OnApplier(world_, node_, [this, invalidate](const auto& replica, Partition& partition) {
       partition.Acknowledged(replica, session_, invalidate.term(), {invalidate.number()});
     });
   }
@@ -101,13 +114,13 @@ class Holder {
     release.set_term(filled.term());
     release.set_key(key);
     release.set_fill(filled.number());
-    OnApplier([this, release](const auto&, Partition& partition) {
+    OnApplier(world_, node_, [this, release](const auto&, Partition& partition) {
       partition.Released(session_, release);
     });
   }
   void End() {
     sessions().End(session_, absl::CancelledError("the client is gone"));
-    OnApplier([this](const auto& replica, Partition& partition) {
+    OnApplier(world_, node_, [this](const auto& replica, Partition& partition) {
       partition.CacheSessionEnded(replica, session_);
     });
   }
@@ -116,13 +129,6 @@ class Holder {
 
  private:
   CacheSessions& sessions() { return *world_.node(node_).cache_sessions; }
-  void OnApplier(
-      std::function<void(const std::shared_ptr<replication::Replica>&, Partition&)> task) {
-    const auto replica = world_.ReplicaOf(node_);
-    replica->applier().Post([this, replica, task = std::move(task)] {
-      if (Partition* partition = world_.PartitionOf(node_)) task(replica, *partition);
-    });
-  }
   std::vector<cache::v1::Event> Events() {
     std::vector<cache::v1::Event> events;
     for (std::vector<std::string> frames = lane_->Take(); !frames.empty(); frames = lane_->Take()) {

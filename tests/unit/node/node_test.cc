@@ -114,10 +114,9 @@ TEST(DataServiceTest, Execute) {
   EXPECT_TRUE(end.ok()) << end;
 }
 
-// Protects replicas that fell behind the log: a snapshot of the leader's tables brings them the
-// items, the sessions, the tables and their token range.
-TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
-  PartitionWorld world(33, 3);
+// Kills a follower, which it returns, and writes on until the leader's log begins behind what that
+// one had.
+uint64_t LeaveOneBehind(PartitionWorld& world) {
   world.CreatePartition(3);
   world.WaitForLeader();
   world.RunFor(std::chrono::seconds(1));
@@ -128,14 +127,22 @@ TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
         absl::StrCat(R"({"pk":"k","sk":)", i, R"(,"v":")", std::string(2000, 'x'), R"("})"));
     put.mutable_session()->set_session(5);
     put.mutable_session()->set_sequence(1u + static_cast<uint64_t>(i));
-    ASSERT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
+    EXPECT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
   }
   for (int i = 0; i < 3; ++i) {
     world.ReplicaOf(world.WaitForLeader())->FlushAndCompact();
     world.RunFor(std::chrono::seconds(2));
   }
+  EXPECT_GT(world.ReplicaOf(world.WaitForLeader())->view().base, 100u);
+  return behind;
+}
+
+// Protects replicas that fell behind the log: a snapshot of the leader's tables brings them the
+// items, the sessions, the tables and their token range.
+TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
+  PartitionWorld world(33, 3);
+  const uint64_t behind = LeaveOneBehind(world);
   const uint64_t leader = world.WaitForLeader();
-  ASSERT_GT(world.ReplicaOf(leader)->view().base, 100u);
   world.Start(behind);
   world.RunFor(std::chrono::seconds(10));
   ASSERT_NE(world.PartitionOf(behind), nullptr);
@@ -149,20 +156,7 @@ TEST(SnapshotTest, ReplicaThatFellBehindIsRebuilt) {
 // and over without a pause, and one that it can take comes soon after.
 TEST(SnapshotTest, ARefusedSnapshotIsSentAgainOnlyAfterAPause) {
   PartitionWorld world(35, 3);
-  world.CreatePartition(3);
-  world.WaitForLeader();
-  world.RunFor(std::chrono::seconds(1));
-  const uint64_t behind = world.Leader() % 3 + 1;
-  world.Kill(behind);
-  for (int i = 0; i < 300; ++i) {
-    const Request put = PutRequest(
-        absl::StrCat(R"({"pk":"k","sk":)", i, R"(,"v":")", std::string(2000, 'x'), R"("})"));
-    ASSERT_EQ(world.Call(put).error(), data::v1::ERROR_NONE);
-  }
-  for (int i = 0; i < 3; ++i) {
-    world.ReplicaOf(world.WaitForLeader())->FlushAndCompact();
-    world.RunFor(std::chrono::seconds(2));
-  }
+  const uint64_t behind = LeaveOneBehind(world);
   // No table can be written, so none can be received.
   world.node(behind).disk->InjectError(SimulatedFileSystem::Operation::kWrite, ".ldb", 0,
                                        UINT64_MAX, absl::PermissionDeniedError("read-only"));
