@@ -78,48 +78,6 @@ class EnvRandomAccessFile : public leveldb::RandomAccessFile {
   const std::unique_ptr<ringleader::RandomAccessFile> file_;
 };
 
-class EnvWritableFile : public leveldb::WritableFile {
- public:
-  EnvWritableFile(FileSystem& file_system, const std::string& path,
-                  std::unique_ptr<ringleader::WritableFile> file, StripedCounter* written)
-      : file_system_(file_system),
-        directory_(ParentPath(path)),
-        file_(std::move(file)),
-        written_(written) {}
-
-  leveldb::Status Append(const leveldb::Slice& data) override {
-    buffer_.append(data.data(), data.size());
-    return buffer_.size() < kWriteBufferBytes ? leveldb::Status::OK() : Flush();
-  }
-  leveldb::Status Flush() override {
-    if (buffer_.empty()) return leveldb::Status::OK();
-    absl::Status written = file_->Append(buffer_);
-    if (written.ok()) written = file_->Flush();
-    if (written_ != nullptr) written_->Add(buffer_.size());
-    buffer_.clear();
-    return ToLevelDb(written);
-  }
-  // The name too: LevelDB relies on both, and asks for the file only.
-  leveldb::Status Sync() override {
-    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
-    if (absl::Status synced = file_->Sync(); !synced.ok()) return ToLevelDb(synced);
-    if (!std::exchange(named_, true)) return ToLevelDb(file_system_.SyncDirectory(directory_));
-    return leveldb::Status::OK();
-  }
-  leveldb::Status Close() override {
-    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
-    return ToLevelDb(file_->Close());
-  }
-
- private:
-  FileSystem& file_system_;
-  const std::string directory_;
-  const std::unique_ptr<ringleader::WritableFile> file_;
-  StripedCounter* const written_;  // null: nobody counts
-  std::string buffer_;
-  bool named_ = false;
-};
-
 class DiscardingFile : public leveldb::WritableFile {
  public:
   leveldb::Status Append(const leveldb::Slice&) override { return leveldb::Status::OK(); }
@@ -181,6 +139,53 @@ absl::Status FromLevelDb(const leveldb::Status& status, absl::string_view contex
   if (absl::StrContains(text, kNoSpace)) return absl::ResourceExhaustedError(text);
   return absl::InternalError(text);
 }
+
+class EnvWritableFile : public leveldb::WritableFile {
+ public:
+  // `table`: of which `env` is told when it is finished; empty: no table.
+  EnvWritableFile(LevelDbEnv& env, const std::string& path, const std::string& table,
+                  std::unique_ptr<ringleader::WritableFile> file, StripedCounter* written)
+      : env_(env),
+        directory_(ParentPath(path)),
+        table_(table),
+        file_(std::move(file)),
+        written_(written) {}
+
+  leveldb::Status Append(const leveldb::Slice& data) override {
+    buffer_.append(data.data(), data.size());
+    return buffer_.size() < kWriteBufferBytes ? leveldb::Status::OK() : Flush();
+  }
+  leveldb::Status Flush() override {
+    if (buffer_.empty()) return leveldb::Status::OK();
+    absl::Status written = file_->Append(buffer_);
+    if (written.ok()) written = file_->Flush();
+    if (written_ != nullptr) written_->Add(buffer_.size());
+    buffer_.clear();
+    return ToLevelDb(written);
+  }
+  // The name too: LevelDB relies on both, and asks for the file only.
+  leveldb::Status Sync() override {
+    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
+    if (absl::Status synced = file_->Sync(); !synced.ok()) return ToLevelDb(synced);
+    if (!std::exchange(named_, true)) return ToLevelDb(env_.file_system_.SyncDirectory(directory_));
+    return leveldb::Status::OK();
+  }
+  leveldb::Status Close() override {
+    if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
+    const absl::Status closed = file_->Close();
+    if (closed.ok() && !table_.empty()) env_.TableFinished(table_);
+    return ToLevelDb(closed);
+  }
+
+ private:
+  LevelDbEnv& env_;
+  const std::string directory_;
+  const std::string table_;
+  const std::unique_ptr<ringleader::WritableFile> file_;
+  StripedCounter* const written_;  // null: nobody counts
+  std::string buffer_;
+  bool named_ = false;
+};
 
 struct LevelDbEnv::Background {
   Mutex mutex;
@@ -305,17 +310,34 @@ leveldb::Status LevelDbEnv::NewRandomAccessFile(const std::string& path,
 leveldb::Status LevelDbEnv::NewWritableFile(const std::string& path,
                                             leveldb::WritableFile** result) {
   *result = nullptr;
+  const bool is_table = absl::EndsWith(path, ".ldb");
+  if (is_table) TableBegun(path);  // before anybody can see the file
   auto file = file_system_.OpenForWrite(path, WriteMode::kTruncate);
   if (!file.ok()) return ToLevelDb(file.status());
   if (uint64_t number = 0; LogNumber(path, &number)) {
     LogCreated(number);
     *result = new DiscardingFile();
   } else {
-    const bool counted = metrics_ != nullptr && absl::EndsWith(path, ".ldb");
-    *result = new EnvWritableFile(file_system_, path, *std::move(file),
-                                  counted ? &metrics_->table_bytes_written : nullptr);
+    StripedCounter* const written =
+        is_table && metrics_ != nullptr ? &metrics_->table_bytes_written : nullptr;
+    *result = new EnvWritableFile(*this, path, is_table ? path : "", *std::move(file), written);
   }
   return leveldb::Status::OK();
+}
+
+bool LevelDbEnv::IsUnfinished(const std::string& path) const {
+  MutexLock lock(mutex_);
+  return unfinished_.contains(path);
+}
+
+void LevelDbEnv::TableBegun(const std::string& path) {
+  MutexLock lock(mutex_);
+  unfinished_.insert(path);
+}
+
+void LevelDbEnv::TableFinished(const std::string& path) {
+  MutexLock lock(mutex_);
+  unfinished_.erase(path);
 }
 
 leveldb::Status LevelDbEnv::NewAppendableFile(const std::string& path,
@@ -360,6 +382,7 @@ leveldb::Status LevelDbEnv::RemoveFile(const std::string& path) {
       held_.push_back(path);
       return leveldb::Status::OK();
     }
+    unfinished_.erase(path);
   }
   return ToLevelDb(file_system_.RemoveFile(path));
 }

@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,9 @@ class LevelDbEnv : public leveldb::Env {
   // up.
   void AwaitDurable(uint64_t index) const;
 
+  // A table that is being written, or whose writing failed: no MANIFEST names it.
+  bool IsUnfinished(const std::string& path) const;
+
   // While held, files that LevelDB removes stay. Nests; the last release removes them.
   void HoldRemovals();
   void ReleaseRemovals();
@@ -95,10 +99,13 @@ class LevelDbEnv : public leveldb::Env {
   void SleepForMicroseconds(int micros) override;
 
  private:
+  friend class EnvWritableFile;
   struct Background;
   class Work;
 
   bool IsCurrentManifest(const std::string& path) const;
+  void TableBegun(const std::string& path);
+  void TableFinished(const std::string& path);
   void LogCreated(uint64_t number);
   void LogRemoved(uint64_t number);
 
@@ -116,6 +123,7 @@ class LevelDbEnv : public leveldb::Env {
   std::map<uint64_t, uint64_t> logs_ ABSL_GUARDED_BY(mutex_);  // number: applied when it began
   int holds_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> unfinished_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Work> work_ ABSL_GUARDED_BY(mutex_);  // what was scheduled last
 };
 

@@ -291,7 +291,17 @@ absl::Status Store::CopyTo(absl::string_view directory) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory_));
   for (const std::string& name : names) {
     if (!absl::EndsWith(name, ".ldb") && !absl::EndsWith(name, ".sst")) continue;
-    RETURN_IF_ERROR(files.Link(JoinPath(directory_, name), JoinPath(directory, name)));
+    // Half a table that a compaction is writing would pass for damage of this replica.
+    if (env_.IsUnfinished(JoinPath(directory_, name))) continue;
+    const absl::Status linked = files.Link(JoinPath(directory_, name), JoinPath(directory, name));
+    // Its removal may have begun before removals were held: then no MANIFEST named it by then.
+    if (absl::IsNotFound(linked)) {
+      const std::vector<std::string> live = LiveFiles();
+      const bool is_live =
+          std::find(live.begin(), live.end(), JoinPath(directory_, name)) != live.end();
+      if (!is_live) continue;
+    }
+    RETURN_IF_ERROR(linked);
   }
   RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, manifest), edits));
   RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, "CURRENT"), current));

@@ -108,11 +108,11 @@ class ScrubTest : public testing::Test {
 TEST_F(ScrubTest, AFlippedBitInAColdTableCostsTheReplicaARebuild) {
   // Protects the data: found while the other copies are good, though nobody reads the file.
   Make(51, 3);
-  Put(60);
+  Put(15);  // too few tables for a compaction, which would take the file away
   const uint64_t node = Follower();
   world_->ReplicaOf(node)->FlushAndCompact();
   world_->RunFor(seconds(5));
-  world_->node(node).disk->FlipBit(world_->PartitionOf(node)->LiveFiles().front(), 8 * 1000);
+  world_->node(node).disk->FlipBit(world_->PartitionOf(node)->LiveFiles().front(), 8 * 300);
   world_->RunFor(seconds(10));
   ASSERT_NE(world_->PartitionOf(node), nullptr);
   EXPECT_FALSE(AreTablesIntact(node));  // nothing else finds it
@@ -141,17 +141,17 @@ TEST_F(ScrubTest, AFlippedBitInAColdTableCostsTheReplicaARebuild) {
 TEST_F(ScrubTest, AReplicaWhoseFileIsGoodAgainOrGoneIsKept) {
   // Protects a good replica: an order may come late, and a read may fail once.
   Make(55, 3);
-  Put(60);
+  Put(15);  // too few tables for a compaction, which would take the file away
   const uint64_t node = Follower();
   SimulatedFileSystem& disk = *world_->node(node).disk;
   world_->ReplicaOf(node)->FlushAndCompact();
   world_->RunFor(seconds(5));
   const std::string file = world_->PartitionOf(node)->LiveFiles().front();
-  disk.FlipBit(file, 8 * 1000);
+  disk.FlipBit(file, 8 * 300);
   const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(node);
   StartScrub(node);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1; }));
-  disk.FlipBit(file, 8 * 1000);
+  disk.FlipBit(file, 8 * 300);
   scrub_->Rebuild(PartitionWorld::kGroup, before->id(), file);
   world_->RunFor(seconds(5));
   EXPECT_EQ(world_->ReplicaOf(node), before);
@@ -205,10 +205,10 @@ TEST_F(ScrubTest, AnAppliedEntryIsNotGivenUpBecauseAFlushTakesLong) {
 TEST_F(ScrubTest, TheOnlyCopyIsNeverGivenUp) {
   // Protects what can still be read of a group that has one replica.
   Make(53, 1);
-  Put(60);
+  Put(15);  // too few tables for a compaction, which would take the file away
   world_->ReplicaOf(1)->FlushAndCompact();
   world_->RunFor(seconds(5));
-  world_->node(1).disk->FlipBit(world_->PartitionOf(1)->LiveFiles().front(), 8 * 1000);
+  world_->node(1).disk->FlipBit(world_->PartitionOf(1)->LiveFiles().front(), 8 * 300);
   const std::shared_ptr<replication::Replica> before = world_->ReplicaOf(1);
   StartScrub(1);
   EXPECT_TRUE(RunUntil([&] { return scrub_->problems() == 1 && scrub_->passes() == 1; }));
