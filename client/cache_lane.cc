@@ -5,6 +5,8 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/status.h"
+#include "model/item_codec.h"
 
 namespace ringleader::client {
 namespace {
@@ -238,18 +240,26 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   --fills_;
   Request& request = node.mapped();
   Answer answer{.response = std::move(*filled.mutable_response())};
-  if (filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE) {
+  const bool is_granted = filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE;
+  std::optional<model::Item> item;
+  if (is_granted && answer.response.found()) {
+    absl::StatusOr<model::Item> decoded = model::DecodeItem(answer.response.item());
+    if (!decoded.ok()) {
+      if (request.done) request.done(std::nullopt);
+      return End(Annotate(decoded.status(), "an item that was granted"));
+    }
+    item = *std::move(decoded);
+  }
+  if (is_granted) {
     const Duration life = std::chrono::microseconds(filled.life_us());
     Grants& grants = grants_[{filled.partition(), filled.term()}];
     if (grants.deadline == nullptr) {
       grants.deadline = std::make_shared<GrantDeadline>(
           GrantOrigin{this, stream_, filled.partition(), filled.term()});
     }
-    std::optional<std::string> item;
-    if (answer.response.found()) item = answer.response.item();
-    const auto dropped = cache_.Insert(request.key, item, answer.response.item_version(),
+    const auto dropped = cache_.Insert(request.key, std::move(item), answer.response.item_version(),
                                        grants.deadline, filled.number());
-    for (const ItemCache::Dropped& each : dropped) drop_(each);
+    observer_.Inserted(request.key, answer.response.item_version(), grants.deadline, dropped);
     grants.life = life;
     grants.extended = MUTANT("deadline-from-receipt") ? clock_.Now() : request.made;
     grants.deadline->Extend(grants.extended, life);
@@ -279,8 +289,10 @@ void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
 void CacheLane::TakeInvalidate(const cache::v1::Invalidate& invalidate) {
   const auto found = grants_.find({invalidate.partition(), invalidate.term()});
   // What this stream was granted and is over has no place here any more, and is not readable.
-  if (found != grants_.end() && !MUTANT("acknowledges-unerased"))
-    cache_.Erase(invalidate.key(), found->second.deadline.get());
+  if (found != grants_.end() && !MUTANT("acknowledges-unerased")) {
+    const GrantDeadline* const deadline = found->second.deadline.get();
+    if (cache_.Erase(invalidate.key(), deadline)) observer_.Erased(invalidate.key(), deadline);
+  }
   cache::v1::Acknowledge acknowledge;
   acknowledge.set_partition(invalidate.partition());
   acknowledge.set_term(invalidate.term());

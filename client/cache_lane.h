@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -55,14 +56,24 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
     // is under way now, whenever it began.
     bool holds_now = false;
   };
-  // For what another lane's grants were dropped to make room for this one's.
-  using Drop = absl::AnyInvocable<void(const ItemCache::Dropped&)>;
+  // Told of what the lane did to memory, before it does anything else.
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    // An item came in, and `dropped` made room for it, of whichever lane; or it is among them
+    // itself.
+    virtual void Inserted(const std::string& key, uint64_t version,
+                          const std::shared_ptr<const GrantDeadline>& deadline,
+                          const std::vector<ItemCache::Dropped>& dropped) = 0;
+    virtual void Erased(const std::string& key, const GrantDeadline* deadline) = 0;
+  };
   // None: no answer is to be had here; ask elsewhere.
   using FillDone = absl::AnyInvocable<void(std::optional<Answer>)>;
 
   // All outlive it. `client`: a random number of this process.
   CacheLane(Network& network, Executor& executor, Clock& clock, ItemCache& cache,
-            std::string address, uint64_t client, const CacheLaneOptions& options, Drop drop)
+            std::string address, uint64_t client, const CacheLaneOptions& options,
+            Observer& observer)
       : network_(network),
         executor_(executor),
         clock_(clock),
@@ -70,7 +81,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
         address_(std::move(address)),
         client_(client),
         options_(options),
-        drop_(std::move(drop)),
+        observer_(observer),
         reopen_after_(options.reopen_min) {}
   ~CacheLane();
   CacheLane(const CacheLane&) = delete;
@@ -135,7 +146,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   const std::string address_;
   const uint64_t client_;
   const CacheLaneOptions options_;
-  Drop drop_;
+  Observer& observer_;
   // What handlers of streams may reach, as long as it is there.
   struct Gate {
     Mutex mutex;

@@ -25,29 +25,53 @@ CachedReads::CachedReads(const CacheOptions& options, Router& router, Network& n
       executor_(executor),
       clock_(clock),
       client_(random.Next()),
-      cache_(clock, {.bytes_max = options.bytes_max}) {}
+      cache_(clock, {.bytes_max = options.bytes_max}) {
+  if (options.on_invalidated) {
+    notices_ =
+        std::make_unique<InvalidationNotices>(options.on_invalidated, cache_, executor, clock);
+  }
+}
 
 CachedReads::~CachedReads() = default;
 
 // --- Any thread ---------------------------------------------------------------------------------
 
-std::optional<CachedReads::Place> CachedReads::PlaceOf(absl::string_view table, const Item& key,
-                                                       const ReadOptions& options) const {
-  if (!options.projection.empty() || !options.names.empty()) return std::nullopt;
-  const ReadSections::Section section(table_sections_);
-  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
-  if (tables == nullptr) return std::nullopt;
-  const auto found = tables->by_name.find(table);
-  if (found == tables->by_name.end()) return std::nullopt;
-  return PlaceIn(found->second, key);
+bool CachedReads::IsWholeItem(const ReadOptions& options) {
+  return options.projection.empty() && options.names.empty();
 }
 
-std::optional<CachedReads::Place> CachedReads::PlaceIn(const Table& table, const Item& key) {
-  const model::TableSchema& schema = table.schema;
-  const absl::StatusOr<model::KeyView> view = schema.ValidateKey(key);
-  if (!view.ok()) return std::nullopt;  // the node says what is wrong with it
-  return Place{schema.id, model::TokenOfKey(schema.id, *view->partition),
-               model::EncodeItemKey(schema.id, *view)};
+// Inside a section of the tables. Null: its items are not cached.
+const CachedReads::Table* CachedReads::FindTable(absl::string_view name) const {
+  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
+  if (tables == nullptr) return nullptr;
+  const auto found = tables->by_name.find(name);
+  return found == tables->by_name.end() ? nullptr : &found->second;
+}
+
+const CachedReads::Table* CachedReads::FindTableOf(const data::v1::Request& request) const {
+  if (request.table_case() != data::v1::Request::kTableId) return FindTable(request.table_name());
+  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
+  if (tables == nullptr) return nullptr;
+  const auto found = tables->by_id.find(request.table_id());
+  return found == tables->by_id.end() ? nullptr : found->second;
+}
+
+// False: it is none of the table's. The node says what is wrong with it.
+bool CachedReads::EncodeKeyTo(const Table& table, const Item& key, std::string* bytes) {
+  const absl::StatusOr<model::KeyView> view = table.schema.ValidateKey(key);
+  if (view.ok()) model::EncodeItemKeyTo(table.schema.id, *view, bytes);
+  return view.ok();
+}
+
+std::optional<CachedReads::Place> CachedReads::PlaceOf(absl::string_view table, const Item& key,
+                                                       const ReadOptions& options) const {
+  if (!IsWholeItem(options)) return std::nullopt;
+  const ReadSections::Section section(table_sections_);
+  const Table* const found = FindTable(table);
+  Place place;
+  if (found == nullptr || !EncodeKeyTo(*found, key, &place.key)) return std::nullopt;
+  place.table = found->id;
+  return place;
 }
 
 // None: it is no get, or not of a whole item, or of a table that is not cached.
@@ -56,14 +80,11 @@ std::optional<CachedReads::Place> CachedReads::PlaceOfGet(const data::v1::Reques
   const absl::StatusOr<Item> key = model::DecodeItem(request.get().key());
   if (!key.ok()) return std::nullopt;
   const ReadSections::Section section(table_sections_);
-  const Tables* const tables = tables_.load(std::memory_order_seq_cst);
-  if (tables == nullptr) return std::nullopt;
-  if (request.table_case() == data::v1::Request::kTableId) {
-    const auto found = tables->by_id.find(request.table_id());
-    return found == tables->by_id.end() ? std::nullopt : PlaceIn(*found->second, *key);
-  }
-  const auto found = tables->by_name.find(request.table_name());
-  return found == tables->by_name.end() ? std::nullopt : PlaceIn(found->second, *key);
+  const Table* const found = FindTableOf(request);
+  Place place;
+  if (found == nullptr || !EncodeKeyTo(*found, *key, &place.key)) return std::nullopt;
+  place.table = found->id;
+  return place;
 }
 
 Duration CachedReads::StaleMaxOf(const ReadOptions& options) {
@@ -72,26 +93,27 @@ Duration CachedReads::StaleMaxOf(const ReadOptions& options) {
              : Duration(options.stale_max);
 }
 
-std::optional<ReadResult> CachedReads::Find(const Place& place, const ReadOptions& options) {
-  std::string bytes;
-  ReadResult result;
-  switch (cache_.Lookup(place.key, StaleMaxOf(options), &bytes, &result.item_version)) {
-    case ItemCache::Found::kMiss:
-      return std::nullopt;
-    case ItemCache::Found::kAbsent:
-      return result;
-    case ItemCache::Found::kItem:
-      break;
+std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item& key,
+                                            const ReadOptions& options) {
+  if (!IsWholeItem(options)) return std::nullopt;
+  thread_local std::string bytes;  // allocated once, not for every read
+  {
+    const ReadSections::Section section(table_sections_);
+    const Table* const found = FindTable(table);
+    if (found == nullptr || !EncodeKeyTo(*found, key, &bytes)) return std::nullopt;
   }
-  absl::StatusOr<Item> item = model::DecodeItem(bytes);
-  if (!item.ok()) return std::nullopt;
-  result.found = true;
-  result.item = *std::move(item);
+  std::optional<ReadResult> result;
+  result.emplace();
+  const ItemCache::Found found = cache_.Lookup(bytes, StaleMaxOf(options), &result->item_version,
+                                               [&](const Item& item) { result->item = item; });
+  if (found == ItemCache::Found::kMiss) return std::nullopt;
+  result->found = found == ItemCache::Found::kItem;
+  result->watched = notices_ != nullptr;
   return result;
 }
 
 void CachedReads::Read(Place place, const ReadOptions& options, data::v1::Request request,
-                       ResponseCallback done) {
+                       ReadDone done) {
   BeginSoon(
       std::move(place),
       {.stale_max = StaleMaxOf(options), .request = std::move(request), .done = std::move(done)});
@@ -104,10 +126,13 @@ void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
   const Duration stale_max = is_eventual ? kEventualStaleMax : Duration(0);
   auto answer = AnswerFromMemory(*place, stale_max, request.id());
   if (answer.has_value()) return done(*std::move(answer));
-  BeginSoon(*std::move(place), {.stale_max = stale_max,
-                                .is_filling = !is_eventual,
-                                .request = std::move(request),
-                                .done = std::move(done)});
+  BeginSoon(*std::move(place),
+            {.stale_max = stale_max,
+             .is_filling = !is_eventual,
+             .request = std::move(request),
+             .done = [done = std::move(done)](data::v1::Response response, bool) mutable {
+               done(std::move(response));
+             }});
 }
 
 // In the form of a node's answer.
@@ -116,7 +141,8 @@ std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const Place& pla
   data::v1::Response response;
   uint64_t version = 0;
   const ItemCache::Found found =
-      cache_.Lookup(place.key, stale_max, response.mutable_item(), &version);
+      cache_.Lookup(place.key, stale_max, &version,
+                    [&](const Item& item) { response.set_item(model::EncodeItem(item)); });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   response.set_id(id);
   response.set_found(found == ItemCache::Found::kItem);
@@ -200,7 +226,7 @@ void CachedReads::Begin(Place place, Reader reader) {
   if (!is_shut_down_) {
     // It came into memory while the read waited for its turn, or the read did not look before.
     auto answer = AnswerFromMemory(place, reader.stale_max, reader.request.id());
-    if (answer.has_value()) return reader.done(*std::move(answer));
+    if (answer.has_value()) return reader.done(*std::move(answer), notices_ != nullptr);
   }
   misses_.Add();
   if (is_shut_down_ || !reader.is_filling || readers_ >= router_.options().requests_max) {
@@ -233,7 +259,7 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   if (router_.options().route == RouteMode::kCoordinators) return nullptr;
   const ClusterMap& map = router_.map();
   if (!map.routable()) return nullptr;
-  const coordinator::v1::Partition& partition = *map.FindByToken(place.token);
+  const coordinator::v1::Partition& partition = *map.FindByToken(model::TokenInKey(place.key));
   const Leader leader = map.LeaderOf(partition, router_.Now());
   if (leader.address.empty() || router_.IsLeftAlone(leader.address)) return nullptr;
   const MapTable* const table = map.FindTable(place.table);
@@ -245,14 +271,34 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Req
   request->mutable_route()->set_epoch(partition.epoch());
   std::shared_ptr<CacheLane>& lane = lanes_[leader.address];
   if (lane == nullptr) {
+    CacheLane::Observer& observer = *this;
     lane = std::make_shared<CacheLane>(network_, executor_, clock_, cache_, leader.address, client_,
-                                       lane_options_, [this](const ItemCache::Dropped& dropped) {
-                                         for (const auto& [to, each] : lanes_) {
-                                           each->GiveBack(dropped);
-                                         }
-                                       });
+                                       lane_options_, observer);
   }
   return lane;
+}
+
+void CachedReads::Inserted(const std::string& key, uint64_t version,
+                           const std::shared_ptr<const GrantDeadline>& deadline,
+                           const std::vector<ItemCache::Dropped>& dropped) {
+  bool is_kept = true;
+  for (const ItemCache::Dropped& each : dropped) {
+    for (const auto& [address, lane] : lanes_) lane->GiveBack(each);
+    is_kept &= each.key != key;
+    if (notices_ != nullptr && each.key != key) notices_->Gone(each.key, each.deadline.get());
+  }
+  if (notices_ == nullptr) return;
+  const auto table = tables_owned_->by_id.find(model::TableInKey(key));
+  if (is_kept && table != tables_owned_->by_id.end()) {
+    return notices_->Inserted(key, version, deadline, table->second->schema);
+  }
+  // It was dropped itself, or its table is gone meanwhile: nothing may be found that has no notice.
+  cache_.Erase(key, deadline.get());
+  notices_->Gone(key, nullptr);
+}
+
+void CachedReads::Erased(const std::string& key, const GrantDeadline* deadline) {
+  if (notices_ != nullptr) notices_->Gone(key, deadline);
 }
 
 // Invariant 1.
@@ -265,6 +311,8 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
   flights_.erase(found);
   readers_ -= readers.size();
   const bool is_read = answer.has_value() && answer->response.error() == data::v1::ERROR_NONE;
+  const bool is_watched = is_read && answer->holds_now && notices_ != nullptr &&
+                          notices_->IsWatched(key, answer->response.item_version());
   for (size_t i = 0; i < readers.size(); ++i) {
     if (!is_read || (i > 0 && !answer->holds_now)) {
       AskRouter(std::move(readers[i]));
@@ -272,7 +320,7 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
     }
     data::v1::Response response = answer->response;
     response.set_id(readers[i].request.id());
-    readers[i].done(std::move(response));
+    readers[i].done(std::move(response), is_watched);
   }
 }
 
@@ -281,7 +329,10 @@ void CachedReads::AskRouter(Reader reader) {
   const Duration left = reader.timeout - (router_.Now() - reader.began);
   const int64_t left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
   reader.request.set_timeout_ms(static_cast<uint32_t>(std::max<int64_t>(1, left_ms)));
-  router_.Execute(std::move(reader.request), std::move(reader.done));
+  router_.Execute(std::move(reader.request),
+                  [done = std::move(reader.done)](data::v1::Response response) mutable {
+                    done(std::move(response), false);
+                  });
 }
 
 // --- What time brings ---------------------------------------------------------------------------
@@ -302,6 +353,7 @@ void CachedReads::Tend() {
     // The router has found out since that there is no answer to be had.
     if (router_.IsLeftAlone(address)) lane->GiveUpFills();
   }
+  again |= notices_ != nullptr && notices_->Tend();
   ExpireReaders();
   if (again || !flights_.empty()) TendSoon();
 }

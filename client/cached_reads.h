@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "client/cache_lane.h"
+#include "client/invalidation_notices.h"
 #include "client/item_cache.h"
 #include "client/read_sections.h"
 #include "client/router.h"
@@ -35,7 +36,7 @@
 
 namespace ringleader::client {
 
-class CachedReads {
+class CachedReads : private CacheLane::Observer {
  public:
   // How old an eventually consistent read from memory may be.
   static constexpr Duration kEventualStaleMax = std::chrono::seconds(5);
@@ -43,22 +44,22 @@ class CachedReads {
   // All outlive it. `options.bytes_max` is not 0.
   CachedReads(const CacheOptions& options, Router& router, Network& network, Executor& executor,
               Clock& clock, Random random, const CacheLaneOptions& lane = {});
-  ~CachedReads();
+  ~CachedReads() override;
 
   // Where an item would be in memory.
   struct Place {
     uint64_t table = 0;
-    model::Token token = 0;
     std::string key;
   };
   // None: reads of this kind, or of this table, are not cached.
   std::optional<Place> PlaceOf(absl::string_view table, const Item& key,
                                const ReadOptions& options) const;
-  // None: it is not in memory.
-  std::optional<ReadResult> Find(const Place& place, const ReadOptions& options);
-  // From memory or by a fill. `done` on the executor.
-  void Read(Place place, const ReadOptions& options, data::v1::Request request,
-            ResponseCallback done);
+  // None: it is not in memory, or has no place there.
+  std::optional<ReadResult> Find(absl::string_view table, const Item& key,
+                                 const ReadOptions& options);
+  // From memory or by a fill. `done` on the executor. `is_watched`: see ReadResult.
+  using ReadDone = absl::AnyInvocable<void(data::v1::Response, bool is_watched)>;
+  void Read(Place place, const ReadOptions& options, data::v1::Request request, ReadDone done);
 
   // Carries out any request, for a process that routes those of others. What is in memory is
   // answered at once, `done` inside; otherwise `done` runs on the executor. An eventually
@@ -86,7 +87,7 @@ class CachedReads {
     Duration stale_max{0};
     bool is_filling = true;  // a miss may be worth a grant
     data::v1::Request request;
-    ResponseCallback done;
+    ReadDone done;
     Duration began{0};
     Duration timeout{0};
   };
@@ -97,7 +98,10 @@ class CachedReads {
   };
 
   static Duration StaleMaxOf(const ReadOptions& options);
-  static std::optional<Place> PlaceIn(const Table& table, const Item& key);
+  static bool IsWholeItem(const ReadOptions& options);
+  const Table* FindTable(absl::string_view name) const;
+  const Table* FindTableOf(const data::v1::Request& request) const;
+  static bool EncodeKeyTo(const Table& table, const Item& key, std::string* bytes);
   std::optional<Place> PlaceOfGet(const data::v1::Request& request) const;
   std::optional<data::v1::Response> AnswerFromMemory(const Place& place, Duration stale_max,
                                                      uint64_t id);
@@ -109,6 +113,10 @@ class CachedReads {
   std::shared_ptr<CacheLane> LaneTo(const Place& place, data::v1::Request* request);
   void Filled(const std::string& key, uint64_t flight, std::optional<CacheLane::Answer> answer);
   void AskRouter(Reader reader);
+  void Inserted(const std::string& key, uint64_t version,
+                const std::shared_ptr<const GrantDeadline>& deadline,
+                const std::vector<ItemCache::Dropped>& dropped) override;
+  void Erased(const std::string& key, const GrantDeadline* deadline) override;
   void TendSoon();
   void Tend();
   void ExpireReaders();
@@ -127,6 +135,7 @@ class CachedReads {
   std::atomic<const Tables*> tables_{nullptr};
   std::unique_ptr<Tables> tables_owned_;
   RetiredPieces<Tables> tables_retired_;
+  std::unique_ptr<InvalidationNotices> notices_;             // null: nobody wants them
   std::map<std::string, std::shared_ptr<CacheLane>> lanes_;  // by address
   std::map<std::string, Flight> flights_;                    // by key
   uint64_t last_flight_ = 0;

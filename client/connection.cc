@@ -131,21 +131,27 @@ absl::Status Connection::AwaitMap(Duration timeout) {
 
 void Connection::GetAsync(absl::string_view table, const Item& key, const ReadOptions& options,
                           Callback<ReadResult> done) {
-  auto respond = [done = std::move(done)](data::v1::Response response) mutable {
-    done(ReadResultOf(response));
+  auto respond = [done = std::move(done)](data::v1::Response response, bool is_watched) mutable {
+    absl::StatusOr<ReadResult> result = ReadResultOf(response);
+    if (result.ok()) result->watched = is_watched;
+    done(std::move(result));
   };
   data::v1::Request request = GetRequest(table, key, options);
   std::optional<CachedReads::Place> place;
   if (cached_ != nullptr) place = cached_->PlaceOf(table, key, options);
-  if (!place.has_value()) return router_->Execute(std::move(request), std::move(respond));
+  if (!place.has_value()) {
+    return router_->Execute(std::move(request),
+                            [respond = std::move(respond)](data::v1::Response response) mutable {
+                              respond(std::move(response), false);
+                            });
+  }
   cached_->Read(*std::move(place), options, std::move(request), std::move(respond));
 }
 
 std::optional<ReadResult> Connection::GetFromMemory(absl::string_view table, const Item& key,
                                                     const ReadOptions& options) {
   if (cached_ == nullptr) return std::nullopt;
-  const std::optional<CachedReads::Place> place = cached_->PlaceOf(table, key, options);
-  return place.has_value() ? cached_->Find(*place, options) : std::nullopt;
+  return cached_->Find(table, key, options);
 }
 
 CacheStatistics Connection::cache_statistics() const {

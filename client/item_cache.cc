@@ -29,17 +29,18 @@ uint64_t HashOf(absl::string_view key) { return model::Xxh64(key, kHashSeed); }
 struct ItemCache::Entry {
   uint64_t hash = 0;
   std::string key;
-  std::string item;
+  model::Item item;
   bool absent = false;
   uint64_t version = 0;
   std::shared_ptr<const GrantDeadline> deadline;
   uint64_t fill = 0;
+  uint64_t heap_bytes = 0;                               // the item's
   std::list<std::unique_ptr<Entry>>::iterator in_queue;  // the writers'
   std::atomic<bool> in_place{true};
   std::atomic<uint8_t> uses{0};
   std::atomic<Entry*> next{nullptr};
 
-  uint64_t bytes() const { return kEntryBytes + key.size() + item.size(); }
+  uint64_t bytes() const { return kEntryBytes + key.size() + heap_bytes; }
 };
 
 // The index is an array of chains. Readers walk it inside a section; writers hold `mutex`.
@@ -127,8 +128,8 @@ ItemCache::Shard& ItemCache::ShardOf(uint64_t hash) const {
   return *shards_[hash & (shards_.size() - 1)];
 }
 
-ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, std::string* item,
-                                   uint64_t* version) {
+ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
+                                   absl::FunctionRef<void(const model::Item& item)> read) {
   const uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
   const ReadSections::Section section(shard.sections);
@@ -140,7 +141,7 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, st
   // The order of these three is the header's.
   const GrantDeadline::Reading deadline = entry->deadline->Load();
   const bool in_place = entry->in_place.load(std::memory_order_acquire);
-  const Instant now = clock_.Now();
+  const Instant now = clock_.HolderNow();
   if (!in_place || deadline.WasOver(now, stale_max)) {
     misses_.Add();
     if (in_place) expired_.Add();
@@ -152,7 +153,7 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, st
   if (uses < kUsesMax) entry->uses.store(uses + 1, std::memory_order_relaxed);
   *version = entry->version;
   if (entry->absent) return Found::kAbsent;
-  item->assign(entry->item);
+  read(entry->item);
   return Found::kItem;
 }
 
@@ -180,8 +181,7 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
 }
 
 std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
-                                                  const std::optional<std::string>& item,
-                                                  uint64_t version,
+                                                  std::optional<model::Item> item, uint64_t version,
                                                   std::shared_ptr<const GrantDeadline> deadline,
                                                   uint64_t fill) {
   CHECK(deadline != nullptr);
@@ -191,7 +191,10 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   entry->hash = hash;
   entry->key = std::string(key);
   entry->absent = !item.has_value();
-  if (item.has_value()) entry->item = *item;
+  if (item.has_value()) {
+    entry->item = *std::move(item);
+    entry->heap_bytes = model::HeapBytes(entry->item);
+  }
   entry->version = version;
   entry->deadline = std::move(deadline);
   entry->fill = fill;

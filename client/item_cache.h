@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "client/frequency_sketch.h"
 #include "client/grant_deadline.h"
@@ -31,6 +32,7 @@
 #include "common/clock.h"
 #include "common/counters.h"
 #include "common/mutex.h"
+#include "model/item.h"
 
 namespace ringleader::client {
 
@@ -59,9 +61,11 @@ class ItemCache {
   ItemCache(Clock& clock, const ItemCacheOptions& options);
   ~ItemCache();
 
-  // `key`: the whole key, as the partition has it. An item's encoded bytes replace `item`. With
-  // `stale_max` above 0 the answer may be old by as much.
-  Found Lookup(absl::string_view key, Duration stale_max, std::string* item, uint64_t* version);
+  // `key`: the whole key, as the partition has it. With `stale_max` above 0 the answer may be old
+  // by as much. An item is given to `read`, where it stays for the call only: until that returns
+  // nothing that was unlinked meanwhile is freed.
+  Found Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
+               absl::FunctionRef<void(const model::Item& item)> read);
 
   // After a miss: counts that the key was asked for, and says whether it is worth a grant.
   bool IsWorthAGrant(absl::string_view key, size_t bytes_expected);
@@ -75,7 +79,7 @@ class ItemCache {
   // What the lane brought, in its order. No item: it is known that there is none. An entry of the
   // key is replaced. `fill`: the lane's number, which tells this grant from others. Returns what
   // made room for it, or itself if it was not taken: none of it is held any more.
-  std::vector<Dropped> Insert(absl::string_view key, const std::optional<std::string>& item,
+  std::vector<Dropped> Insert(absl::string_view key, std::optional<model::Item> item,
                               uint64_t version, std::shared_ptr<const GrantDeadline> deadline,
                               uint64_t fill);
   // When it returns no lookup that begins finds the entry: the invalidation may be acknowledged.

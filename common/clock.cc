@@ -7,6 +7,8 @@
 namespace ringleader {
 namespace {
 
+constexpr Duration kReadingUsedFor = std::chrono::microseconds(500);
+
 Duration Read(clockid_t id) {
   timespec time;
   CHECK_EQ(clock_gettime(id, &time), 0);
@@ -17,6 +19,18 @@ class MachineClock : public Clock {
  public:
   Instant Now() const override {
     return Instant{.raw = Read(CLOCK_MONOTONIC_RAW), .boot = Read(CLOCK_BOOTTIME)};
+  }
+  // The raw clock is read only now and then: since its last reading it has gone on for at most
+  // twice as long as the boot-time clock says, which the kernel steers by less than a quarter
+  // (adjtimex: 10% by its tick, 12.5% of an offset, 0.05% by its frequency). It is read after the
+  // other one, so whatever holds the thread up between the two counts as time that has passed.
+  Instant HolderNow() const override {
+    thread_local Instant last;
+    const Duration boot = Read(CLOCK_BOOTTIME);
+    const Duration since = boot - last.boot;
+    if (since <= kReadingUsedFor) return {.raw = last.raw + 2 * since, .boot = boot};
+    last = {.raw = Read(CLOCK_MONOTONIC_RAW), .boot = boot};
+    return last;
   }
   int64_t WallMicros() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(Read(CLOCK_REALTIME)).count();

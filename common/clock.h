@@ -42,6 +42,9 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual Instant Now() const = 0;
+  // For the holder of a lease, who may believe that more time has passed: each clock says what it
+  // says now or up to 1 ms more. Cheaper than Now.
+  virtual Instant HolderNow() const { return Now(); }
   // The time of day, microseconds since 1970-01-01 UTC. May jump either way: for item versions
   // (which take max(clock, previous + 1)), expiry times and logs; never for leases or timeouts.
   virtual int64_t WallMicros() const = 0;

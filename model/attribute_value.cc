@@ -13,6 +13,8 @@ namespace {
 constexpr absl::string_view kTypeNames[] = {"S", "N", "B",  "BOOL", "NULL",
                                             "M", "L", "SS", "NS",   "BS"};
 
+constexpr size_t kComparedInTurn = 4;  // so few that a binary search costs more
+
 bool NameBefore(const Attribute& attribute, absl::string_view name) {
   return absl::string_view(attribute.name) < name;
 }
@@ -131,14 +133,16 @@ absl::Status NestedTooDeeply() {
 }
 
 absl::StatusOr<AttributeMap> AttributeMap::FromUnsorted(std::vector<Attribute> attributes) {
-  const auto before = [](const Attribute& a, const Attribute& b) { return a.name < b.name; };
-  if (!std::is_sorted(attributes.begin(), attributes.end(), before)) {
+  const auto not_before = [](const Attribute& a, const Attribute& b) { return a.name >= b.name; };
+  // Already in order: what the encoder wrote.
+  if (std::adjacent_find(attributes.begin(), attributes.end(), not_before) != attributes.end()) {
+    const auto before = [](const Attribute& a, const Attribute& b) { return a.name < b.name; };
     std::sort(attributes.begin(), attributes.end(), before);
-  }
-  const auto same = [](const Attribute& a, const Attribute& b) { return a.name == b.name; };
-  const auto twice = std::adjacent_find(attributes.begin(), attributes.end(), same);
-  if (twice != attributes.end()) {
-    return SerializationError(absl::StrCat("attribute name occurs twice: ", twice->name));
+    const auto same = [](const Attribute& a, const Attribute& b) { return a.name == b.name; };
+    const auto twice = std::adjacent_find(attributes.begin(), attributes.end(), same);
+    if (twice != attributes.end()) {
+      return SerializationError(absl::StrCat("attribute name occurs twice: ", twice->name));
+    }
   }
   AttributeMap map;
   map.attributes_ = std::move(attributes);
@@ -146,6 +150,13 @@ absl::StatusOr<AttributeMap> AttributeMap::FromUnsorted(std::vector<Attribute> a
 }
 
 const AttributeValue* AttributeMap::Find(absl::string_view name) const {
+  if (attributes_.size() <= kComparedInTurn) {
+    // Different lengths are the quickest difference.
+    for (const Attribute& attribute : attributes_) {
+      if (attribute.name == name) return &attribute.value;
+    }
+    return nullptr;
+  }
   const auto at = std::lower_bound(attributes_.begin(), attributes_.end(), name, NameBefore);
   return at != attributes_.end() && at->name == name ? &at->value : nullptr;
 }
@@ -179,6 +190,16 @@ bool operator==(const AttributeMap& a, const AttributeMap& b) {
 bool operator==(const AttributeValue& a, const AttributeValue& b) {
   Pending pending;
   return CompareOrDefer(a, b, &pending) && Drain(std::move(pending));
+}
+
+void AttributeValue::SetBytes(AttributeType type, absl::string_view bytes) {
+  CHECK(type == AttributeType::kString || type == AttributeType::kBinary);
+  if (is_container()) DestroyNested();
+  if (type == AttributeType::kString) {
+    data_.emplace<TypeIndex(AttributeType::kString)>(bytes);
+  } else {
+    data_.emplace<TypeIndex(AttributeType::kBinary)>(bytes);
+  }
 }
 
 absl::StatusOr<AttributeValue> AttributeValue::StringSet(std::vector<std::string> elements) {

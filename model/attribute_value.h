@@ -176,6 +176,8 @@ class AttributeValue {
   const StringSetElements& string_set() const { return Get<AttributeType::kStringSet>(); }
   const NumberSetElements& number_set() const { return Get<AttributeType::kNumberSet>(); }
   const StringSetElements& binary_set() const { return Get<AttributeType::kBinarySet>(); }
+  // Becomes an S or a B (CHECK) of these bytes, in place.
+  void SetBytes(AttributeType type, absl::string_view bytes);
   // The bytes of an S or a B; the elements of an SS or a BS.
   const std::string& bytes() const { return is_string() ? string() : binary(); }
   const StringSetElements& byte_elements() const {

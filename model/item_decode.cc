@@ -2,6 +2,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -24,10 +25,18 @@ absl::Status UnexpectedField(absl::string_view message, uint32_t field, WireType
 
 // Short texts are mostly ASCII, and a call into simdjson costs more than looking.
 bool IsShortAscii(absl::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
   if (text.size() > 64) return false;
-  unsigned char bits = 0;
-  for (const char c : text) bits |= static_cast<unsigned char>(c);
-  return bits < 0x80;
+  uint64_t bits = 0;
+  const char* at = text.data();
+  size_t left = text.size();
+  for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), at += sizeof(uint64_t)) {
+    uint64_t eight;
+    std::memcpy(&eight, at, sizeof(eight));
+    bits |= eight;
+  }
+  for (; left > 0; --left, ++at) bits |= static_cast<unsigned char>(*at);
+  return (bits & kHighBits) == 0;
 }
 
 absl::Status CheckUtf8(absl::string_view text, absl::string_view what) {
@@ -163,7 +172,7 @@ absl::Status ReadContent(AttributeType type, absl::string_view content, int leve
   switch (type) {
     case AttributeType::kString:
       RETURN_IF_ERROR(CheckUtf8(content, "a string"));
-      *value = AttributeValue::String(std::string(content));
+      value->SetBytes(type, content);
       return absl::OkStatus();
     case AttributeType::kNumber: {
       ASSIGN_OR_RETURN(const Decimal number, Decimal::Parse(content));
@@ -171,7 +180,7 @@ absl::Status ReadContent(AttributeType type, absl::string_view content, int leve
       return absl::OkStatus();
     }
     case AttributeType::kBinary:
-      *value = AttributeValue::Binary(std::string(content));
+      value->SetBytes(type, content);
       return absl::OkStatus();
     case AttributeType::kMap: {
       ASSIGN_OR_RETURN(AttributeMap map, ReadMap(content, "Map", level + 1));

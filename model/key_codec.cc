@@ -1,5 +1,6 @@
 #include "model/key_codec.h"
 
+#include <bit>
 #include <cstring>
 
 #include "absl/strings/match.h"
@@ -15,6 +16,9 @@ constexpr char kStringTag = 0x04;
 constexpr char kEscape = 0x00;
 constexpr char kEscapedZero = '\xff';
 constexpr char kEnd = 0x01;
+constexpr char kComponentEnd[] = {kEscape, kEnd};
+constexpr size_t kTableAt = 1;
+constexpr size_t kTokenAt = 9;
 constexpr size_t kPrefixBytes = 17;
 
 char TagOf(AttributeType type) {
@@ -31,16 +35,19 @@ char TagOf(AttributeType type) {
   }
 }
 
-void AppendBigEndian(uint64_t value, std::string* out) {
-  char bytes[8];
-  for (int i = 7; i >= 0; --i, value >>= 8) bytes[i] = static_cast<char>(value);
-  out->append(bytes, sizeof(bytes));
+uint64_t BigEndian(uint64_t value) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
+}
+
+void WriteBigEndian(uint64_t value, char* to) {
+  value = BigEndian(value);
+  std::memcpy(to, &value, sizeof(value));
 }
 
 uint64_t ReadBigEndian(absl::string_view bytes) {
-  uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
+  uint64_t value;
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return BigEndian(value);
 }
 
 void AppendEscaped(absl::string_view bytes, std::string* out) {
@@ -94,9 +101,11 @@ size_t LikelyComponentBytes(const AttributeValue* value) {
 }
 
 void AppendPrefix(TableId id, Token token, std::string* out) {
-  out->push_back(static_cast<char>(KeySpace::kItem));
-  AppendBigEndian(id, out);
-  AppendBigEndian(token, out);
+  char prefix[kPrefixBytes];
+  prefix[0] = static_cast<char>(KeySpace::kItem);
+  WriteBigEndian(id, prefix + kTableAt);
+  WriteBigEndian(token, prefix + kTokenAt);
+  out->append(prefix, kPrefixBytes);
 }
 
 std::string Joined(absl::string_view prefix, const AttributeValue& value) {
@@ -121,8 +130,7 @@ void AppendKeyComponent(const AttributeValue& value, std::string* out) {
     return;
   }
   AppendEscaped(value.bytes(), out);
-  out->push_back(kEscape);
-  out->push_back(kEnd);
+  out->append(kComponentEnd, sizeof(kComponentEnd));
 }
 
 Token TokenOfKey(TableId table, const AttributeValue& partition_key) {
@@ -134,16 +142,28 @@ Token TokenOfKey(TableId table, const AttributeValue& partition_key) {
 std::string EncodeItemKey(TableId table, const KeyView& key) {
   std::string out;
   out.reserve(kPrefixBytes + LikelyComponentBytes(key.partition) + LikelyComponentBytes(key.sort));
-  AppendPrefix(table, 0, &out);
-  AppendKeyComponent(*key.partition, &out);
-  // The token is of the component just written: put it where it belongs.
-  const absl::string_view component = absl::string_view(out).substr(kPrefixBytes);
-  Token token = TokenOf(table, component);
-  for (size_t i = kPrefixBytes; i-- > kPrefixBytes - 8; token >>= 8) {
-    out[i] = static_cast<char>(token);
-  }
-  if (key.sort != nullptr) AppendKeyComponent(*key.sort, &out);
+  EncodeItemKeyTo(table, key, &out);
   return out;
+}
+
+void EncodeItemKeyTo(TableId table, const KeyView& key, std::string* out) {
+  out->clear();
+  AppendPrefix(table, 0, out);
+  AppendKeyComponent(*key.partition, out);
+  // The token is of the component just written: put it where it belongs.
+  const absl::string_view component = absl::string_view(*out).substr(kPrefixBytes);
+  WriteBigEndian(TokenOf(table, component), out->data() + kTokenAt);
+  if (key.sort != nullptr) AppendKeyComponent(*key.sort, out);
+}
+
+TableId TableInKey(absl::string_view key) {
+  CHECK(key.size() >= kPrefixBytes);
+  return ReadBigEndian(key.substr(kTableAt));
+}
+
+Token TokenInKey(absl::string_view key) {
+  CHECK(key.size() >= kPrefixBytes);
+  return ReadBigEndian(key.substr(kTokenAt));
 }
 
 std::string EncodeKeyAt(TableId id, Token token, const KeyView& key) {
@@ -166,8 +186,8 @@ absl::StatusOr<DecodedKey> DecodeItemKey(absl::string_view key) {
         absl::StrCat("a stored key of ", key.size(), " bytes does not begin as an item's key"));
   }
   DecodedKey decoded;
-  decoded.table = ReadBigEndian(key.substr(1));
-  decoded.token = ReadBigEndian(key.substr(9));
+  decoded.table = TableInKey(key);
+  decoded.token = TokenInKey(key);
   absl::string_view rest = key.substr(kPrefixBytes);
   if (!ConsumeComponent(&rest, &decoded.partition)) {
     return absl::DataLossError("a stored key's partition key is malformed");

@@ -58,6 +58,11 @@ Token TokenOfKey(TableId table, const AttributeValue& partition_key);
 
 // An item's key.
 std::string EncodeItemKey(TableId table, const KeyView& key);
+// The same into a buffer that is used again and again; it replaces what is there.
+void EncodeItemKeyTo(TableId table, const KeyView& key, std::string* out);
+// What is in an item's key (CHECK: it is one).
+TableId TableInKey(absl::string_view key);
+Token TokenInKey(absl::string_view key);
 // The same under another id with a given token: entries of a local index lie at their item's token.
 std::string EncodeKeyAt(TableId id, Token token, const KeyView& key);
 // All that comes before the sort key.

@@ -34,16 +34,16 @@ uint64_t Xxh64(absl::string_view bytes, uint64_t seed) {
   size_t left = bytes.size();
   uint64_t hash = seed + kPrime5;
   if (left >= 32) {
-    uint64_t lanes[4] = {seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1};
-    for (; left >= 32; left -= 32) {
-      for (uint64_t& lane : lanes) {
-        lane = Round(lane, Load<uint64_t>(at));
-        at += 8;
-      }
+    // Four variables: an array would be kept in memory.
+    uint64_t a = seed + kPrime1 + kPrime2, b = seed + kPrime2, c = seed, d = seed - kPrime1;
+    for (; left >= 32; left -= 32, at += 32) {
+      a = Round(a, Load<uint64_t>(at));
+      b = Round(b, Load<uint64_t>(at + 8));
+      c = Round(c, Load<uint64_t>(at + 16));
+      d = Round(d, Load<uint64_t>(at + 24));
     }
-    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) +
-           std::rotl(lanes[3], 18);
-    for (const uint64_t lane : lanes) hash = Merge(hash, lane);
+    hash = std::rotl(a, 1) + std::rotl(b, 7) + std::rotl(c, 12) + std::rotl(d, 18);
+    hash = Merge(Merge(Merge(Merge(hash, a), b), c), d);
   }
   hash += bytes.size();
   for (; left >= 8; left -= 8, at += 8) {

@@ -82,6 +82,24 @@ class FieldReader {
   }
   // At most 10 bytes, as the format allows; need not be the shortest form.
   bool Varint(uint64_t* value) {
+    if (!in_.empty() && static_cast<uint8_t>(in_.front()) < 0x80) {  // nearly always
+      *value = static_cast<uint8_t>(in_.front());
+      in_.remove_prefix(1);
+      return true;
+    }
+    return LongVarint(value);
+  }
+  // The content of a length-delimited field: a view into the input.
+  bool Bytes(absl::string_view* bytes) {
+    uint64_t size;
+    if (!Varint(&size) || size > in_.size()) return false;
+    *bytes = absl::string_view(in_.data(), size);
+    in_.remove_prefix(size);
+    return true;
+  }
+
+ private:
+  bool LongVarint(uint64_t* value) {
     uint64_t result = 0;
     for (size_t i = 0; i < 10 && i < in_.size(); ++i) {
       const uint8_t byte = static_cast<uint8_t>(in_[i]);
@@ -95,16 +113,7 @@ class FieldReader {
     }
     return false;
   }
-  // The content of a length-delimited field: a view into the input.
-  bool Bytes(absl::string_view* bytes) {
-    uint64_t size;
-    if (!Varint(&size) || size > in_.size()) return false;
-    *bytes = in_.substr(0, size);
-    in_.remove_prefix(size);
-    return true;
-  }
 
- private:
   absl::string_view in_;
 };
 

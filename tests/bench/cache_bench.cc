@@ -30,15 +30,16 @@ std::string KeyOf(size_t i) { return "users/" + std::to_string(i * 7919); }
 std::vector<double> Read(client::ItemCache& cache, const std::vector<std::string>& keys,
                          size_t first) {
   std::vector<double> costs;
-  std::string item;
+  model::Item item;
   uint64_t version = 0;
   size_t at = first;
   for (int batch = 0; batch < kBatches; ++batch) {
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < kBatch; ++i) {
       at = (at + 7919) % keys.size();
-      CHECK(cache.Lookup(keys[at], Duration(0), &item, &version) ==
-            client::ItemCache::Found::kItem);
+      CHECK(cache.Lookup(keys[at], Duration(0), &version, [&](const model::Item& found) {
+        item = found;
+      }) == client::ItemCache::Found::kItem);
     }
     const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
     costs.push_back(taken.count() / kBatch);
@@ -75,10 +76,12 @@ int Main(int argc, char** argv) {
     client::ItemCache cache(SystemClock(), {.bytes_max = 64 << 20});
     const auto deadline = std::make_shared<client::GrantDeadline>();
     deadline->Extend(SystemClock().Now(), std::chrono::hours(1));
+    model::Item item;
+    item.Set("value", model::AttributeValue::Binary(std::string(100, 'x')));
     std::vector<std::string> keys;
     for (size_t i = 0; i < count; ++i) {
       keys.push_back(KeyOf(i));
-      cache.Insert(keys.back(), std::string(100, 'x'), 1, deadline, 1);
+      cache.Insert(keys.back(), item, 1, deadline, 1);
     }
     std::printf("%zu keys\n", count);
     Run(cache, keys, 1);

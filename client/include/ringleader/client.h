@@ -29,6 +29,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,10 +58,22 @@ enum class RoutePolicy {
   kCoordinators,  // through coordinators: the nodes are on a private network
 };
 
-// Keeps items in this process's memory, leased by the cluster (see "The cache" below).
+// Told that an item of this process's memory is there no longer: somebody changes it, other items
+// needed the room, or its lease has run out.
+using InvalidationCallback = std::function<void(absl::string_view table, const Item& key)>;
+
+// Keeps items in this process's memory, leased by the cluster (see "The cache" above).
 struct CacheOptions {
   uint64_t bytes_max = 0;           // for all items; 0: nothing is kept
   std::vector<std::string> tables;  // items of these tables only; empty: of all
+  // For what an application derives from items and keeps (a rendered page, a parsed document). Runs
+  // on the client's own thread, soon, once for each item whose read said ReadResult::watched, and
+  // sometimes for others. What was derived from a watched read is thereby never wrong for good; for
+  // an answer that is linearizable, read again, which costs no message as long as the item is held,
+  // and compare item_version. Against the race of a read with a notice:
+  //   1. put a mark for the key into your own map   2. read   3. if `watched`, and the mark is
+  //   still there, put what you derived in its place; the callback removes whatever it finds.
+  InvalidationCallback on_invalidated;
 };
 
 struct ClientOptions {
@@ -119,6 +132,7 @@ struct ReadResult {
   bool found = false;
   Item item;
   uint64_t item_version = 0;
+  bool watched = false;  // CacheOptions::on_invalidated will be told when this is no longer current
 };
 
 struct CacheStatistics {

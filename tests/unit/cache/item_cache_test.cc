@@ -21,10 +21,19 @@ class ManualClock : public Clock {
   Instant now{milliseconds(1000), milliseconds(1000)};
 };
 
+model::Item ItemOf(const std::string& text) {
+  model::Item item;
+  item.Set("text", model::AttributeValue::String(text));
+  return item;
+}
+
+std::string TextOf(const model::Item& item) { return item.Find("text")->string(); }
+
 class ItemCacheTest : public testing::Test {
  protected:
   Found Lookup(absl::string_view key, Duration stale_max = Duration(0)) {
-    return cache_.Lookup(key, stale_max, &item_, &version_);
+    return cache_.Lookup(key, stale_max, &version_,
+                         [this](const model::Item& item) { item_ = TextOf(item); });
   }
   std::shared_ptr<GrantDeadline> Granted(int64_t life_ms) {
     auto deadline = std::make_shared<GrantDeadline>();
@@ -41,7 +50,7 @@ class ItemCacheTest : public testing::Test {
 // Protects the promise: an item is served before its grant's deadline and not after.
 TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
   EXPECT_EQ(Lookup("k"), Found::kMiss);
-  cache_.Insert("k", "item", 7, Granted(100), 1);
+  cache_.Insert("k", ItemOf("item"), 7, Granted(100), 1);
   clock_.now = {milliseconds(1099), milliseconds(1099)};
   ASSERT_EQ(Lookup("k"), Found::kItem);
   EXPECT_EQ(item_, "item");
@@ -59,19 +68,20 @@ TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
 TEST_F(ItemCacheTest, WhatIsDroppedIsSaid) {
   const auto deadline = Granted(100), other = Granted(100);
   const std::string half(30 << 10, 'x');
-  EXPECT_THAT(cache_.Insert("a", half, 1, deadline, 11), testing::IsEmpty());
-  EXPECT_THAT(cache_.Insert("b", half, 1, other, 12), testing::IsEmpty());
-  EXPECT_THAT(cache_.Insert("b", half, 2, other, 13), testing::IsEmpty()) << "it is still held";
-  auto dropped = cache_.Insert("c", half, 1, other, 14);
+  EXPECT_THAT(cache_.Insert("a", ItemOf(half), 1, deadline, 11), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", ItemOf(half), 1, other, 12), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", ItemOf(half), 2, other, 13), testing::IsEmpty())
+      << "it is still held";
+  auto dropped = cache_.Insert("c", ItemOf(half), 1, other, 14);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].key, "a");
   EXPECT_EQ(dropped[0].fill, 11u);
   EXPECT_EQ(dropped[0].deadline, deadline);
   EXPECT_EQ(Lookup("a"), Found::kMiss);
-  dropped = cache_.Insert("d", half + half + half, 1, other, 15);
+  dropped = cache_.Insert("d", ItemOf(half + half + half), 1, other, 15);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].fill, 15u);
-  dropped = cache_.Insert("b", half + half + half, 3, other, 16);
+  dropped = cache_.Insert("b", ItemOf(half + half + half), 3, other, 16);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].fill, 16u);
   EXPECT_EQ(Lookup("b"), Found::kMiss);
@@ -80,9 +90,9 @@ TEST_F(ItemCacheTest, WhatIsDroppedIsSaid) {
 // Protects renewals: one extends everything that was granted with it, and nothing else.
 TEST_F(ItemCacheTest, ARenewalExtendsWhatWasGrantedTogether) {
   const auto mine = Granted(10), other = Granted(10);
-  cache_.Insert("a", "item", 1, mine, 1);
-  cache_.Insert("b", "item", 1, mine, 1);
-  cache_.Insert("c", "item", 1, other, 1);
+  cache_.Insert("a", ItemOf("item"), 1, mine, 1);
+  cache_.Insert("b", ItemOf("item"), 1, mine, 1);
+  cache_.Insert("c", ItemOf("item"), 1, other, 1);
   mine->Extend(clock_.now, milliseconds(50));
   clock_.now = {milliseconds(1040), milliseconds(1040)};
   EXPECT_EQ(Lookup("a"), Found::kItem);
@@ -96,7 +106,7 @@ TEST_F(ItemCacheTest, ARenewalExtendsWhatWasGrantedTogether) {
 // Protects readers who accept some age: what was valid that long ago is good enough, unless it was
 // invalidated.
 TEST_F(ItemCacheTest, BoundedStaleness) {
-  cache_.Insert("k", "item", 7, Granted(100), 1);
+  cache_.Insert("k", ItemOf("item"), 7, Granted(100), 1);
   clock_.now = {milliseconds(1149), milliseconds(1149)};
   EXPECT_EQ(Lookup("k", milliseconds(50)), Found::kItem);
   EXPECT_EQ(Lookup("k", milliseconds(49)), Found::kMiss);
@@ -114,8 +124,8 @@ TEST_F(ItemCacheTest, AbsenceIsCached) {
 // Protects acknowledgements: what was erased is found by nobody; another grant's entry stays.
 TEST_F(ItemCacheTest, AnInvalidationTakesOutItsOwnGrantsEntry) {
   const auto old = Granted(100), present = Granted(100);
-  cache_.Insert("k", "old", 1, old, 1);
-  cache_.Insert("k", "new", 2, present, 1);
+  cache_.Insert("k", ItemOf("old"), 1, old, 1);
+  cache_.Insert("k", ItemOf("new"), 2, present, 1);
   EXPECT_FALSE(cache_.Erase("k", old.get()));
   EXPECT_EQ(Lookup("k"), Found::kItem);
   EXPECT_EQ(item_, "new");
@@ -129,7 +139,8 @@ TEST_F(ItemCacheTest, OftenUsedItemsStayWithinTheBound) {
   const auto deadline = Granted(1'000'000);
   const auto ask = [&](const std::string& key) {
     if (Lookup(key) != Found::kMiss) return;
-    if (cache_.IsWorthAGrant(key, 100)) cache_.Insert(key, std::string(100, 'x'), 1, deadline, 1);
+    if (cache_.IsWorthAGrant(key, 100))
+      cache_.Insert(key, ItemOf(std::string(100, 'x')), 1, deadline, 1);
   };
   int hot_hits = 0;
   for (int round = 0; round < 200; ++round) {
@@ -158,7 +169,9 @@ TEST_F(ItemCacheTest, ReadersNeedNoLock) {
       uint64_t version = 0;
       for (uint64_t i = 0; !stop; ++i) {
         const std::string key = absl::StrCat("key", i % 300);
-        if (cache_.Lookup(key, Duration(0), &item, &version) != Found::kItem) continue;
+        const Found found = cache_.Lookup(key, Duration(0), &version,
+                                          [&](const model::Item& read) { item = TextOf(read); });
+        if (found != Found::kItem) continue;
         ++hits;
         if (item != absl::StrCat(key, "=", version, std::string(100, '.'))) ++wrong;
       }
@@ -169,8 +182,8 @@ TEST_F(ItemCacheTest, ReadersNeedNoLock) {
     if (version % 3 == 0) {
       cache_.Erase(key, nullptr);
     } else {
-      cache_.Insert(key, absl::StrCat(key, "=", version, std::string(100, '.')), version, deadline,
-                    1);
+      cache_.Insert(key, ItemOf(absl::StrCat(key, "=", version, std::string(100, '.'))), version,
+                    deadline, 1);
     }
     if (version % 1000 == 0) std::this_thread::yield();
   }

@@ -254,8 +254,8 @@ void LeaseWorld::Deliver(int index, int node) {
   Client& client = clients_[index];
   Lane& lane = client.lanes[node];
   const auto insert = [&](const Message& message, std::shared_ptr<client::GrantDeadline> deadline) {
-    GiveBack(index, client.cache->Insert(message.key, "value", message.version, std::move(deadline),
-                                         message.fill));
+    GiveBack(index, client.cache->Insert(message.key, model::Item(), message.version,
+                                         std::move(deadline), message.fill));
   };
   while (!lane.messages.empty() && lane.messages.front().due_us <= now_us_) {
     const Message message = lane.messages.front();
@@ -304,9 +304,8 @@ void LeaseWorld::BreakLane() {
 void LeaseWorld::CheckReads() {
   for (Client& client : clients_) {
     for (const auto& [key, version] : versions_) {
-      std::string item;
       uint64_t found = 0;
-      if (client.cache->Lookup(key, Duration(0), &item, &found) ==
+      if (client.cache->Lookup(key, Duration(0), &found, [](const model::Item&) {}) ==
           client::ItemCache::Found::kMiss) {
         continue;
       }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/escaping.h"
+#include "model/item_codec.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
 
@@ -31,11 +32,16 @@ class LaneNode : public Service {
     *message.add_events() = event;
     call->Send(message.SerializeAsString());
   }
-  void Grant(uint64_t number, absl::string_view item, Duration life) {
+  void Grant(uint64_t number, absl::string_view text, Duration life) {
+    model::Item item;
+    item.Set("text", model::AttributeValue::String(std::string(text)));
+    GrantBytes(number, model::EncodeItem(item), life);
+  }
+  void GrantBytes(uint64_t number, std::string item, Duration life) {
     cache::v1::Event event;
     event.mutable_filled()->set_number(number);
     event.mutable_filled()->mutable_response()->set_found(true);
-    event.mutable_filled()->mutable_response()->set_item(std::string(item));
+    event.mutable_filled()->mutable_response()->set_item(std::move(item));
     event.mutable_filled()->set_partition(1);
     event.mutable_filled()->set_term(2);
     event.mutable_filled()->set_life_us(static_cast<uint64_t>(life / std::chrono::microseconds(1)));
@@ -72,7 +78,7 @@ class LaneNode : public Service {
   };
 };
 
-class CacheLaneTest : public ::testing::Test {
+class CacheLaneTest : public ::testing::Test, private CacheLane::Observer {
  protected:
   CacheLaneTest()
       : simulation_(3),
@@ -85,9 +91,9 @@ class CacheLaneTest : public ::testing::Test {
         cache_(clock_, {.bytes_max = 64 << 10, .shards = 1}) {
     auto listener = node_endpoint_->Listen("node-1:7100", &node_);
     listener_ = *std::move(listener);
+    CacheLane::Observer& observer = *this;
     lane_ = std::make_shared<CacheLane>(*endpoint_, *executor_, clock_, cache_, "node-1:7100", 9,
-                                        CacheLaneOptions(),
-                                        [this](const auto& dropped) { lane_->GiveBack(dropped); });
+                                        CacheLaneOptions(), observer);
   }
   ~CacheLaneTest() override {
     executor_->Stop();
@@ -95,6 +101,12 @@ class CacheLaneTest : public ::testing::Test {
     endpoint_.reset();
     listener_.reset();
   }
+
+  void Inserted(const std::string&, uint64_t, const std::shared_ptr<const GrantDeadline>&,
+                const std::vector<ItemCache::Dropped>& dropped) override {
+    for (const ItemCache::Dropped& each : dropped) lane_->GiveBack(each);
+  }
+  void Erased(const std::string& key, const GrantDeadline*) override { erased_.push_back(key); }
 
   void Run(Duration span) { simulation_.RunFor(span); }
   void OnExecutor(std::function<void()> task) {
@@ -110,9 +122,9 @@ class CacheLaneTest : public ::testing::Test {
     });
   }
   bool Finds(const std::string& key) {
-    std::string item;
     uint64_t version = 0;
-    return cache_.Lookup(key, Duration(0), &item, &version) == ItemCache::Found::kItem;
+    return cache_.Lookup(key, Duration(0), &version, [](const model::Item&) {}) ==
+           ItemCache::Found::kItem;
   }
 
   simulation::Simulation simulation_;
@@ -127,6 +139,7 @@ class CacheLaneTest : public ::testing::Test {
   std::unique_ptr<Listener> listener_;
   std::shared_ptr<CacheLane> lane_;
   std::vector<std::optional<CacheLane::Answer>> answers_;
+  std::vector<std::string> erased_;
 };
 
 // Protects the arithmetic: the node computed the life after the request was made, so it counts from
@@ -149,6 +162,18 @@ TEST_F(CacheLaneTest, AGrantCountsFromWhenItWasAskedFor) {
   ASSERT_EQ(answers_.size(), 2u);
   EXPECT_FALSE(answers_[1]->holds_now);
   EXPECT_FALSE(Finds("b"));
+}
+
+// Protects readers from a node that sends what is no item: who asked asks elsewhere, and the
+// session, with all that it grants, is over.
+TEST_F(CacheLaneTest, AnItemThatCantBeReadEndsTheStream) {
+  Fill("a");
+  node_.GrantBytes(node_.fills[0].number(), "no item", seconds(1));
+  Run(milliseconds(50));
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_FALSE(answers_[0].has_value());
+  EXPECT_FALSE(lane_->is_open());
+  EXPECT_FALSE(Finds("a"));
 }
 
 // Protects writers and readers: what is taken back can't be found when that is acknowledged, though

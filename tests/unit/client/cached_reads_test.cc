@@ -8,6 +8,7 @@
 #include "client/client_request.h"
 #include "client/map_watcher.h"
 #include "common/check.h"
+#include "model/key_codec.h"
 #include "tests/unit/client/fake_cluster.h"
 
 namespace ringleader::client {
@@ -64,7 +65,8 @@ class CachedReadsTest : public ::testing::Test {
     for (int i = 0;; ++i) {
       const auto place = reads_->PlaceOf("users", Key(i), {});
       CHECK(place.has_value());
-      if (router_->map().FindByToken(place->token)->leader_node() != kNode) continue;
+      if (router_->map().FindByToken(model::TokenInKey(place->key))->leader_node() != kNode)
+        continue;
       if (which-- == 0) return Key(i);
     }
   }
@@ -77,7 +79,7 @@ class CachedReadsTest : public ::testing::Test {
   std::shared_ptr<std::optional<Response>> Read(const Item& key) {
     auto answer = std::make_shared<std::optional<Response>>();
     reads_->Read(*reads_->PlaceOf("users", key, {}), {}, GetRequest("users", key, {}),
-                 [answer](Response response) { *answer = std::move(response); });
+                 [answer](Response response, bool) { *answer = std::move(response); });
     return answer;
   }
 
