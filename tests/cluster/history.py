@@ -17,18 +17,24 @@ class History:
                       "--seconds", str(seconds), *words]
         self.process = None
 
-    def __enter__(self):
+    def start(self):
         self.process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
         first = self.process.stdout.readline()
         if first.strip() != "running":
             raise AssertionError(f"{' '.join(self.words)}: {first}{self.process.stdout.read()}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        self.start()
         return self
 
     def __exit__(self, *exception):
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
 
     def stop(self, seconds=300):
         """Ends the load, checks the history; raises unless it is linearizable and every key could be read at last."""

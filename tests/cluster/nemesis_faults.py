@@ -278,6 +278,33 @@ class Wipe(Fault):
         self.world.settle()
 
 
+class ClientPause(Fault):
+    """SIGSTOP of a process of clients: what it holds is waited for, and what it then reads must be current."""
+
+    def begin(self):
+        name, = self.take(self.world.clients)
+        self.stopped = self.world.clients[name].process
+        os.kill(self.stopped.pid, signal.SIGSTOP)
+        return f"pause of the {name}"
+
+    def end(self):
+        os.kill(self.stopped.pid, signal.SIGCONT)
+
+
+class ClientKill(Fault):
+    """kill -9 of clients that hold items in their memory and write nothing."""
+
+    def begin(self):
+        self.take(["readers"])
+        for name in self.victims:
+            self.world.clients[name].kill()
+        return f"kill -9 of the {', '.join(self.victims)}"
+
+    def end(self):
+        for name in self.victims:
+            self.world.clients[name].start()
+
+
 FAULTS = {"kill": Kill, "outage": Outage, "stop": Stop, "pause": Pause, "partition": Partition, "one-way": OneWay,
           "ring": Ring, "loss": Loss, "slow": Slow, "full": Full, "error": DiskError,
-          "corrupt": Corrupt, "wipe": Wipe}
+          "corrupt": Corrupt, "wipe": Wipe, "client-pause": ClientPause, "client-kill": ClientKill}
