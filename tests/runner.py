@@ -92,9 +92,7 @@ class Counts:
 def run(command, seconds_max, quiet):
     """Runs one command; returns (exit code, output). Prints the output as it comes, or only on failure."""
     environment = dict(os.environ, TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1",
-                       UBSAN_OPTIONS="print_stacktrace=1",
-                       # A simulated process that is killed leaves its callbacks behind, as a real one does.
-                       ASAN_OPTIONS="detect_leaks=0")
+                       UBSAN_OPTIONS="print_stacktrace=1")
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace")
     try:
