@@ -12,8 +12,8 @@
 //      answered by it also without a grant.
 //   2. Every read gets exactly one answer, by its deadline at the latest.
 //
-// Threads: PlaceOf, Find, Read, Execute and statistics by any; everything else on the executor. The
-// executor is stopped before it is destroyed.
+// Threads: PlaceOf, Find, Read, Execute, statistics and memory by any; everything else on the
+// executor. The executor is stopped before it is destroyed.
 #ifndef RINGLEADER_CLIENT_CACHED_READS_H_
 #define RINGLEADER_CLIENT_CACHED_READS_H_
 
@@ -68,6 +68,7 @@ class CachedReads : private CacheLane::Observer {
   void Execute(data::v1::Request request, ResponseCallback done);
 
   CacheStatistics statistics() const;
+  const ItemCache& memory() const { return cache_; }
 
   void Start();
   // Answers every read.

@@ -51,6 +51,8 @@ class Connection : public Client {
   CacheStatistics cache_statistics() const override;
   std::optional<ReadResult> GetFromMemory(absl::string_view table, const Item& key,
                                           const ReadOptions& options) override;
+  // What is cached here, for observers in tests; null: nothing is kept.
+  const ItemCache* memory() const { return cached_ == nullptr ? nullptr : &cached_->memory(); }
 
   // One call of the Cluster service, and its answer. Waits.
   template <typename Response>

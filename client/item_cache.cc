@@ -157,6 +157,21 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, ui
   return Found::kItem;
 }
 
+std::optional<ItemCache::Held> ItemCache::Peek(absl::string_view key) const {
+  const uint64_t hash = HashOf(key);
+  Shard& shard = ShardOf(hash);
+  const ReadSections::Section section(shard.sections);
+  const Entry* const entry = shard.Find(hash, key);
+  if (entry == nullptr) return std::nullopt;
+  // As a lookup does.
+  const GrantDeadline::Reading deadline = entry->deadline->Load();
+  if (!entry->in_place.load(std::memory_order_acquire)) return std::nullopt;
+  return Held{.is_absent = entry->absent,
+              .is_over = deadline.IsOver(clock_.Now()),
+              .version = entry->version,
+              .origin = entry->deadline->origin()};
+}
+
 bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   const uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);

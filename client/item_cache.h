@@ -86,6 +86,16 @@ class ItemCache {
   // Only an entry with this deadline; null: whichever. False: there is none.
   bool Erase(absl::string_view key, const GrantDeadline* deadline);
 
+  // What memory has of a key, for who watches over it: no lookup is counted, and nothing stays
+  // longer for it. None: it has nothing.
+  struct Held {
+    bool is_absent = false;  // it is known that there is no item
+    bool is_over = false;    // no lookup answers it any more
+    uint64_t version = 0;
+    GrantOrigin origin;
+  };
+  std::optional<Held> Peek(absl::string_view key) const;
+
   Statistics statistics() const;
 
  private:

@@ -62,6 +62,10 @@ class DataDoor : public Service {
   const RequestMetrics& metrics() const { return server_.metrics(); }
   // All zero if nothing is kept.
   CacheStatistics cache_statistics() const;
+  // What is cached here, for observers in tests; null: nothing is kept.
+  const client::ItemCache* memory() const {
+    return cached_ == nullptr ? nullptr : &cached_->memory();
+  }
   Executor& executor() { return *executor_; }
 
  private:

@@ -33,6 +33,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -45,6 +46,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 #include "client/data_server.h"
 #include "node/admission.h"
 #include "node/cache_sessions.h"
@@ -87,6 +89,9 @@ struct PartitionOptions {
   // Writes that wait for clients which hold their item: of one item, and their bytes in all.
   size_t parked_key_max = 256;
   uint64_t parked_bytes_max = 8 << 20;
+  // For observers in tests: told what is about to be applied here, and so is committed, on the
+  // applier. May be null.
+  std::function<void(replication::GroupId, absl::Span<const replication::Entry>)> before_apply;
   // With as many write sessions as this, the leader lets expire what is due though nobody writes.
   size_t sessions_crowded = kSessionsMax / 8 * 7;
 };

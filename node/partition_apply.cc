@@ -25,6 +25,7 @@ absl::string_view PayloadOf(const Entry& entry) {
 }  // namespace
 
 absl::Status Partition::Apply(absl::Span<const Entry> entries) {
+  if (place_.options.before_apply) place_.options.before_apply(group_, entries);
   RETURN_IF_ERROR(ApplyAll(entries));
   for (const Entry& entry : entries) Resolve(entry);
   ReleaseAnswers();

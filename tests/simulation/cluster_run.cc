@@ -171,7 +171,10 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   Simulation simulation(seed);
   Random& random = simulation.random();
   ClusterOptions options = DrawCluster(random);
-  if (run.clock_spread >= 0) options.clock_rate_spread = run.clock_spread;
+  if (run.clock_spread >= 0) {
+    options.clock_rate_spread = run.clock_spread;
+    options.gate_ends_run = false;
+  }
   auto ending = std::make_unique<ClusterWorld>(simulation, options);
   ClusterWorld& world = *ending;
   ClusterWorkloadOptions load;
@@ -186,6 +189,10 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
 
   RunResult result = ResultOf(seed, simulation, world.network().counts());
   result.violation = world.violation();
+  if (!world.gate_violation().empty()) {
+    absl::StrAppend(&result.violation, result.violation.empty() ? "" : "\n",
+                    world.gate_violation());
+  }
   result.operations = workload.succeeded();
   result.elections = world.elections();
   for (const auto& [what, count] : faults.counts()) result.counts[what] += count;

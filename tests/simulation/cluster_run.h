@@ -13,7 +13,8 @@ namespace ringleader::simulation {
 
 struct ClusterRunOptions {
   // How far the rates of clocks are from 1, at most; negative: as the seed draws it, within the
-  // bound. Everything else is drawn as without it.
+  // bound. Everything else is drawn as without it. A broken gate of the client cache then fails the
+  // run at its end, so that it shows what comes of it.
   double clock_spread = -1;
 };
 

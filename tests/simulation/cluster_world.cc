@@ -53,7 +53,9 @@ ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options
       waits_(simulation),
       options_(options),
       random_(simulation.random().Fork()),
-      network_(simulation) {
+      network_(simulation),
+      gate_([this] { return CachingProcesses(); },
+            [this](const std::string& what) { GateViolation(what); }) {
   // A snapshot is one ordered stream, which breaks or arrives. What Raft sends may be lost and sent
   // again, and connections that follow each other may overtake.
   for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
@@ -142,6 +144,10 @@ absl::Status ClusterWorld::StartNode(ClusterMachine& machine) {
   options.runtime.log.entropy = random_.Next() | 1;
   options.partition.lease.lease_term =
       options_.lease_terms[(machine.number + machine.starts) % options_.lease_terms.size()];
+  options.partition.before_apply = [this](replication::GroupId partition,
+                                          absl::Span<const replication::Entry> entries) {
+    gate_.Applying(partition, entries);
+  };
   // As in production nothing of the process runs after this but the task that said it.
   options.on_fatal = [&machine](const absl::Status& why) {
     machine.failed = true;
@@ -277,8 +283,23 @@ void ClusterWorld::Watch() {
     machine->disk->crashed() ? CutPower(host) : Kill(host);
     StartLater(host, Duration(random_.Between(1, kSupervisorDelayMax.count())));
   }
-  if (observe) ObserveEpochs();
+  if (observe) {
+    ObserveEpochs();
+    gate_.LookAround();
+  }
   simulation_.At(kWatchPeriod, [this] { Watch(); });
+}
+
+// What stands still is among them: its memory is still its own.
+std::vector<CachingProcess> ClusterWorld::CachingProcesses() const {
+  std::vector<CachingProcess> processes;
+  for (const auto& [host, machine] : machines_) {
+    const client::ItemCache* memory = nullptr;
+    if (machine->connection != nullptr) memory = machine->connection->memory();
+    if (machine->coordinator != nullptr) memory = machine->coordinator->data_door().memory();
+    if (memory != nullptr) processes.push_back({host, memory});
+  }
+  return processes;
 }
 
 void ClusterWorld::Observe(const ClusterMachine& machine) {
@@ -314,6 +335,7 @@ void ClusterWorld::ObserveEpochs() {
 
 std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
+  for (const auto& [what, count] : gate_.counts()) counts[what] += count;
   for (const auto& [host, machine] : machines_) {
     TallyProcess(*machine, counts);
     counts["misdirected write"] += machine->disk->misdirected_writes();
@@ -494,9 +516,17 @@ bool ClusterWorld::ReplicasAgree(std::string* why_not) {
   return true;
 }
 
+std::string ClusterWorld::AtThisTime(const std::string& what) const {
+  return absl::StrCat("at ", simulation_.now() / std::chrono::milliseconds(1), " ms: ", what);
+}
+
 void ClusterWorld::Violation(const std::string& what) {
-  if (!violation_.empty()) return;
-  violation_ = absl::StrCat("at ", simulation_.now() / std::chrono::milliseconds(1), " ms: ", what);
+  if (violation_.empty()) violation_ = AtThisTime(what);
+}
+
+void ClusterWorld::GateViolation(const std::string& what) {
+  if (options_.gate_ends_run) return Violation(what);
+  if (gate_violation_.empty()) gate_violation_ = AtThisTime(what);
 }
 
 }  // namespace ringleader::simulation

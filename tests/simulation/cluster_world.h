@@ -3,8 +3,8 @@
 // bytes and LevelDB's files to the client's frames is the production code, assembled as main.cc
 // does; only the seams are simulated.
 //
-// Watches over every run what must hold whatever happens: a term of a group has one leader, and a
-// partition's epoch only grows.
+// Watches over every run what must hold whatever happens: a term of a group has one leader, a
+// partition's epoch only grows, and the gate of the client cache (cluster_gate.h).
 //
 // Not thread-safe: one simulation, one thread. Methods that wait (blocking_waits.h) are called
 // between events, never from one.
@@ -23,6 +23,7 @@
 #include "coordinator/coordinator.h"
 #include "node/node.h"
 #include "tests/simulation/blocking_waits.h"
+#include "tests/simulation/cluster_gate.h"
 #include "tests/simulation/simulated_file_system.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
@@ -40,7 +41,8 @@ struct ClusterOptions {
   Duration task_time_max = std::chrono::microseconds(100);
   Duration sync_time_max{0};         // of a log's thread, where it is longer
   double clock_rate_spread = 0.004;  // each clock runs at 1 +- this
-  Duration clock_step_max{0};        // both of a machine's clocks may gain this at once
+  bool gate_ends_run = true;   // that it was broken; otherwise what comes of it is seen as well
+  Duration clock_step_max{0};  // both of a machine's clocks may gain this at once
   coordinator::BalancerOptions balancer;
   // For each node and coordinator; what belongs to one machine is filled in.
   NodeOptions node;
@@ -143,6 +145,8 @@ class ClusterWorld {
 
   // What broke first, with the virtual time; empty if nothing did.
   const std::string& violation() const { return violation_; }
+  // The gate, where that does not end the run.
+  const std::string& gate_violation() const { return gate_violation_; }
   void Violation(const std::string& what);
   uint64_t elections() const { return elections_; }
   // How often what is rare happened in the processes, those that have ended included.
@@ -157,6 +161,9 @@ class ClusterWorld {
   void StartClient(ClusterMachine& machine);
   void KillClient(ClusterMachine& machine);
   void Watch();
+  std::string AtThisTime(const std::string& what) const;
+  void GateViolation(const std::string& what);
+  std::vector<CachingProcess> CachingProcesses() const;
   void Observe(const ClusterMachine& machine);
   void ObserveEpochs();
   // One page after the other, of one replica.
@@ -171,8 +178,10 @@ class ClusterWorld {
   std::map<HostId, std::unique_ptr<ClusterMachine>> machines_;
   std::vector<std::string> coordinator_addresses_;
   std::unique_ptr<Network> observer_;  // a place in the network that no fault touches
+  ClusterGate gate_;
   std::function<void(int client)> client_killed_;
   std::string violation_;
+  std::string gate_violation_;
   uint64_t watch_periods_ = 0;
   uint64_t elections_ = 0;
   std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;

@@ -1,6 +1,7 @@
 #include "tests/simulation/simulated_network.h"
 
 #include <array>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct SimulatedNetwork::Connection {
     bool ended = false;
     bool finished = false;  // Finish was called here
     uint64_t queued_bytes = 0;
+    std::deque<Task> held;      // arrived while the process stood still
     Duration arrives_after{0};  // the other side's messages keep their order
   };
   std::array<Side, 2> sides;
@@ -82,7 +84,8 @@ class SimulatedCall : public Call {
     side.queued_bytes += bytes;
     world_.Transmit(connection_, side_, std::move(message));
     // The message leaves the queue a little later; when it runs empty the owner hears of it.
-    world_.simulation_.At(world_.faults_.delay_min,
+    const HostId to = connection_->sides[1 - side_].host;
+    world_.simulation_.At(world_.faults_.delay_min + world_.SlownessOf(side.host, to),
                           [connection = connection_, side = side_, bytes] {
                             auto& mine = connection->sides[side];
                             mine.queued_bytes -= bytes;
@@ -151,18 +154,26 @@ bool SimulatedNetwork::IsLossy(absl::string_view method) const {
   return false;
 }
 
-// Runs `event` on the side's process when it is there, not paused, and its call goes on.
+// Runs `event` on the side's process when it is there, not paused, and its call goes on. What
+// arrives just after a pause does not overtake what arrived in it.
 void SimulatedNetwork::Deliver(const std::shared_ptr<Connection>& connection, int to_side,
                                Task event) {
   auto& to = connection->sides[to_side];
   if (to.ended || to.endpoint == nullptr || to.handler == nullptr) return;
-  if (to.endpoint->paused()) {
-    simulation_.At(kPausedRetry, [this, connection, to_side, event = std::move(event)]() mutable {
-      Deliver(connection, to_side, std::move(event));
-    });
-    return;
-  }
-  event();
+  if (to.held.empty() && !to.endpoint->paused()) return event();
+  to.held.push_back(std::move(event));
+  if (to.held.size() == 1) DeliverHeld(connection, to_side);
+}
+
+void SimulatedNetwork::DeliverHeld(const std::shared_ptr<Connection>& connection, int to_side) {
+  simulation_.At(kPausedRetry, [this, connection, to_side] {
+    auto& to = connection->sides[to_side];
+    if (to.endpoint != nullptr && to.endpoint->paused()) return DeliverHeld(connection, to_side);
+    for (Task& event : std::exchange(to.held, {})) {
+      if (to.ended || to.endpoint == nullptr || to.handler == nullptr) return;
+      event();
+    }
+  });
 }
 
 void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, int from_side,
@@ -204,13 +215,11 @@ void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, i
     return;  // in order or not at all
   }
   for (int copy = 0; copy < copies; ++copy) {
-    Duration at = simulation_.now() + Delay() + extra;
+    Duration at = simulation_.now() + Delay() + SlownessOf(from.host, to.host) + extra;
     if (!connection->lossy) at = std::max(at, to.arrives_after);
     if (extra == Duration(0)) to.arrives_after = std::max(to.arrives_after, at);
     simulation_.At(at - simulation_.now(), [this, connection, to_side, message] {
       simulation_.Trace(message.size());
-      // A message that a paused process gets later must not overtake: lossy calls bear it, and
-      // ordered ones keep their order because retries keep theirs.
       Deliver(connection, to_side, [connection, to_side, message] {
         connection->sides[to_side].handler->OnMessage(message);
       });

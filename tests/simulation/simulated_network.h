@@ -1,6 +1,6 @@
 // The network between simulated processes, behind the same seam as gRPC (common/network.h): delay,
 // loss, duplication and reordering on the lanes that must bear it, breaks on all others, partitions
-// in either direction.
+// and slow links in either direction.
 //
 // A call whose method is one of the lossy ones loses, doubles and reorders messages (as a lane that
 // was reconnected does); every other call is in order or ends. A blocked direction loses messages
@@ -71,7 +71,14 @@ class SimulatedNetwork {
 
   void Block(HostId from, HostId to) { blocked_.insert({from, to}); }
   void Unblock(HostId from, HostId to) { blocked_.erase({from, to}); }
-  void UnblockAll() { blocked_.clear(); }
+  // All links as they were.
+  void UnblockAll() {
+    blocked_.clear();
+    slow_.clear();
+  }
+  // A link with little room: what is sent there takes so much longer to arrive, and as long to
+  // leave the sender's queue. 0: not any more.
+  void Slow(HostId from, HostId to, Duration by) { slow_[{from, to}] = by; }
   bool IsBlocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
 
   const NetworkCounts& counts() const { return counts_; }
@@ -84,9 +91,14 @@ class SimulatedNetwork {
   Duration Delay() {
     return Duration(random_.Between(faults_.delay_min.count(), faults_.delay_max.count()));
   }
+  Duration SlownessOf(HostId from, HostId to) const {
+    const auto found = slow_.find({from, to});
+    return found == slow_.end() ? Duration(0) : found->second;
+  }
   bool IsLossy(absl::string_view method) const;
   void Transmit(const std::shared_ptr<Connection>& connection, int from_side, std::string message);
   void Deliver(const std::shared_ptr<Connection>& connection, int to_side, Task event);
+  void DeliverHeld(const std::shared_ptr<Connection>& connection, int to_side);
   void AfterMessages(const std::shared_ptr<Connection>& connection, int to_side, Task event);
   void End(const std::shared_ptr<Connection>& connection, int side, const absl::Status& status);
   void Break(const std::shared_ptr<Connection>& connection, const absl::Status& status);
@@ -97,6 +109,7 @@ class SimulatedNetwork {
   NetworkCounts counts_;
   std::set<std::string> lossy_;
   std::set<std::pair<HostId, HostId>> blocked_;
+  std::map<std::pair<HostId, HostId>, Duration> slow_;
   std::map<HostId, class SimulatedEndpoint*> endpoints_;
   std::map<std::string, std::pair<class SimulatedEndpoint*, Service*>> listeners_;
 };

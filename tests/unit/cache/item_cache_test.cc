@@ -115,6 +115,30 @@ TEST_F(ItemCacheTest, BoundedStaleness) {
   EXPECT_EQ(Lookup("k", Duration::max()), Found::kMiss);
 }
 
+// Protects who watches memory from outside: it sees what a lookup would answer and what only lies
+// there still, and leaves no trace in the statistics or in what is kept.
+TEST_F(ItemCacheTest, APeekIsNoLookup) {
+  EXPECT_FALSE(cache_.Peek("k").has_value());
+  const auto deadline = std::make_shared<GrantDeadline>(GrantOrigin{.partition = 3, .term = 4});
+  deadline->Extend(clock_.now, milliseconds(100));
+  cache_.Insert("k", "item", 7, deadline, 1);
+  cache_.Insert("gone", std::nullopt, 0, deadline, 2);
+  const auto held = cache_.Peek("k");
+  ASSERT_TRUE(held.has_value());
+  EXPECT_FALSE(held->is_absent);
+  EXPECT_FALSE(held->is_over);
+  EXPECT_EQ(held->version, 7u);
+  EXPECT_EQ(held->origin.partition, 3u);
+  EXPECT_EQ(held->origin.term, 4u);
+  EXPECT_TRUE(cache_.Peek("gone")->is_absent);
+  clock_.now = {milliseconds(1100), milliseconds(1050)};
+  EXPECT_TRUE(cache_.Peek("k")->is_over);
+  cache_.Erase("k", nullptr);
+  EXPECT_FALSE(cache_.Peek("k").has_value());
+  const ItemCache::Statistics after = cache_.statistics();
+  EXPECT_EQ(after.hits + after.misses + after.expired, 0u);
+}
+
 // Protects reads of keys that have no item: that is remembered as well.
 TEST_F(ItemCacheTest, AbsenceIsCached) {
   cache_.Insert("k", std::nullopt, 0, Granted(100), 1);

@@ -27,6 +27,7 @@ TEST(ClusterRunTest, SeedDecidesEverything) {
   EXPECT_GT(first.counts.at("operation: write"), 50u);
   EXPECT_GT(first.counts.at("operation: add"), 20u);
   EXPECT_GT(first.elections, 0u);
+  EXPECT_GT(first.counts.at("gate: asserted"), 100u);
 }
 
 // Protects long runs: a run that ends its process is a failure of its seed, and the seeds behind it
