@@ -71,7 +71,6 @@ class Faults {
   void Watch();
   void WatchReplica(NodeId node, const replication::Replica& replica);
   void Strike(NodeId node);
-  bool MayDamage(NodeId node) const;
   void BadBlock(NodeId node);
   void Wipe(NodeId node);
 
@@ -88,10 +87,9 @@ class Faults {
   bool healed_ = false;
   std::map<std::string, uint64_t> counts_;
   std::vector<uint64_t> weights_;  // by kind
-  std::set<NodeId> damaged_;       // had a bad block, or another disk, in this run
   // By group and node: what of a moment was noticed already, so that it is struck at once only.
   std::map<std::pair<GroupId, NodeId>, replication::Term> new_leaders_, transfers_;
-  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_;
+  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_, installs_;
   std::set<ReplicaId> demoted_;  // learners on their way out
 };
 
