@@ -24,9 +24,11 @@ struct FaultOptions {
   bool wipes = false;
 };
 
+class Strategies;
+
 class Faults {
  public:
-  Faults(World& world, const FaultOptions& options);
+  Faults(World& world, Strategies& strategies, const FaultOptions& options);
 
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
@@ -82,6 +84,7 @@ class Faults {
   void Count(const std::string& what) { ++counts_[what]; }
 
   World& world_;
+  Strategies& strategies_;
   const FaultOptions options_;
   Random random_;
   bool healed_ = false;

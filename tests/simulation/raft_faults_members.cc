@@ -6,6 +6,7 @@
 
 #include "replication/configuration.h"
 #include "tests/simulation/raft_faults.h"
+#include "tests/simulation/raft_strategies.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -71,6 +72,7 @@ void Faults::ChangeMembers() {
                   [this](const Member& each) { return !demoted_.contains(each.replica); });
     std::sort(voters.begin(), voters.end());
     std::sort(learners.begin(), learners.end());
+    strategies_.BeforeChange(group, leader, voters);
   }
   replica->ChangeMembers(std::move(voters), std::move(learners),
                          [](absl::StatusOr<replication::LogPosition>) {});

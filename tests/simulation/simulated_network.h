@@ -74,6 +74,13 @@ class SimulatedNetwork {
   void UnblockAll() { blocked_.clear(); }
   bool IsBlocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
 
+  // For faults of several steps, which blocks that begin and end meanwhile must not undo: until
+  // MendLinks, messages of calls whose method starts with `method` are lost as if blocked ...
+  void Cut(HostId from, HostId to, absl::string_view method = "");
+  // ... or take this much longer. What is under way stays so, as long as both processes live.
+  void SlowLink(HostId from, HostId to, Duration longer) { delays_[{from, to}] = longer; }
+  void MendLinks();
+
   const NetworkCounts& counts() const { return counts_; }
 
  private:
@@ -85,6 +92,7 @@ class SimulatedNetwork {
     return Duration(random_.Between(faults_.delay_min.count(), faults_.delay_max.count()));
   }
   bool IsLossy(absl::string_view method) const;
+  bool IsCut(HostId from, HostId to, absl::string_view method) const;
   void Transmit(const std::shared_ptr<Connection>& connection, int from_side, std::string message);
   void Deliver(const std::shared_ptr<Connection>& connection, int to_side, Task event);
   void AfterMessages(const std::shared_ptr<Connection>& connection, int to_side, Task event);
@@ -97,6 +105,8 @@ class SimulatedNetwork {
   NetworkCounts counts_;
   std::set<std::string> lossy_;
   std::set<std::pair<HostId, HostId>> blocked_;
+  std::map<std::pair<HostId, HostId>, std::set<std::string>> cuts_;  // prefixes of methods
+  std::map<std::pair<HostId, HostId>, Duration> delays_;
   std::map<HostId, class SimulatedEndpoint*> endpoints_;
   std::map<std::string, std::pair<class SimulatedEndpoint*, Service*>> listeners_;
 };
