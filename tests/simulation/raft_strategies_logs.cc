@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "replication/log_format.h"
+#include "replication/transport.h"
 #include "tests/simulation/raft_strategies.h"
 #include "tests/simulation/run_draws.h"
 
@@ -16,6 +17,8 @@ namespace {
 
 using replication::BatchHeader;
 using replication::Index;
+using replication::Lane;
+using replication::LaneMethod;
 using replication::Role;
 
 constexpr Duration kElectedWithin = std::chrono::seconds(5);
@@ -126,7 +129,6 @@ void Strategies::OlderTerm(const Scene& scene) {
 // An acknowledgement that is under way for two elections, of five voters: what it speaks of was
 // replaced meanwhile, its leader leads again, and has as many entries again on two voters.
 void Strategies::LateAcknowledgement(const Scene& scene) {
-  if (scene.others.size() != 4) return;
   const GroupId group = scene.group;
   const NodeId first = scene.leader;
   const NodeId late = *SomeOf(scene.others, 1).begin();
@@ -136,9 +138,11 @@ void Strategies::LateAcknowledgement(const Scene& scene) {
   const auto second = std::make_shared<NodeId>(0);
   const Duration longer =
       DrawDuration(random_, std::chrono::milliseconds(1800), std::chrono::milliseconds(5000));
+  const size_t more = 3 + random_.Below(6);
   world_.network().SlowLink(late, first, longer);
   CutAppends(first, rest);
-  const auto is_sent = [this, group, late, rest, goal, more = 3 + random_.Below(4)] {
+  workload_.Flood(group, first, more);
+  const auto is_sent = [this, group, late, rest, goal, more] {
     *goal = LastOf(rest, group) + more;
     return LastOf({late}, group) >= *goal;
   };
@@ -167,9 +171,10 @@ void Strategies::LateAcknowledgement(const Scene& scene) {
   const auto first_serves = [this, scene, first] {
     return LeaderAmong({first}, scene.group, scene.term, /*serving=*/true) != 0;
   };
-  const auto write = [this, first, scene, with] {
+  const auto write = [this, first, scene, with, more] {
     CutAppends(first, Without(scene.others, {with}));
     workload_.Release();
+    workload_.Flood(scene.group, first, more);
   };
   const auto has_as_many = [this, group, first, with, goal] {
     return LastOf({first}, group) >= *goal && LastOf({with}, group) >= *goal;
@@ -192,6 +197,65 @@ void Strategies::LateAcknowledgement(const Scene& scene) {
                                    {Some(std::chrono::milliseconds(300)), nullptr, nullptr}});
 }
 
+// Entries whose write is under way at a voter with a slow disk are replaced, of five voters, and
+// the write ends before that of what replaced them, which with this voter would be a majority's.
+void Strategies::HalfWritten(const Scene& scene) {
+  const GroupId group = scene.group;
+  const NodeId first = scene.leader;
+  const NodeId slow = *SomeOf(scene.others, 1).begin();
+  const Nodes rest = Without(scene.others, {slow});
+  const size_t more = 3 + random_.Below(6);
+  struct Cast {
+    NodeId second = 0;
+    Nodes with;  // the second leader and one more
+    Nodes electing;
+    Index common = 0;
+    replication::Term term = 0;
+  };
+  const auto cast = std::make_shared<Cast>();
+  SlowDisk(slow);
+  CutAppends(first, rest);
+  workload_.Flood(group, first, more);
+  const auto is_sent = [this, group, slow, rest, cast, more] {
+    cast->common = LastOf(rest, group);
+    return LastOf({slow}, group) >= cast->common + more;
+  };
+  const auto part = [this, group, first, slow, rest] {
+    workload_.Hush(group);
+    Separate({first, slow}, rest);
+  };
+  const auto second_leads = [this, scene, rest, cast] {
+    cast->second = LeaderAmong(rest, scene.group, scene.term, /*serving=*/true);
+    return cast->second != 0;
+  };
+  const auto replace = [this, group, first, slow, rest, cast, more] {
+    cast->term = View(cast->second, group)->term;
+    cast->with = SomeOf(Without(rest, {cast->second}), 1);
+    cast->with.insert(cast->second);
+    cast->electing = Without(rest, cast->with);
+    cast->electing.insert({first, slow});
+    world_.network().MendLinks();
+    CutAppends(cast->second, Without(cast->electing, {slow}));
+    workload_.Flood(group, cast->second, more);
+  };
+  const auto is_committed = [this, group, cast] {
+    const auto view = View(cast->second, group);
+    return view.has_value() && view->commit >= cast->common + 2;
+  };
+  const auto part_again = [this, slow, cast] {
+    Separate(cast->with, cast->electing);
+    Restart(slow, /*power=*/true);
+  };
+  const auto others_lead = [this, group, cast] {
+    return LeaderAmong(cast->electing, group, cast->term, /*serving=*/true) != 0;
+  };
+  Perform("half written", {{std::chrono::milliseconds(500), is_sent, part},
+                           {kElectedWithin, second_leads, replace},
+                           {std::chrono::seconds(6), is_committed, part_again},
+                           {kRestartedElectsWithin, others_lead, nullptr},
+                           {Some(std::chrono::milliseconds(300)), nullptr, nullptr}});
+}
+
 // What was committed is with the leader, which is cut off then, and with one voter of those that
 // elect the next: that one restarts, in most cases without some of it.
 void Strategies::SoleHolder(const Scene& scene) {
@@ -212,14 +276,9 @@ void Strategies::SoleHolder(const Scene& scene) {
     world_.machine(holder).disk->InjectError(SimulatedFileSystem::Operation::kSync, "/log/", 0, 1,
                                              absl::DataLossError("injected: the sync failed"));
   };
-  const auto take_away = [this, scene, lacking, holder, sequence, sync_fails] {
+  const auto take_away = [this, scene, holder, sequence, sync_fails] {
     if (!world_.machine(holder).up()) return Finish("the holder is down");
-    // Everyone that is not among those that elect.
-    Nodes electing = lacking;
-    electing.insert(holder);
-    Nodes apart;
-    for (const auto& [node, other] : world_.machines()) apart.insert(node);
-    Separate(Without(std::move(apart), electing), electing);
+    world_.network().Cut(scene.leader, holder, LaneMethod(Lane::kSnapshot));
     if (sync_fails) {
       Restart(holder, /*power=*/true);
     } else if (!TakeAway(holder, sequence)) {
@@ -228,6 +287,16 @@ void Strategies::SoleHolder(const Scene& scene) {
   };
   Nodes electing = lacking;
   electing.insert(holder);
+  // An empty disk knows of the group by its leader only, who must not fill it.
+  const auto is_known = [this, scene, holder, wiped = options_.wipes] {
+    return !wiped || View(holder, scene.group).has_value();
+  };
+  // Everyone that is not among those that elect.
+  const auto part = [this, electing] {
+    Nodes apart;
+    for (const auto& [node, other] : world_.machines()) apart.insert(node);
+    Separate(Without(std::move(apart), electing), electing);
+  };
   const auto others_lead = [this, scene, electing] {
     return LeaderAmong(electing, scene.group, scene.term, /*serving=*/true) != 0;
   };
@@ -235,6 +304,7 @@ void Strategies::SoleHolder(const Scene& scene) {
           {{std::chrono::seconds(2), is_committed, fail_sync},
            {DrawDuration(random_, std::chrono::microseconds(100), std::chrono::milliseconds(200)),
             nullptr, take_away},
+           {std::chrono::seconds(1), is_known, part},
            {kRestartedElectsWithin, others_lead, nullptr},
            {Some(std::chrono::milliseconds(500)), nullptr, nullptr}});
 }

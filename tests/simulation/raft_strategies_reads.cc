@@ -15,6 +15,9 @@ using replication::Role;
 // More than an election takes, a split vote included; less than what a leader that nobody answers
 // stays one for.
 constexpr Duration kElectedWithin = std::chrono::seconds(4);
+// A voter that has just restarted is silent for two election timeouts.
+constexpr Duration kAskedWithin = std::chrono::seconds(4);
+constexpr Duration kHeardRecently = std::chrono::milliseconds(400);
 constexpr Duration kReadsFor = std::chrono::milliseconds(1500);
 
 }  // namespace
@@ -89,7 +92,8 @@ void Strategies::HandedOver(const Scene& scene) {
 }
 
 // Voters that hear nothing of the leader ask to be elected, with logs as long as the others', and
-// one that had promised the leader not to elect anybody starts again.
+// one that had promised the leader not to elect anybody starts again. Or it does not: then the
+// leader is cut off before anybody asks, and must still be deposed no earlier than its lease ends.
 void Strategies::ForgottenPromise(const Scene& scene) {
   const Nodes deaf = SomeOf(scene.others, scene.others.size() / 2);
   const NodeId forgetful = *SomeOf(Without(scene.others, deaf), 1).begin();
@@ -113,18 +117,22 @@ void Strategies::ForgottenPromise(const Scene& scene) {
     }
     return false;
   };
-  const auto forget = [this, scene, forgetful] {
-    if (random_.Chance(0.7)) {
-      Restart(forgetful, /*power=*/!options_.wipes && random_.Chance(0.5));
-    }
+  const bool forgets = random_.Chance(0.6);
+  const auto forget = [this, scene, forgetful, forgets] {
+    if (forgets) Restart(forgetful, /*power=*/!options_.wipes && random_.Chance(0.5));
     workload_.Release();
     IsolateAndAsk(scene);
   };
-  Perform("forgotten promise", {{std::chrono::seconds(2), are_equal, deafen},
-                                {std::chrono::seconds(3), somebody_asks, nullptr},
-                                {Some(std::chrono::milliseconds(900)), nullptr, forget},
-                                {std::chrono::milliseconds(1500), OthersLead(scene), nullptr},
-                                {Some(std::chrono::milliseconds(900)), nullptr, nullptr}});
+  std::vector<Step> steps = {{std::chrono::seconds(2), are_equal, deafen}};
+  if (forgets) {
+    steps.push_back({kAskedWithin, somebody_asks, nullptr});
+    steps.push_back({Some(std::chrono::milliseconds(900)), nullptr, forget});
+  } else {
+    steps.push_back({kHeardRecently + Some(std::chrono::seconds(1)), nullptr, forget});
+  }
+  steps.push_back({std::chrono::milliseconds(1500), OthersLead(scene), nullptr});
+  steps.push_back({Some(std::chrono::milliseconds(900)), nullptr, nullptr});
+  Perform("forgotten promise", std::move(steps));
 }
 
 }  // namespace ringleader::simulation

@@ -53,6 +53,22 @@ void Workload::Besiege(GroupId group, NodeId node) {
 
 void Workload::Release() { besieged_ = hushed_ = 0; }
 
+void Workload::Flood(GroupId group, NodeId leader, size_t entries) {
+  const Machine& machine = world_.machine(leader);
+  const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
+  if (replica == nullptr) return;
+  std::vector<replication::Payload> payloads;
+  for (size_t i = 0; i < entries; ++i) {
+    const RegisterCommand command{.id = ++last_attempt_,
+                                  .key = static_cast<uint64_t>(options_.keys),
+                                  .operation = RegisterOperation::kAdd,
+                                  .input = 1};
+    payloads.push_back(std::make_shared<const std::string>(EncodeCommand(command)));
+  }
+  replica->Propose(replica->view().term, std::move(payloads),
+                   [](const absl::StatusOr<LogPosition>&) {});
+}
+
 void Workload::Next(size_t number) {
   Client& client = clients_[number];
   client.at_work = client.duty == Duty::kOwn || besieged_ != 0;

@@ -38,6 +38,8 @@ class Workload {
   // Until Release: no write of this group is sent, so that all replicas' logs become equal.
   void Hush(GroupId group) { hushed_ = group; }
   void Release();
+  // So many entries at once by this leader, for a register that nobody reads.
+  void Flood(GroupId group, NodeId leader, size_t entries);
 
   // Checks every key's history. Reports to world.Violation.
   void Check();

@@ -50,7 +50,10 @@ World::World(Simulation& simulation, const WorldOptions& options)
       options_(options),
       random_(simulation.random().Fork()),
       network_(simulation) {
-  network_.AddLossyMethods("/ringleader.replication.");
+  // Snapshots go in order or not at all (fault-model.md).
+  for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
+    network_.AddLossyMethods(replication::LaneMethod(lane));
+  }
   observer_.applied = [this](GroupId group, ReplicaId replica, const Entry& entry, uint64_t hash) {
     Applied(group, replica, entry, hash);
   };
