@@ -24,7 +24,6 @@ namespace {
 
 // Fine enough for what has to come between two messages.
 constexpr Duration kWatchPeriod = std::chrono::microseconds(500);
-constexpr Duration kSlowDisk = std::chrono::seconds(5);
 
 std::set<NodeId> NodesOf(const std::vector<Member>& members) {
   std::set<NodeId> nodes;
@@ -61,10 +60,7 @@ void Strategies::Choose() {
       return StaleLeader(*scene);
     case 2:
     case 3:
-      if (scene->others.size() == 2) return OlderTerm(*scene);
-      // An acknowledgement that comes late, or a write that ends late: of what was replaced.
-      return options_.wipes || random_.Chance(0.5) ? LateAcknowledgement(*scene)
-                                                   : HalfWritten(*scene);
+      return scene->others.size() == 2 ? OlderTerm(*scene) : LateAcknowledgement(*scene);
     default:
       return SoleHolder(*scene);
   }
@@ -120,9 +116,6 @@ void Strategies::Finish(const std::string& how) {
   workload_.Release();
   world_.network().MendLinks();
   for (const NodeId node : std::exchange(asleep_, {})) world_.Resume(node);
-  for (const NodeId node : std::exchange(slowed_, {})) {
-    world_.SlowDisk(node, world_.options().sync_time_max);
-  }
   if (!healed_) Next();
 }
 
@@ -222,12 +215,6 @@ void Strategies::HandOver(GroupId group, NodeId from, NodeId to) {
 
 void Strategies::CutAppends(NodeId from, const Nodes& to) {
   for (const NodeId node : to) world_.network().Cut(from, node, LaneMethod(Lane::kAppend));
-}
-
-void Strategies::SlowDisk(NodeId node) {
-  Count("slow disk");
-  slowed_.insert(node);
-  world_.SlowDisk(node, kSlowDisk);
 }
 
 void Strategies::SlowAnswers(const Scene& scene, Duration longer) {

@@ -10,7 +10,6 @@
 //                   own entry does not (rule 1)
 //   late acknowledgement
 //                   what it speaks of was replaced, and its leader leads again (rule 9)
-//   half written    a write under way is of entries that were replaced (rule 9)
 //   sole holder     what was committed is on one voter of the next majority, and that one loses it
 //                   or nearly (rules 7, 10, 11)
 //   split members   the voters part along a change of members: the old ones' majority and the new
@@ -94,7 +93,6 @@ class Strategies {
   // raft_strategies_logs.cc
   void OlderTerm(const Scene& scene);
   void LateAcknowledgement(const Scene& scene);
-  void HalfWritten(const Scene& scene);
   void SoleHolder(const Scene& scene);
   bool TakeAway(NodeId holder, uint64_t after_sequence);
   void Restart(NodeId node, bool power);
@@ -108,7 +106,6 @@ class Strategies {
   void Isolate(NodeId node);
   void HandOver(GroupId group, NodeId from, NodeId to);
   void CutAppends(NodeId from, const Nodes& to);
-  void SlowDisk(NodeId node);
   void SlowAnswers(const Scene& scene, Duration longer);
   Nodes SomeOf(const Nodes& nodes, size_t count);
   static Nodes Without(Nodes nodes, const Nodes& some);
@@ -125,7 +122,7 @@ class Strategies {
   std::vector<Step> steps_;  // empty: none is under way
   size_t step_ = 0;
   uint64_t performance_ = 0;  // its number: events of an earlier one are void
-  Nodes asleep_, slowed_;
+  Nodes asleep_;
   std::map<std::string, uint64_t> counts_;
 };
 

@@ -197,65 +197,6 @@ void Strategies::LateAcknowledgement(const Scene& scene) {
                                    {Some(std::chrono::milliseconds(300)), nullptr, nullptr}});
 }
 
-// Entries whose write is under way at a voter with a slow disk are replaced, of five voters, and
-// the write ends before that of what replaced them, which with this voter would be a majority's.
-void Strategies::HalfWritten(const Scene& scene) {
-  const GroupId group = scene.group;
-  const NodeId first = scene.leader;
-  const NodeId slow = *SomeOf(scene.others, 1).begin();
-  const Nodes rest = Without(scene.others, {slow});
-  const size_t more = 3 + random_.Below(6);
-  struct Cast {
-    NodeId second = 0;
-    Nodes with;  // the second leader and one more
-    Nodes electing;
-    Index common = 0;
-    replication::Term term = 0;
-  };
-  const auto cast = std::make_shared<Cast>();
-  SlowDisk(slow);
-  CutAppends(first, rest);
-  workload_.Flood(group, first, more);
-  const auto is_sent = [this, group, slow, rest, cast, more] {
-    cast->common = LastOf(rest, group);
-    return LastOf({slow}, group) >= cast->common + more;
-  };
-  const auto part = [this, group, first, slow, rest] {
-    workload_.Hush(group);
-    Separate({first, slow}, rest);
-  };
-  const auto second_leads = [this, scene, rest, cast] {
-    cast->second = LeaderAmong(rest, scene.group, scene.term, /*serving=*/true);
-    return cast->second != 0;
-  };
-  const auto replace = [this, group, first, slow, rest, cast, more] {
-    cast->term = View(cast->second, group)->term;
-    cast->with = SomeOf(Without(rest, {cast->second}), 1);
-    cast->with.insert(cast->second);
-    cast->electing = Without(rest, cast->with);
-    cast->electing.insert({first, slow});
-    world_.network().MendLinks();
-    CutAppends(cast->second, Without(cast->electing, {slow}));
-    workload_.Flood(group, cast->second, more);
-  };
-  const auto is_committed = [this, group, cast] {
-    const auto view = View(cast->second, group);
-    return view.has_value() && view->commit >= cast->common + 2;
-  };
-  const auto part_again = [this, slow, cast] {
-    Separate(cast->with, cast->electing);
-    Restart(slow, /*power=*/true);
-  };
-  const auto others_lead = [this, group, cast] {
-    return LeaderAmong(cast->electing, group, cast->term, /*serving=*/true) != 0;
-  };
-  Perform("half written", {{std::chrono::milliseconds(500), is_sent, part},
-                           {kElectedWithin, second_leads, replace},
-                           {std::chrono::seconds(6), is_committed, part_again},
-                           {kRestartedElectsWithin, others_lead, nullptr},
-                           {Some(std::chrono::milliseconds(300)), nullptr, nullptr}});
-}
-
 // What was committed is with the leader, which is cut off then, and with one voter of those that
 // elect the next: that one restarts, in most cases without some of it.
 void Strategies::SoleHolder(const Scene& scene) {
