@@ -33,6 +33,8 @@ class Faults {
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
   void Heal();
+  // Destroys replicas that a committed configuration left out, as a coordinator would.
+  void RemoveStrays(GroupId group);
 
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
 
@@ -78,7 +80,6 @@ class Faults {
 
   // raft_faults_members.cc
   void ChangeMembers();
-  void RemoveStrays(GroupId group);
 
   Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
   void Count(const std::string& what) { ++counts_[what]; }

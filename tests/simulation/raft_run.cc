@@ -70,11 +70,12 @@ void FlushSometimes(World& world, Random& random, const bool& stopped) {
   });
 }
 
-void AwaitConvergence(World& world) {
+void AwaitConvergence(World& world, Faults& faults) {
   std::string why_not;
   for (Duration waited{0}; waited < kConvergeWithin; waited += kConvergeStep) {
     world.simulation().RunFor(kConvergeStep);
     if (world.Converged(&why_not)) return;
+    for (const GroupId group : world.groups()) faults.RemoveStrays(group);
   }
   world.Violation(absl::StrCat("not converged after healing: ", why_not));
 }
@@ -126,7 +127,7 @@ RunResult RunSeed(uint64_t seed) {
   simulation.RunFor(std::chrono::seconds(3));
   workload.Stop();
   simulation.RunFor(load.timeout + std::chrono::seconds(1));
-  AwaitConvergence(world);
+  AwaitConvergence(world, faults);
   stopped = true;
   workload.Check();
   if (workload.succeeded() < kOperationsMin) {
