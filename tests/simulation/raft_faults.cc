@@ -6,14 +6,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "tests/simulation/raft_strategies.h"
 
 namespace ringleader::simulation {
 
 using replication::Configuration;
 using replication::Member;
 
-Faults::Faults(World& world, const FaultOptions& options)
-    : world_(world), options_(options), random_(world.simulation().random().Fork()) {
+Faults::Faults(World& world, Strategies& strategies, const FaultOptions& options)
+    : world_(world),
+      strategies_(strategies),
+      options_(options),
+      random_(world.simulation().random().Fork()) {
   weights_ = DrawWeights(random_, static_cast<size_t>(Kind::kKinds));
   const auto weight = [this](Kind kind) -> uint64_t& {
     return weights_[static_cast<size_t>(kind)];
@@ -34,7 +38,7 @@ void Faults::Start() {
 void Faults::Next() {
   world_.simulation().At(Some(options_.pace.every_max), [this] {
     if (healed_) return;
-    Inject();
+    if (!strategies_.Holds()) Inject();
     Next();
   });
 }

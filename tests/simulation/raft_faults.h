@@ -24,13 +24,17 @@ struct FaultOptions {
   bool wipes = false;
 };
 
+class Strategies;
+
 class Faults {
  public:
-  Faults(World& world, const FaultOptions& options);
+  Faults(World& world, Strategies& strategies, const FaultOptions& options);
 
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
   void Heal();
+  // Destroys replicas that a committed configuration left out, as a coordinator would.
+  void RemoveStrays(GroupId group);
 
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
 
@@ -71,27 +75,25 @@ class Faults {
   void Watch();
   void WatchReplica(NodeId node, const replication::Replica& replica);
   void Strike(NodeId node);
-  bool MayDamage(NodeId node) const;
   void BadBlock(NodeId node);
   void Wipe(NodeId node);
 
   // raft_faults_members.cc
   void ChangeMembers();
-  void RemoveStrays(GroupId group);
 
   Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
   void Count(const std::string& what) { ++counts_[what]; }
 
   World& world_;
+  Strategies& strategies_;
   const FaultOptions options_;
   Random random_;
   bool healed_ = false;
   std::map<std::string, uint64_t> counts_;
   std::vector<uint64_t> weights_;  // by kind
-  std::set<NodeId> damaged_;       // had a bad block, or another disk, in this run
   // By group and node: what of a moment was noticed already, so that it is struck at once only.
   std::map<std::pair<GroupId, NodeId>, replication::Term> new_leaders_, transfers_;
-  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_;
+  std::map<std::pair<GroupId, NodeId>, replication::Index> changes_, installs_;
   std::set<ReplicaId> demoted_;  // learners on their way out
 };
 

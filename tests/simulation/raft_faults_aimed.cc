@@ -35,10 +35,10 @@ void Faults::Watch() {
   });
 }
 
-// Moments in which an election, a change of members or a transfer is half done.
+// Moments in which an election, a change of members, a transfer or the change over to a snapshot is
+// half done.
 void Faults::WatchReplica(NodeId node, const Replica& replica) {
   const ReplicaView view = replica.view();
-  if (view.role != Role::kLeader) return;
   const std::pair<GroupId, NodeId> place(replica.group(), node);
   const auto noticed = [&](auto& seen, uint64_t now, const char* moment) {
     if (std::exchange(seen[place], now) == now || !random_.Chance(options_.strikes)) return;
@@ -48,6 +48,8 @@ void Faults::WatchReplica(NodeId node, const Replica& replica) {
       if (!healed_ && world_.machine(node).up()) Strike(node);
     });
   };
+  if (view.base > view.applied) noticed(installs_, view.base, "a snapshot");
+  if (view.role != Role::kLeader) return;
   if (!view.serving) noticed(new_leaders_, view.term, "a new leader");
   if (view.transferee != 0) noticed(transfers_, view.term, "a transfer");
   if (view.configuration.joint() || view.configuration_index > view.commit) {
@@ -79,13 +81,10 @@ void Faults::Strike(NodeId node) {
   }
 }
 
-// At most one machine of a run, which is a minority of every group.
-bool Faults::MayDamage(NodeId node) const { return damaged_.empty() || damaged_.contains(node); }
-
 // A block of the log goes bad while the process is down; mostly a new one, whose entries the others
 // may not have yet.
 void Faults::BadBlock(NodeId node) {
-  if (!MayDamage(node)) return;
+  if (!world_.MayHarm(node)) return;
   SimulatedFileSystem& disk = *world_.machine(node).disk;
   world_.Kill(node);
   std::vector<std::string> files;
@@ -93,7 +92,7 @@ void Faults::BadBlock(NodeId node) {
     if (absl::StrContains(file, "/log/") && !disk.Content(file).empty()) files.push_back(file);
   }
   if (!files.empty()) {
-    damaged_.insert(node);
+    world_.Harm(node);
     Count("bad block in the log");
     const bool is_new = random_.Chance(0.7);
     const std::string& file = is_new ? files.back() : files[random_.Below(files.size())];
@@ -114,8 +113,7 @@ void Faults::BadBlock(NodeId node) {
 }
 
 void Faults::Wipe(NodeId node) {
-  if (!MayDamage(node)) return;
-  damaged_.insert(node);
+  if (!world_.MayHarm(node)) return;
   Count("wiped disk");
   world_.Wipe(node);
   world_.StartLater(node, Some(options_.pace.lasts_max));

@@ -6,6 +6,7 @@
 
 #include "replication/configuration.h"
 #include "tests/simulation/raft_faults.h"
+#include "tests/simulation/raft_strategies.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -71,6 +72,7 @@ void Faults::ChangeMembers() {
                   [this](const Member& each) { return !demoted_.contains(each.replica); });
     std::sort(voters.begin(), voters.end());
     std::sort(learners.begin(), learners.end());
+    strategies_.BeforeChange(group, leader, voters);
   }
   replica->ChangeMembers(std::move(voters), std::move(learners),
                          [](absl::StatusOr<replication::LogPosition>) {});
@@ -78,14 +80,15 @@ void Faults::ChangeMembers() {
 
 // Replicas that a committed configuration left out are destroyed, as a coordinator would. By the
 // word of a leader with a lease: one that was deposed may not know of members that came since.
+// One may come after another has its place on the node, by a message that was long under way.
 void Faults::RemoveStrays(GroupId group) {
+  if (world_.LeaderOf(group) == 0) return;
   const auto leader = world_.machine(world_.LeaderOf(group)).runtime->Find(group);
   const ReplicaView view = leader->view();
   if (!leader->LeaseRead().ok() || view.configuration_index > view.commit) return;
   for (auto& [node, machine] : world_.machines()) {
-    if (!machine.up() || Names(view.configuration, node)) continue;
-    const ReplicaId stray = ReplicaOn(machine, group);
-    if (stray == 0) continue;
+    const ReplicaId stray = machine.up() ? ReplicaOn(machine, group) : 0;
+    if (stray == 0 || replication::IsMember(view.configuration, stray)) continue;
     Count("replica destroyed");
     machine.runtime->DestroyReplica(group, stray, [](const absl::Status&) {});
   }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/raft_faults.h"
+#include "tests/simulation/raft_strategies.h"
 #include "tests/simulation/raft_workload.h"
 #include "tests/simulation/raft_world.h"
 #include "tests/simulation/run_draws.h"
@@ -46,6 +47,17 @@ FaultOptions DrawFaults(Random& random) {
   return faults;
 }
 
+StrategyOptions DrawStrategies(Random& random, const FaultOptions& faults) {
+  StrategyOptions strategies;
+  strategies.wipes = faults.wipes;
+  strategies.calm = random.Chance(0.5) ? 1 : random.Fraction();
+  if (random.Chance(0.5)) {
+    strategies.every_max =
+        DrawDuration(random, std::chrono::milliseconds(500), std::chrono::seconds(4));
+  }
+  return strategies;
+}
+
 // State machines flush by themselves now and then, as a memtable fills.
 void FlushSometimes(World& world, Random& random, const bool& stopped) {
   world.simulation().At(Duration(random.Between(1, 2'000'000'000)), [&world, &random, &stopped] {
@@ -58,11 +70,12 @@ void FlushSometimes(World& world, Random& random, const bool& stopped) {
   });
 }
 
-void AwaitConvergence(World& world) {
+void AwaitConvergence(World& world, Faults& faults) {
   std::string why_not;
   for (Duration waited{0}; waited < kConvergeWithin; waited += kConvergeStep) {
     world.simulation().RunFor(kConvergeStep);
     if (world.Converged(&why_not)) return;
+    for (const GroupId group : world.groups()) faults.RemoveStrays(group);
   }
   world.Violation(absl::StrCat("not converged after healing: ", why_not));
 }
@@ -95,7 +108,9 @@ RunResult RunSeed(uint64_t seed) {
   load.wander = random.Fraction();
   load.padding_bytes_max = random.Chance(0.3) ? 20'000 : 500;
   Workload workload(world, load);
-  Faults faults(world, DrawFaults(random));
+  const FaultOptions fault_options = DrawFaults(random);
+  Strategies strategies(world, workload, DrawStrategies(random, fault_options));
+  Faults faults(world, strategies, fault_options);
   Random flush_random = random.Fork();
   bool stopped = false;
 
@@ -104,13 +119,15 @@ RunResult RunSeed(uint64_t seed) {
   simulation.RunFor(std::chrono::seconds(3));
   FlushSometimes(world, flush_random, stopped);
   faults.Start();
+  strategies.Start();
   simulation.RunFor(std::chrono::seconds(random.Between(20, 60)));
+  strategies.Heal();
   faults.Heal();
   AwaitService(world, workload);
   simulation.RunFor(std::chrono::seconds(3));
   workload.Stop();
   simulation.RunFor(load.timeout + std::chrono::seconds(1));
-  AwaitConvergence(world);
+  AwaitConvergence(world, faults);
   stopped = true;
   workload.Check();
   if (workload.succeeded() < kOperationsMin) {
@@ -123,6 +140,7 @@ RunResult RunSeed(uint64_t seed) {
   result.unknown = workload.unknown();
   result.elections = world.elections();
   for (const auto& [what, count] : faults.counts()) result.counts[what] += count;
+  for (const auto& [what, count] : strategies.counts()) result.counts[what] += count;
   for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
   result.counts["lease read refused: it had run out"] = workload.leases_lapsed();
   result.counts["lease read"] = workload.lease_reads();

@@ -16,6 +16,8 @@ using replication::ReplicaView;
 
 constexpr uint64_t kCheckStepsMax = 3'000'000;
 constexpr Duration kRetryAfter = std::chrono::milliseconds(20);
+constexpr Duration kBesiegeThinkMax = std::chrono::milliseconds(10);
+constexpr Duration kBesiegeRetryAfter = std::chrono::milliseconds(4);
 
 }  // namespace
 
@@ -23,6 +25,9 @@ Workload::Workload(World& world, const WorkloadOptions& options)
     : world_(world), options_(options) {
   for (int i = 0; i < options.clients; ++i) {
     clients_.push_back({.random = world.simulation().random().Fork()});
+  }
+  for (const Duty duty : {Duty::kLeaseReads, Duty::kQuorumReads, Duty::kWrites}) {
+    clients_.push_back({.random = world.simulation().random().Fork(), .duty = duty});
   }
   world.OnOutcome([this](ReplicaId replica, uint64_t id, int64_t output) {
     outcomes_.try_emplace(id, output);
@@ -38,50 +43,101 @@ void Workload::Start() {
   for (size_t i = 0; i < clients_.size(); ++i) Next(i);
 }
 
+void Workload::Besiege(GroupId group, NodeId node) {
+  besieged_ = group;
+  besieged_node_ = node;
+  for (size_t i = 0; i < clients_.size(); ++i) {
+    if (clients_[i].duty != Duty::kOwn && !clients_[i].at_work) Next(i);
+  }
+}
+
+void Workload::Release() { besieged_ = hushed_ = 0; }
+
+void Workload::Flood(GroupId group, NodeId leader, size_t entries) {
+  const Machine& machine = world_.machine(leader);
+  const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
+  if (replica == nullptr) return;
+  std::vector<replication::Payload> payloads;
+  for (size_t i = 0; i < entries; ++i) {
+    const RegisterCommand command{.id = ++last_attempt_,
+                                  .key = static_cast<uint64_t>(options_.keys),
+                                  .operation = RegisterOperation::kAdd,
+                                  .input = 1};
+    payloads.push_back(std::make_shared<const std::string>(EncodeCommand(command)));
+  }
+  replica->Propose(replica->view().term, std::move(payloads),
+                   [](const absl::StatusOr<LogPosition>&) {});
+}
+
 void Workload::Next(size_t number) {
   Client& client = clients_[number];
-  const auto think = Duration(client.random.Between(0, options_.think_max.count()));
-  world_.simulation().At(think, [this, number] {
-    if (stopped_) return;
-    Client& mine = clients_[number];
-    mine.attempt = ++last_attempt_;
-    mine.sent = false;
-    const auto groups = world_.groups();
-    mine.key = {groups[mine.random.Below(groups.size())],
-                mine.random.Below(static_cast<uint64_t>(options_.keys))};
-    mine.event = RegisterEvent{};
-    // Some look elsewhere than where the leader was last: a deposed one may still be there.
-    if (mine.random.Chance(options_.wander)) {
-      mine.target = 1 + mine.random.Below(world_.machines().size());
-    }
-    const uint64_t draw = mine.random.Below(10);
-    mine.event.operation = draw < 4   ? RegisterOperation::kRead
-                           : draw < 7 ? RegisterOperation::kWrite
-                           : draw < 9 ? RegisterOperation::kAdd
-                                      : RegisterOperation::kCompareAndSet;
-    mine.event.input = mine.event.operation == RegisterOperation::kAdd ? 1 : ++last_value_ * 1000;
-    // Sometimes the value that may be there: the last written; mostly it isn't any more.
-    mine.event.expected = (last_value_ - 1) * 1000;
-    mine.event.call = Now();
-    const uint64_t attempt = mine.attempt;
-    mine.timer = world_.simulation().At(options_.timeout,
+  client.at_work = client.duty == Duty::kOwn || besieged_ != 0;
+  if (!client.at_work) return;
+  const Duration think_max = client.duty == Duty::kOwn ? options_.think_max : kBesiegeThinkMax;
+  const auto think = Duration(client.random.Between(0, think_max.count()));
+  world_.simulation().At(think, [this, number] { Begin(number); });
+}
+
+void Workload::Begin(size_t number) {
+  Client& client = clients_[number];
+  if (stopped_) return;
+  if (client.duty != Duty::kOwn && besieged_ == 0) {
+    client.at_work = false;
+    return;
+  }
+  client.attempt = ++last_attempt_;
+  client.sent = false;
+  client.event = RegisterEvent{};
+  Draw(client);
+  client.event.call = Now();
+  const uint64_t attempt = client.attempt;
+  client.timer = world_.simulation().At(options_.timeout,
                                         [this, number, attempt] { TimedOut(number, attempt); });
-    Attempt(number);
-  });
+  Attempt(number);
+}
+
+// What it does next.
+void Workload::Draw(Client& client) {
+  Random& random = client.random;
+  const auto groups = world_.groups();
+  client.key = {client.duty == Duty::kOwn ? groups[random.Below(groups.size())] : besieged_,
+                random.Below(static_cast<uint64_t>(options_.keys))};
+  RegisterEvent& event = client.event;
+  if (client.duty == Duty::kLeaseReads || client.duty == Duty::kQuorumReads) {
+    client.target = besieged_node_;
+    event.operation = RegisterOperation::kRead;
+    return;
+  }
+  // Some look elsewhere than where the leader was last: a deposed one may still be there.
+  if (client.duty == Duty::kOwn && random.Chance(options_.wander)) {
+    client.target = 1 + random.Below(world_.machines().size());
+  }
+  const uint64_t draw = random.Below(10);
+  const bool reads = client.duty == Duty::kOwn && (draw < 4 || client.key.first == hushed_);
+  event.operation = reads      ? RegisterOperation::kRead
+                    : draw < 7 ? RegisterOperation::kWrite
+                    : draw < 9 ? RegisterOperation::kAdd
+                               : RegisterOperation::kCompareAndSet;
+  event.input = event.operation == RegisterOperation::kAdd ? 1 : ++last_value_ * 1000;
+  // Sometimes the value that may be there: the last written; mostly it isn't any more.
+  event.expected = (last_value_ - 1) * 1000;
 }
 
 void Workload::Attempt(size_t number) {
   Client& client = clients_[number];
+  if (client.duty == Duty::kWrites) {
+    const NodeId leader = world_.LeaderOf(client.key.first);
+    if (leader == 0 || leader == besieged_node_) return Refused(number, client.attempt);
+    client.target = leader;
+  }
+  const bool reads = client.event.operation == RegisterOperation::kRead;
+  if (!reads && client.key.first == hushed_) return Refused(number, client.attempt);
   Machine& machine = world_.machine(client.target);
   const std::shared_ptr<Replica> replica = machine.up() && !machine.threads->paused()
                                                ? machine.runtime->Find(client.key.first)
                                                : nullptr;
   if (replica == nullptr || !replica->view().serving) return Refused(number, client.attempt);
-  if (client.event.operation == RegisterOperation::kRead) {
-    SendRead(number, replica);
-  } else {
-    SendCommand(number, replica);
-  }
+  reads ? SendRead(number, replica) : SendCommand(number, replica);
 }
 
 void Workload::SendCommand(size_t number, const std::shared_ptr<Replica>& replica) {
@@ -109,7 +165,9 @@ void Workload::SendRead(size_t number, const std::shared_ptr<Replica>& replica) 
   Machine& machine = world_.machine(client.target);
   const uint64_t attempt = client.attempt;
   const uint64_t starts = machine.starts;
-  if (client.random.Chance(0.6)) {
+  const bool by_lease =
+      client.duty == Duty::kOwn ? client.random.Chance(0.6) : client.duty == Duty::kLeaseReads;
+  if (by_lease) {
     const auto index = replica->LeaseRead();
     leases_lapsed_ += absl::IsUnavailable(index.status());
     if (!index.ok()) return Refused(number, attempt);
@@ -139,8 +197,9 @@ void Workload::FinishRead(size_t number, uint64_t attempt, Machine& machine, uin
 void Workload::Refused(size_t number, uint64_t attempt) {
   Client& client = clients_[number];
   if (client.attempt != attempt || client.sent) return;
-  client.target = client.target % world_.machines().size() + 1;
-  world_.simulation().At(kRetryAfter, [this, number, attempt] {
+  const bool roams = client.duty == Duty::kOwn;
+  if (roams) client.target = client.target % world_.machines().size() + 1;
+  world_.simulation().At(roams ? kRetryAfter : kBesiegeRetryAfter, [this, number, attempt] {
     if (clients_[number].attempt == attempt && !clients_[number].sent) Attempt(number);
   });
 }

@@ -1,5 +1,6 @@
 // Clients of the registers, and the record of what they saw. Each has one operation under way at a
 // time: writes, compare-and-sets and adds through the leader's log, reads by lease or by quorum.
+// Three more are idle until a fault of several steps calls them (Besiege).
 #ifndef RINGLEADER_TESTS_SIMULATION_RAFT_WORKLOAD_H_
 #define RINGLEADER_TESTS_SIMULATION_RAFT_WORKLOAD_H_
 
@@ -30,6 +31,16 @@ class Workload {
   void Start();
   void Stop() { stopped_ = true; }
 
+  // Until Release: two clients read from this node's replica of the group on end and from no other,
+  // as whoever has not heard of a newer leader would, one by lease and one by quorum; a third
+  // writes wherever the group has a leader.
+  void Besiege(GroupId group, NodeId node);
+  // Until Release: no write of this group is sent, so that all replicas' logs become equal.
+  void Hush(GroupId group) { hushed_ = group; }
+  void Release();
+  // So many entries at once by this leader, for a register that nobody reads.
+  void Flood(GroupId group, NodeId leader, size_t entries);
+
   // Checks every key's history. Reports to world.Violation.
   void Check();
 
@@ -43,8 +54,12 @@ class Workload {
  private:
   using Key = std::pair<GroupId, uint64_t>;
 
+  enum class Duty { kOwn, kLeaseReads, kQuorumReads, kWrites };
+
   struct Client {
     Random random;
+    Duty duty = Duty::kOwn;
+    bool at_work = false;  // an operation is under way or will follow
     NodeId target = 1;
     uint64_t attempt = 0;  // the one under way; 0: none
     RegisterEvent event;
@@ -54,6 +69,8 @@ class Workload {
   };
 
   void Next(size_t client);
+  void Begin(size_t client);
+  void Draw(Client& client);
   void Attempt(size_t client);
   void SendCommand(size_t client, const std::shared_ptr<replication::Replica>& replica);
   void SendRead(size_t client, const std::shared_ptr<replication::Replica>& replica);
@@ -71,6 +88,9 @@ class Workload {
   const WorkloadOptions options_;
   bool stopped_ = false;
   std::vector<Client> clients_;
+  GroupId besieged_ = 0;  // 0: none
+  NodeId besieged_node_ = 0;
+  GroupId hushed_ = 0;  // 0: none
   uint64_t last_attempt_ = 0;
   int64_t last_value_ = 0;
   std::map<uint64_t, std::pair<size_t, ReplicaId>> commands_;  // by id: whose, and sent to

@@ -50,7 +50,10 @@ World::World(Simulation& simulation, const WorldOptions& options)
       options_(options),
       random_(simulation.random().Fork()),
       network_(simulation) {
-  network_.AddLossyMethods("/ringleader.replication.");
+  // Snapshots go in order or not at all (fault-model.md).
+  for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
+    network_.AddLossyMethods(replication::LaneMethod(lane));
+  }
   observer_.applied = [this](GroupId group, ReplicaId replica, const Entry& entry, uint64_t hash) {
     Applied(group, replica, entry, hash);
   };
@@ -121,6 +124,7 @@ void World::Start(NodeId node) {
     return;
   }
   machine.runtime = *std::move(opened);
+  CheckState(machine);
   for (const auto& [other, ignored] : machines_) {
     if (other != node) machine.runtime->transport().SetAddress(other, Address(other));
   }
@@ -131,7 +135,10 @@ void World::Start(NodeId node) {
 
 void World::Kill(NodeId node) {
   Machine& machine = machines_.at(node);
-  if (machine.up()) Tally(*machine.runtime, happened_);
+  if (machine.up()) {
+    Tally(*machine.runtime, happened_);
+    machine.gave_up_state |= machine.runtime->counters().replicas_rebuilt.value() > 0;
+  }
   machine.listener = nullptr;
   machine.runtime = nullptr;
   machine.factory = nullptr;
@@ -150,7 +157,25 @@ void World::Wipe(NodeId node) {
   Kill(node);
   Machine& machine = machines_.at(node);
   machine.disk = std::make_unique<SimulatedFileSystem>(random_.Next());
-  machine.wiped = true;
+  machine.wiped = machine.harmed = true;
+}
+
+bool World::MayHarm(NodeId node) const {
+  for (const auto& [other, machine] : machines_) {
+    if (machine.harmed) return other == node;
+  }
+  return true;
+}
+
+// Whatever moment a process ends at: a state machine changes over to a snapshot by one commit point
+// (rule 12), and its log is never ahead of what it has made durable (rule 13).
+void World::CheckState(const Machine& machine) {
+  if (machine.harmed || machine.gave_up_state) return;
+  for (const auto& replica : machine.runtime->Replicas()) {
+    if (!replica->view().rebuilding) continue;
+    Violation(absl::StrCat("group ", replica->group(), ": replica ", replica->id(),
+                           " has lost its state, and nothing harmed its disk"));
+  }
 }
 
 void World::SlowDisk(NodeId node, Duration sync_time_max) {

@@ -3,7 +3,8 @@
 // transport's frames is the production code; only the seams are simulated.
 //
 // Watches over every run what must hold whatever happens (RegisterObserver): two replicas of a
-// group at the same index have the same history, and a term of a group has one leader.
+// group at the same index have the same history, a term of a group has one leader, and a machine
+// whose disk was not harmed starts with the state that it had.
 #ifndef RINGLEADER_TESTS_SIMULATION_RAFT_WORLD_H_
 #define RINGLEADER_TESTS_SIMULATION_RAFT_WORLD_H_
 
@@ -44,6 +45,9 @@ struct Machine {
   std::unique_ptr<SimulatedClock> clock;
   Duration sync_time_max{0};  // of its log's thread, where it is longer than of the others
   bool wiped = false;         // once in the run
+  bool harmed = false;        // lost something that it had synced, or all
+  // Two failures in a row made it give up state that was whole (replication/README.md).
+  bool gave_up_state = false;
 
   // The process; all null while it is down.
   std::unique_ptr<SimulatedThreads> threads;
@@ -72,6 +76,10 @@ class World {
   void Kill(NodeId node);                        // the process only: what was written stays
   void CutPower(NodeId node);                    // what was not synced may be gone
   void Wipe(NodeId node);                        // down, with an empty disk
+  // Whether the machine's disk may be harmed: that of one in a run, which is a minority of every
+  // group. It counts as harmed from here on.
+  bool MayHarm(NodeId node) const;
+  void Harm(NodeId node) { machines_.at(node).harmed = true; }
   // Its log takes up to this for a write, until it is told otherwise.
   void SlowDisk(NodeId node, Duration sync_time_max);
   void Pause(NodeId node);
@@ -105,6 +113,7 @@ class World {
   std::map<std::string, uint64_t> Happened() const;
 
  private:
+  void CheckState(const Machine& machine);
   bool NeedsReplacement(GroupId group, const replication::Member& member) const;
   void Applied(GroupId group, ReplicaId replica, const replication::Entry& entry, uint64_t hash);
   void Leadership(GroupId group, ReplicaId replica, replication::Term term, bool began);

@@ -154,8 +154,11 @@ absl::Status RegisterMachine::Decode(absl::string_view bytes) {
     const uint64_t key = decoder.Fixed64();
     registers_[key] = static_cast<int64_t>(decoder.Fixed64());
   }
-  ASSIGN_OR_RETURN(applied_.configuration,
-                   replication::DecodeConfiguration(decoder.LengthPrefixed()));
+  const absl::string_view configuration = decoder.LengthPrefixed();
+  // One that was flushed before it had applied anything has no members.
+  if (applied_.last.index > 0) {
+    ASSIGN_OR_RETURN(applied_.configuration, replication::DecodeConfiguration(configuration));
+  }
   return decoder.AtEnd() ? absl::OkStatus() : absl::DataLossError("malformed registers' file");
 }
 

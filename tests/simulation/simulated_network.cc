@@ -154,6 +154,25 @@ bool SimulatedNetwork::IsLossy(absl::string_view method) const {
   return false;
 }
 
+void SimulatedNetwork::Cut(HostId from, HostId to, absl::string_view method) {
+  cuts_[{from, to}].insert(std::string(method));
+}
+
+void SimulatedNetwork::MendLinks() {
+  cuts_.clear();
+  delays_.clear();
+}
+
+bool SimulatedNetwork::IsCut(HostId from, HostId to, absl::string_view method) const {
+  if (IsBlocked(from, to)) return true;
+  const auto found = cuts_.find({from, to});
+  if (found == cuts_.end()) return false;
+  for (const std::string& prefix : found->second) {
+    if (absl::StartsWith(method, prefix)) return true;
+  }
+  return false;
+}
+
 // Runs `event` on the side's process when it is there, not paused, and its call goes on. What
 // arrives just after a pause does not overtake what arrived in it.
 void SimulatedNetwork::Deliver(const std::shared_ptr<Connection>& connection, int to_side,
@@ -187,7 +206,7 @@ void SimulatedNetwork::Transmit(const std::shared_ptr<Connection>& connection, i
     ++counts_.broken;
     return Break(connection, absl::UnavailableError("the connection broke"));
   }
-  if (IsBlocked(from.host, to.host)) {
+  if (IsCut(from.host, to.host, connection->method)) {
     ++counts_.blocked;
     if (connection->lossy || connection->breaking) return;
     connection->breaking = true;
@@ -337,7 +356,7 @@ std::shared_ptr<Call> SimulatedEndpoint::Start(absl::string_view address, absl::
   const auto [endpoint, service] = listening->second;
   auto& server = connection->sides[kServer];
   server.host = endpoint->host();
-  if (world_.IsBlocked(host_, server.host) || world_.IsBlocked(server.host, host_)) {
+  if (world_.IsCut(host_, server.host, method) || world_.IsCut(server.host, host_, method)) {
     world_.Break(connection, absl::UnavailableError("connection timed out"));
     return call;
   }

@@ -71,15 +71,16 @@ class SimulatedNetwork {
 
   void Block(HostId from, HostId to) { blocked_.insert({from, to}); }
   void Unblock(HostId from, HostId to) { blocked_.erase({from, to}); }
-  // All links as they were.
-  void UnblockAll() {
-    blocked_.clear();
-    slow_.clear();
-  }
-  // A link with little room: what is sent there takes so much longer to arrive, and as long to
-  // leave the sender's queue. 0: not any more.
-  void Slow(HostId from, HostId to, Duration by) { slow_[{from, to}] = by; }
+  void UnblockAll() { blocked_.clear(); }
   bool IsBlocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
+
+  // For faults of several steps, which blocks that begin and end meanwhile must not undo: until
+  // MendLinks, messages of calls whose method starts with `method` are lost as if blocked ...
+  void Cut(HostId from, HostId to, absl::string_view method = "");
+  // ... or take so much longer to arrive, and as long to leave the sender's queue, as on a link
+  // with little room. What is under way stays so, as long as both processes live.
+  void SlowLink(HostId from, HostId to, Duration longer) { delays_[{from, to}] = longer; }
+  void MendLinks();
 
   const NetworkCounts& counts() const { return counts_; }
 
@@ -92,10 +93,11 @@ class SimulatedNetwork {
     return Duration(random_.Between(faults_.delay_min.count(), faults_.delay_max.count()));
   }
   Duration SlownessOf(HostId from, HostId to) const {
-    const auto found = slow_.find({from, to});
-    return found == slow_.end() ? Duration(0) : found->second;
+    const auto found = delays_.find({from, to});
+    return found == delays_.end() ? Duration(0) : found->second;
   }
   bool IsLossy(absl::string_view method) const;
+  bool IsCut(HostId from, HostId to, absl::string_view method) const;
   void Transmit(const std::shared_ptr<Connection>& connection, int from_side, std::string message);
   void Deliver(const std::shared_ptr<Connection>& connection, int to_side, Task event);
   void DeliverHeld(const std::shared_ptr<Connection>& connection, int to_side);
@@ -109,7 +111,8 @@ class SimulatedNetwork {
   NetworkCounts counts_;
   std::set<std::string> lossy_;
   std::set<std::pair<HostId, HostId>> blocked_;
-  std::map<std::pair<HostId, HostId>, Duration> slow_;
+  std::map<std::pair<HostId, HostId>, std::set<std::string>> cuts_;  // prefixes of methods
+  std::map<std::pair<HostId, HostId>, Duration> delays_;
   std::map<HostId, class SimulatedEndpoint*> endpoints_;
   std::map<std::string, std::pair<class SimulatedEndpoint*, Service*>> listeners_;
 };

@@ -121,7 +121,7 @@ TEST_F(ItemCacheTest, APeekIsNoLookup) {
   EXPECT_FALSE(cache_.Peek("k").has_value());
   const auto deadline = std::make_shared<GrantDeadline>(GrantOrigin{.partition = 3, .term = 4});
   deadline->Extend(clock_.now, milliseconds(100));
-  cache_.Insert("k", "item", 7, deadline, 1);
+  cache_.Insert("k", ItemOf("item"), 7, deadline, 1);
   cache_.Insert("gone", std::nullopt, 0, deadline, 2);
   const auto held = cache_.Peek("k");
   ASSERT_TRUE(held.has_value());

@@ -335,6 +335,7 @@ class LossTest : public RuntimeTest {
   GroupState LogOf(NodeId node) { return *world_.machine(node).runtime->log().Group(1); }
 
   void RemoveState(NodeId node) {
+    world_.Harm(node);
     SimulatedFileSystem& disk = *world_.machine(node).disk;
     for (const std::string& path : disk.Files()) {
       if (!absl::StrContains(path, "groups/1.")) continue;
@@ -353,6 +354,7 @@ class LossTest : public RuntimeTest {
 
   // Makes that payload unreadable wherever it stands.
   void DamageLarge(NodeId node) {
+    world_.Harm(node);
     SimulatedFileSystem& disk = *world_.machine(node).disk;
     for (const std::string& path : disk.Files()) {
       const size_t at = disk.Content(path).find(std::string(8192, 'x'));

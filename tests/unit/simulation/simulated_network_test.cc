@@ -62,7 +62,7 @@ class SimulatedNetworkTest : public testing::Test, public Service {
 // Protects faults that need a lane to be full: a slow link holds up what is sent there, and its
 // sender's queue, in one direction only; and mending all links ends it.
 TEST_F(SimulatedNetworkTest, HoldsUpWhatIsSentAndTheQueue) {
-  network_.Slow(kServer, kClient, milliseconds(300));
+  network_.SlowLink(kServer, kClient, milliseconds(300));
   ASSERT_TRUE(call_->Send("asked"));
   simulation_.RunFor(milliseconds(10));
   EXPECT_EQ(server_ear_.messages.size(), 1u);
@@ -75,7 +75,7 @@ TEST_F(SimulatedNetworkTest, HoldsUpWhatIsSentAndTheQueue) {
   simulation_.RunFor(milliseconds(10));
   EXPECT_EQ(client_ear_.messages.size(), 1u);
   EXPECT_TRUE(server_ear_.idle.has_value());
-  network_.UnblockAll();
+  network_.MendLinks();
   ASSERT_TRUE(answers_->Send("soon"));
   simulation_.RunFor(milliseconds(10));
   EXPECT_EQ(client_ear_.messages.size(), 2u);
