@@ -98,7 +98,9 @@ void Admin::Attempt(std::shared_ptr<Run> run) {
   }
   const auto& named = router_.options().coordinators;
   const auto& known = router_.map().coordinators();
-  CHECK(!named.empty()) << "administration without coordinators";
+  if (named.empty() && known.empty()) {
+    return Retry(std::move(run), MakeError(ErrorKind::kUnavailable, "no coordinator is known yet"));
+  }
   const size_t which = coordinator_ % (named.size() + known.size());
   run->address = !run->redirected_to.empty() ? std::exchange(run->redirected_to, {})
                  : which < named.size()      ? named[which]
@@ -144,6 +146,26 @@ void Admin::Retry(std::shared_ptr<Run> run, const absl::Status& why) {
   ++coordinator_;
   const auto delay = Duration(random_.Between(kRetryDelayMax.count() / 10, kRetryDelayMax.count()));
   executor_.PostAfter(delay, [this, run = std::move(run)] { Attempt(run); });
+}
+
+TableQuestion AskMetadataLeader(Admin& admin) {
+  return [&admin](const std::string& name, Duration timeout, TableAnswer answer) {
+    coordinator::v1::TableRequest request;
+    request.set_name(name);
+    admin.Call<coordinator::v1::TableResponse>(
+        "DescribeTable", request, timeout,
+        [answer = std::move(answer)](
+            const absl::StatusOr<coordinator::v1::TableResponse>& response) mutable {
+          if (response.ok()) {
+            const bool is_active = response->table().state() == coordinator::v1::TABLE_STATE_ACTIVE;
+            return answer(is_active ? data::v1::ERROR_NONE : data::v1::ERROR_TABLE_IN_USE);
+          }
+          if (KindOf(response.status()) != ErrorKind::kNotFound) {
+            return answer(response.status());
+          }
+          answer(data::v1::ERROR_TABLE_NOT_FOUND);
+        });
+  };
 }
 
 }  // namespace ringleader::client

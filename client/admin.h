@@ -58,6 +58,10 @@ class Admin {
   size_t coordinator_ = 0;
 };
 
+// What the metadata leader says of a table, for Router::AskForTablesBy. `admin` is there as long as
+// that router carries out requests.
+TableQuestion AskMetadataLeader(Admin& admin);
+
 template <typename Response>
 void Admin::Call(absl::string_view name, const google::protobuf::MessageLite& request,
                  Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {

@@ -54,6 +54,7 @@ Connection::Connection(const RouterOptions& options, std::unique_ptr<Network> ne
     : network_(std::move(network)), executor_(threads.Start("ring-client")) {
   router_ = std::make_unique<Router>(options, *network_, *executor_, clock, random.Fork());
   admin_ = std::make_unique<Admin>(*router_, *network_, *executor_, random.Fork());
+  router_->AskForTablesBy(AskMetadataLeader(*admin_));
   watcher_ = std::make_shared<MapWatcher>(*router_, *network_, *executor_, random.Fork());
   executor_->Post([watcher = watcher_] { watcher->Start(); });
   if (cache.bytes_max == 0) return;

@@ -61,8 +61,10 @@ struct RouterOptions {
   Duration timeout = std::chrono::seconds(10);  // of a request that names none
   Duration timeout_max = std::chrono::seconds(60);
   Duration attempt_timeout = std::chrono::seconds(3);
-  // How long a table that the map does not have may be one that it does not have yet.
+  // How long a table that the map does not have may be one that it does not have yet; then the
+  // metadata leader is asked, for so long at most.
   Duration unknown_table_wait = std::chrono::milliseconds(300);
+  Duration table_question_timeout = std::chrono::seconds(2);
   // A node that could not be reached is left alone for this, doubling.
   Duration unreachable_min = std::chrono::seconds(1);
   Duration unreachable_max = std::chrono::seconds(60);
@@ -76,6 +78,12 @@ struct RouterOptions {
 };
 
 using ResponseCallback = absl::AnyInvocable<void(data::v1::Response)>;
+
+// Asks the metadata leader what is to be said of a table: ERROR_NONE, it can be used;
+// TABLE_NOT_FOUND or TABLE_IN_USE. A status: nobody could say.
+using TableAnswer = absl::AnyInvocable<void(absl::StatusOr<data::v1::Error>)>;
+using TableQuestion =
+    absl::AnyInvocable<void(const std::string& name, Duration timeout, TableAnswer answer)>;
 
 // One partition's part of a scan over all of them.
 struct ScanStep {
@@ -98,6 +106,10 @@ class Router {
   ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
+
+  // By whom a table that the map does not have, or not as one that can be used, is asked for: a map
+  // may be old, and what was created since exists. Without, the map decides. Before Execute.
+  void AskForTablesBy(TableQuestion question) { table_question_ = std::move(question); }
 
   // Carries the request out within its timeout_ms. `id` is not looked at and comes back.
   void Execute(data::v1::Request request, ResponseCallback done);
@@ -163,6 +175,8 @@ class Router {
   void Attempt(Operation& operation);
   bool Resolve(Operation& operation);
   bool ResolveTable(Operation& operation);
+  void TableUnusable(Operation& operation, data::v1::Error error, absl::string_view name);
+  void AskForTable(const std::string& name);
   bool PrepareWrite(Operation& operation);
   std::optional<Target> PickTarget(Operation& operation);
   std::string PickReplica(const coordinator::v1::Partition& partition, size_t which) const;
@@ -191,6 +205,10 @@ class Router {
   std::vector<std::pair<data::v1::Request, ResponseCallback>> incoming_ ABSL_GUARDED_BY(mutex_);
   size_t accepted_ ABSL_GUARDED_BY(mutex_) = 0;          // incoming and in operations_
   uint64_t accepted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of their requests as they came
+
+  TableQuestion table_question_;
+  // By name: since when the metadata leader is being asked, for all that began before.
+  std::map<std::string, Duration> tables_asked_for_;
 
   ClusterMap map_;
   std::vector<std::pair<uint64_t, MapWaiter>> map_waiters_;

@@ -76,19 +76,20 @@ bool Router::ResolveTable(Operation& operation) {
   const bool is_behind = is_by_id && (table == nullptr ? request.table_id() > map_.highest_table()
                                                        : table->description.state() ==
                                                              coordinator::v1::TABLE_STATE_CREATING);
-  if (table == nullptr || is_behind) {
-    if (Now() - operation.began < options_.unknown_table_wait) {
-      WaitForMap(operation, "the table is not known");
-    } else if (is_behind) {
-      FinishWith(operation, data::v1::ERROR_UNAVAILABLE, "the table is not known here yet");
-    } else {
-      FinishWith(operation, data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
-    }
+  if (is_behind && Now() - operation.began >= options_.unknown_table_wait) {
+    FinishWith(operation, data::v1::ERROR_UNAVAILABLE, "the table is not known here yet");
+    return false;
+  }
+  if (is_behind) {
+    WaitForMap(operation, "the table is not known");
+    return false;
+  }
+  if (table == nullptr) {
+    TableUnusable(operation, data::v1::ERROR_TABLE_NOT_FOUND, request.table_name());
     return false;
   }
   if (table->description.state() != coordinator::v1::TABLE_STATE_ACTIVE) {
-    FinishWith(operation, data::v1::ERROR_TABLE_IN_USE,
-               absl::StrCat("Table is being created or deleted: ", table->schema.name));
+    TableUnusable(operation, data::v1::ERROR_TABLE_IN_USE, table->schema.name);
     return false;
   }
   const auto token = TokenOfRequest(request, table->schema);
@@ -108,6 +109,48 @@ bool Router::ResolveTable(Operation& operation) {
   }
   operation.table = table->schema.id;
   return true;
+}
+
+// What the map has may be old. Who names an id had it from a map: that one is not newer than this.
+void Router::TableUnusable(Operation& operation, data::v1::Error error, absl::string_view name) {
+  const data::v1::Request& request = operation.request;
+  const bool is_by_name = request.table_case() != data::v1::Request::kTableId;
+  if (is_by_name && table_question_ && operation.table_error == data::v1::ERROR_NONE) {
+    const bool waited = Now() - operation.began >= options_.unknown_table_wait;
+    if (waited) AskForTable(request.table_name());
+    return WaitForMap(operation, waited ? "whether there is such a table is being asked"
+                                        : "the table is not known");
+  }
+  const bool is_certain = operation.table_error != data::v1::ERROR_NONE;
+  if (!is_certain && error == data::v1::ERROR_TABLE_NOT_FOUND &&
+      Now() - operation.began < options_.unknown_table_wait) {
+    return WaitForMap(operation, "the table is not known");
+  }
+  if (is_certain) error = operation.table_error;
+  FinishWith(operation, error,
+             error == data::v1::ERROR_TABLE_NOT_FOUND
+                 ? "Requested resource not found"
+                 : absl::StrCat("Table is being created or deleted: ", name));
+}
+
+// One question at a time for a name. Its answer holds for what began before it was asked.
+void Router::AskForTable(const std::string& name) {
+  const Duration asked = Now();
+  if (!tables_asked_for_.emplace(name, asked).second) return;
+  table_question_(name, options_.table_question_timeout,
+                  [this, name, asked](const absl::StatusOr<data::v1::Error>& answer) {
+                    tables_asked_for_.erase(name);
+                    if (!answer.ok() || *answer == data::v1::ERROR_NONE)
+                      return;  // they ask again, or the map comes
+                    const auto is_answered = [&](const Operation& operation) {
+                      return operation.table == 0 && operation.began <= asked &&
+                             operation.request.table_name() == name;
+                    };
+                    for (const auto& [number, operation] : operations_) {
+                      if (is_answered(*operation)) operation->table_error = *answer;
+                    }
+                    Wake(is_answered);
+                  });
 }
 
 // False: there is no sequence to be had now, and the operation waits.

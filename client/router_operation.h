@@ -23,6 +23,7 @@ struct Router::Operation {
   // Where it goes. The table is found once: a name that is given to a new table meanwhile is not
   // followed there.
   uint64_t table = 0;
+  data::v1::Error table_error = data::v1::ERROR_NONE;  // the metadata leader's, since it began
   std::optional<model::Token> token;
   uint64_t partition = 0;
   uint64_t caller_epoch = 0;  // by which the caller knows the one partition of its scan; 0: any

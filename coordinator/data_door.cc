@@ -49,8 +49,10 @@ DataDoor::DataDoor(const DataDoorOptions& options, Network& network, Threads& th
                    Random random)
     : executor_(threads.Start("data-door")),
       router_(RouterOptionsOf(options), network, *executor_, clock, random.Fork()),
+      admin_(router_, network, *executor_, random.Fork()),
       server_(clock, options.server,
               [this](std::vector<client::DataRequest> requests) { Take(std::move(requests)); }) {
+  router_.AskForTablesBy(client::AskMetadataLeader(admin_));
   if (options.cache.bytes_max == 0) return;
   client::CacheLaneOptions lane;
   lane.fill_wait_max = options.fill_wait_max;

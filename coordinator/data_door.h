@@ -22,6 +22,7 @@
 #include <memory>
 #include <vector>
 
+#include "client/admin.h"
 #include "client/cached_reads.h"
 #include "client/data_server.h"
 #include "client/router.h"
@@ -73,6 +74,7 @@ class DataDoor : public Service {
 
   std::unique_ptr<Executor> executor_;
   client::Router router_;
+  client::Admin admin_;
   std::unique_ptr<client::CachedReads> cached_;  // null: nothing is kept
   client::DataServer server_;
   std::atomic<bool> has_map_{false};  // with partitions; it keeps them

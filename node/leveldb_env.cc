@@ -289,6 +289,9 @@ leveldb::Status LevelDbEnv::NewSequentialFile(const std::string& path,
   if (absl::StartsWith(NameOf(path), "MANIFEST-")) {
     const auto content = ReadFile(file_system_, path, kManifestBytesMax);
     if (!content.ok()) return ToLevelDb(content.status());
+    if (!BeginsWithAllFiles(*content)) {
+      return leveldb::Status::Corruption(path, "its first record is another one's");
+    }
     bytes_max = IntactManifestBytes(*content);
     if (bytes_max < content->size()) {
       LogWarning(path, ": its last record, at byte ", bytes_max, ", was torn by a crash");

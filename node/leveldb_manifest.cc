@@ -24,6 +24,34 @@ bool ChecksumHolds(absl::string_view content, size_t offset, size_t length) {
   return stored == ((crc >> 15) | (crc << 17)) + kMaskDelta;
 }
 
+enum class Record : uint8_t { kNone, kCutShort, kWhole };
+
+// What is at `offset`, if a record could be. `end` and `type` are a whole one's.
+Record ReadRecord(absl::string_view content, size_t offset, size_t* end, uint8_t* type) {
+  const size_t left = kBlockBytes - offset % kBlockBytes;
+  const size_t length = Byte(content, offset + 4) | Byte(content, offset + 5) << 8;
+  *type = static_cast<uint8_t>(content[offset + 6]);
+  *end = offset + kHeaderBytes + length;
+  if (*type == 0 || *type > kLast || kHeaderBytes + length > left) return Record::kNone;
+  if (*end > content.size()) return Record::kCutShort;
+  return ChecksumHolds(content, offset, length) ? Record::kWhole : Record::kNone;
+}
+
+// Whether a whole record begins behind a bad one. Where is not known, as the bad one's length can't
+// be trusted: a write that went astray leaves a hole, or somebody else's bytes.
+bool IsRecordBehind(absl::string_view content, size_t offset) {
+  for (; offset + kHeaderBytes <= content.size(); ++offset) {
+    if (kBlockBytes - offset % kBlockBytes < kHeaderBytes) continue;
+    size_t end;
+    uint8_t type;
+    if (ReadRecord(content, offset, &end, &type) == Record::kWhole &&
+        (type == kFull || type == kFirst)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 struct Scan {
   size_t intact = 0;             // where the last whole record ends
   bool bad = false;              // a record is
@@ -32,28 +60,22 @@ struct Scan {
 
 Scan ScanRecords(absl::string_view content) {
   Scan scan;
-  auto& [intact, bad, bad_before_good] = scan;
   for (size_t offset = 0; offset + kHeaderBytes <= content.size();) {
     const size_t left = kBlockBytes - offset % kBlockBytes;
     if (left < kHeaderBytes) {
       offset += left;
       continue;
     }
-    const size_t length = Byte(content, offset + 4) | Byte(content, offset + 5) << 8;
-    const auto type = static_cast<uint8_t>(content[offset + 6]);
-    const size_t end = offset + kHeaderBytes + length;
-    const bool plausible = type != 0 && type <= kLast && kHeaderBytes + length <= left;
-    if (plausible && end > content.size()) break;  // cut short: LevelDB knows this for torn
-    if (!plausible || !ChecksumHolds(content, offset, length)) {
-      bad = true;
-      offset = plausible ? end : offset + left;
-      continue;
+    size_t end;
+    uint8_t type;
+    const Record record = ReadRecord(content, offset, &end, &type);
+    if (record == Record::kCutShort) break;  // LevelDB knows this for torn
+    if (record == Record::kNone) {
+      scan.bad = true;
+      scan.bad_before_good = IsRecordBehind(content, offset + 1);
+      break;
     }
-    if (bad && (type == kFull || type == kFirst)) {
-      bad_before_good = true;
-      return scan;
-    }
-    if (!bad && (type == kFull || type == kLast)) intact = end;
+    if (type == kFull || type == kLast) scan.intact = end;
     offset = end;
   }
   return scan;
@@ -66,6 +88,13 @@ size_t IntactManifestBytes(absl::string_view content) {
   return scan.bad && !scan.bad_before_good && scan.intact > 0 ? scan.intact : content.size();
 }
 
-bool IsManifestIntact(absl::string_view content) { return !ScanRecords(content).bad; }
+bool IsManifestIntact(absl::string_view content) {
+  return !ScanRecords(content).bad && BeginsWithAllFiles(content);
+}
+
+bool BeginsWithAllFiles(absl::string_view content) {
+  constexpr char kComparatorTag = 1;
+  return content.size() <= kHeaderBytes || content[kHeaderBytes] == kComparatorTag;
+}
 
 }  // namespace ringleader

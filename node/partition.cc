@@ -164,6 +164,7 @@ data::v1::Response Partition::WrongRoute(const ReplicaPointer& replica) const {
 }
 
 std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& request,
+                                                      bool is_current,
                                                       data::v1::Response* error) const {
   std::shared_ptr<const TableInfo> table;
   if (request.table_case() == data::v1::Request::kTableId) {
@@ -179,10 +180,10 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
                       (leadership_ == nullptr ||
                        !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
   if (!usable) {
-    // A replica that is behind may not have heard of it yet: only who leads can be sure, and who
-    // knows that this id is gone for ever.
+    // A replica that is behind, or was deposed, may not have heard of it yet: only who is current
+    // can be sure, and who knows that this id is gone for ever.
     const bool is_retired = request.table_case() == data::v1::Request::kTableId && table != nullptr;
-    *error = leadership_ != nullptr || is_retired
+    *error = is_current || is_retired
                  ? ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found")
                  : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
                                  "this replica does not know the table, which may be newer");

@@ -264,7 +264,9 @@ class Partition : public replication::StateMachine {
   void MeasureStore(const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
   data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
-  std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request,
+  // `is_current`: this replica has all that was committed before the request came, or the answer
+  // waits until that is known.
+  std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request, bool is_current,
                                              data::v1::Response* error) const;
   bool CheckRequest(const ReplicaPointer& replica, PendingRequest& pending);
 

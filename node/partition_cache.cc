@@ -324,7 +324,7 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
   }
   const std::optional<Instant> confirmed = replica->ConfirmedRound(leadership_->term);
   data::v1::Response error;
-  const auto table = FindTable(fill.request, &error);
+  const auto table = FindTable(fill.request, /*is_current=*/false, &error);
   if (!confirmed.has_value() || table == nullptr) return none;
   const absl::StatusOr<std::string> key =
       ItemKeyOf(fill.request.get().key(), *table, *state().range);
@@ -358,7 +358,8 @@ void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
   }
   // Registered, read and sent in one turn: no write can come between.
   data::v1::Response error;
-  auto response = Read(fill.request, *FindTable(fill.request, &error), *state().range, *store_);
+  auto response = Read(fill.request, *FindTable(fill.request, /*is_current=*/false, &error),
+                       *state().range, *store_);
   cache::v1::Event event;
   if (response.ok()) {
     event = FilledEvent(fill.number, *std::move(response));

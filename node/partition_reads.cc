@@ -80,7 +80,9 @@ void Partition::WaitForApplied(replication::Index index, std::vector<WaitingRequ
 
 void Partition::AnswerRead(WaitingRequest& read) {
   data::v1::Response error;
-  const auto table = FindTable(read.pending.request, &error);
+  // A linearizable read is answered once this replica is known to have all that came before it.
+  const bool is_current = !IsEventual(read.pending.request);
+  const auto table = FindTable(read.pending.request, is_current, &error);
   if (table == nullptr) return AnswerWaiting(read, std::move(error));
   auto response = Read(read.pending.request, *table, *state().range, *store_);
   if (!response.ok()) store_->MarkDamaged(response.status());

@@ -52,7 +52,13 @@ void Partition::ExecuteWrite(WaitingRequest waiting) {
   if (AnswerKnown(waiting)) return;
   const data::v1::Request& request = waiting.pending.request;
   data::v1::Response error;
-  const auto table = FindTable(request, &error);
+  const auto table = FindTable(request, /*is_current=*/true, &error);
+  if (table == nullptr && error.error() == data::v1::ERROR_TABLE_NOT_FOUND) {
+    // A deposed leader may not have heard of it: confirmed, as every answer that changes nothing.
+    Outcome unknown;
+    unknown.waiters = WaitersOf(waiting);
+    return AddAnswer(std::move(unknown), std::move(error), 0);
+  }
   if (table == nullptr) return AnswerWaiting(waiting, error);
   uint64_t seen_batch = 0;
   auto evaluation = EvaluateWrite(request, *table, *state().range, [&](const std::string& key) {

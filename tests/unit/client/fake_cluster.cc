@@ -27,6 +27,10 @@ class FakeNode : public Service {
       ++cluster_.watches;
       return std::unique_ptr<CallHandler>(new WatchHandler(cluster_, incoming.call));
     }
+    if (incoming.method == "/ringleader.coordinator.v1.Cluster/DescribeTable" && node_ == 0) {
+      ++cluster_.descriptions;
+      return std::unique_ptr<CallHandler>(new DescribeHandler(cluster_, incoming.call));
+    }
     if (incoming.method == "/ringleader.data.v1.Data/Exchange") {
       return std::unique_ptr<CallHandler>(new ExchangeHandler(cluster_, node_, incoming.call));
     }
@@ -52,6 +56,24 @@ class FakeNode : public Service {
       CHECK(request.ParseFromString(message));
       call_->Send(cluster_.Map(true).SerializeAsString());
       cluster_.watchers_.push_back(call_);
+    }
+    void OnEnd(const absl::Status&) override {}
+
+   private:
+    FakeCluster& cluster_;
+    std::shared_ptr<Call> call_;
+  };
+
+  class DescribeHandler : public CallHandler {
+   public:
+    DescribeHandler(FakeCluster& cluster, std::shared_ptr<Call> call)
+        : cluster_(cluster), call_(std::move(call)) {}
+    void OnMessage(std::string message) override {
+      if (!cluster_.describe) return;
+      coordinator::v1::TableRequest request;
+      CHECK(request.ParseFromString(message));
+      call_->Send(cluster_.describe(request.name()).SerializeAsString());
+      call_->Finish(absl::OkStatus());
     }
     void OnEnd(const absl::Status&) override {}
 
@@ -105,7 +127,17 @@ class FakeNode : public Service {
 };
 
 FakeCluster::FakeCluster(simulation::Simulation& simulation, simulation::SimulatedNetwork& network)
-    : simulation_(simulation), network_(network) {
+    : describe([](const std::string& name) {
+        coordinator::v1::TableResponse response;
+        if (name == "users") {
+          response.mutable_table()->set_state(coordinator::v1::TABLE_STATE_ACTIVE);
+        } else {
+          response.mutable_outcome()->set_error(coordinator::v1::ERROR_NOT_FOUND);
+        }
+        return response;
+      }),
+      simulation_(simulation),
+      network_(network) {
   constexpr uint64_t kSlice = (uint64_t{1} << 63) / (kPartitions / 2);
   for (uint64_t i = 0; i < kPartitions; ++i) {
     auto& partition = partitions_[i + 1].description;
@@ -168,6 +200,8 @@ coordinator::v1::MapUpdate FakeCluster::Map(bool complete) const {
     description->set_alive(true);
   }
   for (const auto& [id, partition] : partitions_) *update.add_partitions() = partition.description;
+  update.add_coordinators(CoordinatorAddress());
+  if (hides_table) return update;
   auto* table = update.add_tables();
   table->set_id(kTable);
   table->set_name("users");

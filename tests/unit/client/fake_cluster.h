@@ -58,6 +58,10 @@ class FakeCluster {
   std::function<bool(uint64_t node, const data::v1::Request&, data::v1::Response*)> answer;
   // Nodes take cache sessions, and say nothing on them; otherwise they know no such thing.
   bool has_silent_lanes = false;
+  // The map does not have the table "users" (yet), though the metadata leader knows it.
+  bool hides_table = false;
+  // What the metadata leader says of a table: its state, or that there is none; nullptr: nothing.
+  std::function<coordinator::v1::TableResponse(const std::string& name)> describe;
   // Nodes that give no hint, or a hint that was true once.
   bool gives_hints = true;
   std::map<uint64_t, data::v1::RouteHint> stale_hints;  // by node
@@ -71,6 +75,7 @@ class FakeCluster {
   int frames = 0;
   size_t largest_frame = 0;
   int watches = 0;
+  int descriptions = 0;  // asked for
 
  private:
   friend class FakeNode;

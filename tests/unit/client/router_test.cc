@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "client/admin.h"
 #include "client/client_request.h"
 #include "client/map_watcher.h"
 #include "model/item_codec.h"
@@ -48,6 +49,8 @@ class RouterTest : public ::testing::Test {
     endpoint_ = network_.NewEndpoint(FakeCluster::kClientHost, [] { return false; });
     executor_ = threads_.Start("ring-client");
     router_ = std::make_unique<Router>(options, *endpoint_, *executor_, clock_, Random(5));
+    admin_ = std::make_unique<Admin>(*router_, *endpoint_, *executor_, Random(7));
+    router_->AskForTablesBy(AskMetadataLeader(*admin_));
     watcher_ = std::make_shared<MapWatcher>(*router_, *endpoint_, *executor_, Random(6));
     executor_->Post([this] { watcher_->Start(); });
     simulation_.RunFor(milliseconds(100));
@@ -57,6 +60,7 @@ class RouterTest : public ::testing::Test {
   void Stop() {
     executor_->Stop();
     watcher_.reset();
+    admin_.reset();
     router_.reset();
     endpoint_.reset();
     executor_.reset();
@@ -105,6 +109,7 @@ class RouterTest : public ::testing::Test {
   std::unique_ptr<Network> endpoint_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Router> router_;
+  std::unique_ptr<Admin> admin_;
   std::shared_ptr<MapWatcher> watcher_;
   std::deque<std::optional<Response>> answers_;
 };
@@ -375,6 +380,44 @@ TEST_F(RouterTest, AnUnknownTableIsWaitedForBriefly) {
   Start();
   const Response response = Await(GetRequest("nobody", Key(1), {}));
   EXPECT_EQ(response.error(), data::v1::ERROR_TABLE_NOT_FOUND);
+}
+
+TEST_F(RouterTest, ATableThatAnOldMapDoesNotHaveIsAskedFor) {
+  // Protects: nobody is told that a table is not there by a map that is older than the table, and
+  // while nobody can say, neither is it.
+  Start();
+  EXPECT_EQ(Await(GetRequest("nobody", Key(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_EQ(cluster_->descriptions, 1);
+  cluster_->hides_table = true;
+  cluster_->Publish(true);
+  simulation_.RunFor(milliseconds(10));
+  const size_t early = Begin(GetRequest("users", Key(1), {}));
+  simulation_.RunFor(seconds(2));
+  EXPECT_FALSE(answers_[early].has_value());
+  cluster_->hides_table = false;
+  cluster_->Publish(true);
+  simulation_.RunFor(milliseconds(100));
+  ASSERT_TRUE(answers_[early].has_value());
+  EXPECT_EQ(answers_[early]->error(), data::v1::ERROR_NONE);
+  cluster_->describe = nullptr;
+  EXPECT_EQ(Await(GetRequest("nobody", Key(1), {})).error(), data::v1::ERROR_DEADLINE);
+}
+
+TEST_F(RouterTest, QuestionsForATableAreFew) {
+  // Protects the metadata leader: whatever asks for a table that is not there, one question at a
+  // time is enough; and an answer is for those only who began before it was asked for.
+  Start();
+  for (int i = 0; i < 1000; ++i) Begin(GetRequest("nobody", Key(i), {}));
+  simulation_.RunFor(milliseconds(350));
+  Begin(GetRequest("nobody", Key(1), {}));
+  simulation_.RunFor(milliseconds(250));
+  EXPECT_FALSE(answers_.back().has_value());
+  simulation_.RunFor(milliseconds(250));
+  for (const auto& answer : answers_) {
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  }
+  EXPECT_LE(cluster_->descriptions, 3);
 }
 
 TEST_F(RouterTest, AMalformedKeyIsAnsweredWithoutBeingSent) {

@@ -298,18 +298,21 @@ TEST(PartitionTest, Refusals) {
   EXPECT_GT(full.retry_after_ms(), 0u);
 }
 
-// Protects rule 22, errors are true: a replica that is behind has not heard of a table that exists,
-// and who reads from whatever replica there is asks another one. Found by the simulation, after a
-// restart that began with an older state.
-TEST(PartitionTest, OnlyWhoLeadsIsSureThatThereIsNoTable) {
+// Protects rule 22, errors are true: a replica that is behind, or a leader that was deposed, has
+// not heard of a table that exists, and who reads from whatever replica there is asks another one.
+// Found by the simulation, after a restart that began with an older state, and at a deposed leader.
+TEST(PartitionTest, OnlyWhoIsCurrentIsSureThatThereIsNoTable) {
   PartitionWorld world(13, 3);
   world.CreatePartition(3);
   const uint64_t leader = world.Leader();
   Request get = GetRequest("k", 1);
   get.mutable_get()->set_consistency(data::v1::CONSISTENCY_EVENTUAL);
   get.set_table_name("unheard-of");
-  EXPECT_EQ(world.Call(leader, get).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_EQ(world.Call(leader, get).error(), data::v1::ERROR_UNAVAILABLE);
   EXPECT_EQ(world.Call(leader % 3 + 1, get).error(), data::v1::ERROR_UNAVAILABLE);
+  get.mutable_get()->set_consistency(data::v1::CONSISTENCY_LINEARIZABLE);
+  EXPECT_EQ(world.Call(leader, get).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  get.mutable_get()->set_consistency(data::v1::CONSISTENCY_EVENTUAL);
   get.set_table_id(PartitionWorld::kTable + 1);
   EXPECT_EQ(world.Call(leader % 3 + 1, get).error(), data::v1::ERROR_UNAVAILABLE);
 }
@@ -513,6 +516,27 @@ TEST_F(LostTermsTest, BatchesOfTwoTermsAtOneIndexAreBothAnswered) {
   Maintain();
   EXPECT_EQ(answered_, sent_);
   EXPECT_EQ(world_.PartitionOf(node_)->waiting_requests(), 0u);
+}
+
+// Protects rule 22, errors are true: of a table that may be newer than its term a leader says
+// nothing that it can't confirm.
+TEST_F(LostTermsTest, ADeposedLeaderIsNotSureThatThereIsNoTable) {
+  Isolate();
+  int certain = 0, unconfirmed = 0;
+  for (int i = 0; i < 100; ++i) {
+    Request put = PutRequest(R"({"pk":"a","sk":1})");
+    put.set_table_id(PartitionWorld::kTable + 1);
+    const auto replica = world_.ReplicaOf(node_);
+    if (!replica->LeaseRead().ok() && replica->view().serving) ++unconfirmed;
+    world_.Send(node_, put, [&, replica](const Response& response) {
+      if (response.error() != data::v1::ERROR_TABLE_NOT_FOUND) return;
+      ++certain;
+      EXPECT_TRUE(replica->LeaseRead().ok()) << "answered without being sure";
+    });
+    world_.RunFor(std::chrono::milliseconds(20));
+  }
+  EXPECT_GT(certain, 0);
+  EXPECT_GT(unconfirmed, 0);
 }
 
 // Protects deleted tables: when the older batch is given up, the end of the table that is proposed

@@ -30,7 +30,7 @@ constexpr replication::Term kTerm = 4;
 
 class ClusterGateTest : public testing::Test {
  protected:
-  void Insert(uint64_t version, const std::optional<std::string>& item = "item") {
+  void Insert(uint64_t version, const std::optional<model::Item>& item = model::Item()) {
     auto deadline = std::make_shared<GrantDeadline>(client::GrantOrigin{.term = kTerm - 1});
     deadline->Extend(clock_.Now(), milliseconds(100));
     memory_.Insert("k", item, version, deadline, /*fill=*/++fills_);
