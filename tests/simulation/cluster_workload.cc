@@ -11,7 +11,7 @@
 namespace ringleader::simulation {
 namespace {
 
-constexpr uint64_t kCheckStepsMax = 3'000'000;
+constexpr uint64_t kCheckStepsMax = 20'000'000;
 
 AttributeValue NumberOf(int64_t value) { return AttributeValue::Number(model::Decimal(value)); }
 

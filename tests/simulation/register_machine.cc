@@ -50,6 +50,9 @@ absl::StatusOr<std::unique_ptr<RegisterMachine>> RegisterMachine::Open(
   if (exists) {
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system, path, kFileBytesMax));
     RETURN_IF_ERROR(machine->Decode(bytes));
+    // What is read may not be durable, if the sync of its directory failed. LevelDB writes a new
+    // MANIFEST at every opening.
+    RETURN_IF_ERROR(machine->Flush());
   }
   machine->durable_ = machine->applied_.last.index;
   open[group] = machine.get();
