@@ -42,6 +42,19 @@ bool Balancer::ShouldAbort(const Round& round, const v1::MoveRecord& move) const
   return node->node().state() != v1::NODE_STATE_UP || round.dead.contains(move.add_node());
 }
 
+// Whether what an aborted move would have removed can vote again. What was destroyed to make room
+// on its own node, has no log, or lived on a node that is gone for good never catches up: who
+// waited for it would wait for ever.
+bool Balancer::MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const {
+  const v1::MoveRecord& move = record.move();
+  if (move.add_node() == move.remove_node() || round.dead.contains(move.remove_node())) {
+    return false;
+  }
+  const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
+  return there == nullptr || there->replica() != move.remove_replica() ||
+         !there->needs_replacement();
+}
+
 void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
                        const v1::ReplicaReport& report, uint64_t leader_node) {
   const v1::MoveRecord& move = record.move();
@@ -65,16 +78,13 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
   }
 
   Replicas wanted = members;
-  if (move.aborting()) {
-    // A learner is taken out at once. If it had come to vote by the time the abort was applied, it
-    // is a learner first.
-    if (votes) {
-      for (v1::Replica& member : wanted) {
-        if (member.id() == move.add_replica()) member.set_voter(false);
-        if (member.id() == move.remove_replica()) member.set_voter(true);
-      }
-    } else {
-      wanted = Without(members, move.add_replica());
+  if (move.aborting() && !votes) {
+    wanted = Without(members, move.add_replica());
+  } else if (move.aborting() && MayVoteAgain(round, record)) {
+    // It had come to vote by the time the abort was applied: it is a learner first.
+    for (v1::Replica& member : wanted) {
+      if (member.id() == move.add_replica()) member.set_voter(false);
+      if (member.id() == move.remove_replica()) member.set_voter(true);
     }
   } else if (added == nullptr) {
     if (move.add_node() == move.remove_node()) {
@@ -107,6 +117,7 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
       if (member.id() == move.remove_replica()) member.set_voter(false);
     }
   } else {
+    // The last step, also of an abort that came too late.
     wanted = Without(members, move.remove_replica());
   }
   v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();

@@ -84,6 +84,23 @@ class Cluster {
   }
   const Metadata& metadata() const { return metadata_; }
   const std::map<uint64_t, Group>& groups() const { return groups_; }
+  // The abort is applied before anybody has heard that the new replica votes. Returns its id.
+  uint64_t AbortAsItVotes(uint64_t partition, int limit) {
+    const v1::PartitionRecord& record = metadata_.partitions().at(partition);
+    for (int i = 0; i < limit; ++i) {
+      Round();
+      for (const v1::Replica& member : groups_.at(partition).members) {
+        if (!record.has_move() || member.id() != record.move().add_replica()) continue;
+        if (!member.voter()) continue;
+        v1::Command command;
+        command.mutable_abort_move()->set_partition(partition);
+        command.mutable_abort_move()->set_expected_plan_version(record.plan_version());
+        EXPECT_TRUE(Apply(command).ok());
+        return member.id();
+      }
+    }
+    return 0;
+  }
   void LoseOrders(double probability) { loss_ = probability; }
   void NewMetadataLeader() {
     seen_.clear();
@@ -271,6 +288,7 @@ class Cluster {
         group.catching_up[member.id()] = 3 + static_cast<int>(random_.Below(5));
       } else if (member.voter() && !known->voter()) {
         ASSERT_LE(group.catching_up[member.id()], 0) << "it has not caught up";
+        if (!Serves(order.partition(), member)) return;  // nor will what is not there
       }
     }
     group.members.assign(order.members().begin(), order.members().end());
@@ -413,6 +431,83 @@ TEST(Balancer, AMoveWhoseTargetDiesIsAborted) {
   cluster.Run(40);
   ASSERT_GE(cluster.RunUntilSettled(500), 0);
   ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
+}
+
+TEST(Balancer, AnAbortAsTheNewReplicaComesToVoteIsSwappedBack) {
+  // Protects: an abort that finds the new replica voting leaves the wish as it was.
+  Cluster cluster(6, 16, 3);
+  for (const char* zone : {"a", "b", "c"}) cluster.Join(zone);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  cluster.Join("a");
+  cluster.Run(1);
+  uint64_t moving = 0;
+  for (const auto& [id, record] : cluster.metadata().partitions()) {
+    if (record.has_move()) moving = id;
+  }
+  ASSERT_NE(moving, 0u);
+  const auto wish = cluster.metadata().partitions().at(moving).wish();
+  ASSERT_NE(cluster.AbortAsItVotes(moving, 60), 0u);
+  for (int i = 0; i < 20 && cluster.metadata().partitions().at(moving).has_move(); ++i) {
+    cluster.Run(1);
+  }
+  for (const v1::Replica& replica : wish) {
+    EXPECT_NE(FindReplica(cluster.metadata().partitions().at(moving).wish(), replica.id()),
+              nullptr);
+  }
+  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+}
+
+TEST(Balancer, AnAbortEndsThoughTheOldReplicaWasDestroyed) {
+  // Protects: a successor on the same node that votes is kept: what it replaces is gone, and would
+  // be waited for for ever.
+  Cluster cluster(5, 8, 3);
+  for (const char* zone : {"a", "b", "c"}) cluster.Join(zone);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  cluster.Damage(2, 5);
+  const uint64_t successor = cluster.AbortAsItVotes(5, 60);
+  ASSERT_NE(successor, 0u);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  EXPECT_NE(FindReplica(cluster.metadata().partitions().at(5).wish(), successor), nullptr);
+  ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
+}
+
+TEST(Balancer, AnAbortEndsThoughTheOldReplicasNodeIsDead) {
+  // Protects: the same of a replica whose node is gone for good.
+  Cluster cluster(3, 8, 3);
+  for (const char* zone : {"a", "b", "c", "a"}) cluster.Join(zone);
+  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  cluster.Stop(4);
+  uint64_t moving = 0;
+  for (const auto& [id, record] : cluster.metadata().partitions()) {
+    for (const v1::Replica& replica : record.wish()) {
+      if (replica.node() == 4) moving = id;
+    }
+  }
+  ASSERT_NE(moving, 0u);
+  const uint64_t added = cluster.AbortAsItVotes(moving, 200);
+  ASSERT_NE(added, 0u);
+  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  EXPECT_NE(FindReplica(cluster.metadata().partitions().at(moving).wish(), added), nullptr);
+  ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
+}
+
+TEST(Balancer, AnAbortEndsThoughTheOldReplicaHasNoLog) {
+  // Protects: the same of a replica that lost its log while it was on its way to another node.
+  Cluster cluster(6, 16, 3);
+  for (const char* zone : {"a", "b", "c"}) cluster.Join(zone);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  cluster.Join("a");
+  cluster.Run(1);
+  uint64_t moving = 0, from = 0;
+  for (const auto& [id, record] : cluster.metadata().partitions()) {
+    if (record.has_move()) moving = id, from = record.move().remove_node();
+  }
+  ASSERT_NE(moving, 0u);
+  const uint64_t added = cluster.AbortAsItVotes(moving, 60);
+  ASSERT_NE(added, 0u);
+  cluster.Damage(from, moving);
+  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  EXPECT_NE(FindReplica(cluster.metadata().partitions().at(moving).wish(), added), nullptr);
 }
 
 TEST(Balancer, AMemberThatNoPlanNamesIsRemoved) {
