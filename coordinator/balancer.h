@@ -115,6 +115,7 @@ class Balancer {
                     const v1::ReplicaReport& report, uint64_t leader_node);
   bool ShouldAbort(const Round& round, const v1::MoveRecord& move) const;
   bool MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const;
+  void NoteMissing(const Round& round);
   void PlanReplacements(Round& round) const;
   void PlanMoves(Round& round) const;
   bool MayMove(const Round& round, const v1::PartitionRecord& record, const Move& move) const;
@@ -131,6 +132,7 @@ class Balancer {
   std::map<uint64_t, uint64_t> last_leaders_;  // by partition
   std::set<uint64_t> last_alive_;
   std::map<uint64_t, Instant> transfers_;  // by partition, when ordered last
+  std::map<uint64_t, Instant> missing_;    // by replica that its node does not have, since when
 };
 
 }  // namespace ringleader::coordinator

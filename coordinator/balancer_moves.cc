@@ -159,8 +159,28 @@ void Balancer::StartMove(Round& round, const v1::PartitionRecord& record, uint64
   round.planned.insert(record.partition().id());
 }
 
-// A replica whose log forgot what it had promised, or that never got one, gets a successor on the
-// same node.
+// Since when the nodes have not had what the wish says they have. A replica that was destroyed for
+// a successor on its own node is such a one if the move to that is given up: its tombstone lets no
+// message make it again. For a moment it may also be a report that came late.
+void Balancer::NoteMissing(const Round& round) {
+  std::map<uint64_t, Instant> missing;
+  for (const auto& [id, record] : round.metadata.partitions()) {
+    if (record.has_move() || !round.leaders.contains(id)) continue;
+    for (const v1::Replica& replica : record.wish()) {
+      if (!round.alive.contains(replica.node()) || !round.seen.at(replica.node()).complete) {
+        continue;
+      }
+      const v1::ReplicaReport* report = round.Replica(replica.node(), id);
+      if (report != nullptr && report->replica() == replica.id()) continue;
+      const auto known = missing_.find(replica.id());
+      missing[replica.id()] = known == missing_.end() ? round.now : known->second;
+    }
+  }
+  missing_ = std::move(missing);
+}
+
+// A replica whose log forgot what it had promised, that never got one, or that its node does not
+// have, gets a successor on the same node.
 void Balancer::PlanReplacements(Round& round) const {
   for (const auto& [id, record] : round.metadata.partitions()) {
     if (round.moves >= options_.moves_max) return;
@@ -168,12 +188,18 @@ void Balancer::PlanReplacements(Round& round) const {
     for (const v1::Replica& replica : record.wish()) {
       const v1::ReplicaReport* report = round.Replica(replica.node(), id);
       const v1::NodeRecord* node = round.metadata.FindNode(replica.node());
-      if (report == nullptr || report->replica() != replica.id() || !report->needs_replacement() ||
-          !round.alive.contains(replica.node()) || node->node().state() != v1::NODE_STATE_UP ||
+      const bool has_no_log =
+          report != nullptr && report->replica() == replica.id() && report->needs_replacement();
+      const auto missing = missing_.find(replica.id());
+      const bool is_gone = missing != missing_.end() &&
+                           WaiterElapsed(missing->second, round.now) >= options_.alive_timeout;
+      if ((!has_no_log && !is_gone) || !round.alive.contains(replica.node()) ||
+          node->node().state() != v1::NODE_STATE_UP ||
           round.moves_into[replica.node()] >= options_.moves_into_node_max) {
         continue;
       }
-      StartMove(round, record, replica.node(), replica.id(), "it has no log to vote by");
+      StartMove(round, record, replica.node(), replica.id(),
+                is_gone ? "its node does not have it" : "it has no log to vote by");
       break;
     }
   }
