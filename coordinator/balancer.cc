@@ -20,6 +20,7 @@ void Balancer::Reset(const Instant& now) {
   last_leaders_.clear();
   last_alive_.clear();
   transfers_.clear();
+  missing_.clear();
 }
 
 Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, const Instant& now) {
@@ -51,6 +52,7 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
   OrderDestruction(round);
   OrderRebuilding(round);
   MendBadFiles(round);
+  NoteMissing(round);
   PlanReplacements(round);
   PlanMoves(round);
   SettleTables(round);

@@ -9,9 +9,10 @@
 //   2 it is a learner and has caught up     one joint change: it votes, the old one is a learner
 //   3 the old one is a learner              remove it
 //   4 the old one is no member              end the move (a command)
-// An aborted move takes the learner out again. Replicas that neither wish nor move names are
-// destroyed. Orders name the configuration version that they were decided on; the node drops them
-// if its own is another.
+// An aborted move takes the learner out again. If that votes already, it is swapped back first, or
+// the move ends after all where the old one can't vote any more. Replicas that neither wish nor
+// move names are destroyed. Orders name the configuration version that they were decided on; the
+// node drops them if its own is another.
 //
 // Not thread-safe.
 #ifndef RINGLEADER_COORDINATOR_BALANCER_H_
@@ -113,6 +114,8 @@ class Balancer {
   void RemoveStrays(Round& round, const v1::PartitionRecord& record,
                     const v1::ReplicaReport& report, uint64_t leader_node);
   bool ShouldAbort(const Round& round, const v1::MoveRecord& move) const;
+  bool MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const;
+  void NoteMissing(const Round& round);
   void PlanReplacements(Round& round) const;
   void PlanMoves(Round& round) const;
   bool MayMove(const Round& round, const v1::PartitionRecord& record, const Move& move) const;
@@ -129,6 +132,7 @@ class Balancer {
   std::map<uint64_t, uint64_t> last_leaders_;  // by partition
   std::set<uint64_t> last_alive_;
   std::map<uint64_t, Instant> transfers_;  // by partition, when ordered last
+  std::map<uint64_t, Instant> missing_;    // by replica that its node does not have, since when
 };
 
 }  // namespace ringleader::coordinator

@@ -42,6 +42,19 @@ bool Balancer::ShouldAbort(const Round& round, const v1::MoveRecord& move) const
   return node->node().state() != v1::NODE_STATE_UP || round.dead.contains(move.add_node());
 }
 
+// Whether what an aborted move would have removed can vote again. What was destroyed to make room
+// on its own node, has no log, or lived on a node that is gone for good never catches up: who
+// waited for it would wait for ever.
+bool Balancer::MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const {
+  const v1::MoveRecord& move = record.move();
+  if (move.add_node() == move.remove_node() || round.dead.contains(move.remove_node())) {
+    return false;
+  }
+  const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
+  return there == nullptr || there->replica() != move.remove_replica() ||
+         !there->needs_replacement();
+}
+
 void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
                        const v1::ReplicaReport& report, uint64_t leader_node) {
   const v1::MoveRecord& move = record.move();
@@ -65,16 +78,13 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
   }
 
   Replicas wanted = members;
-  if (move.aborting()) {
-    // A learner is taken out at once. If it had come to vote by the time the abort was applied, it
-    // is a learner first.
-    if (votes) {
-      for (v1::Replica& member : wanted) {
-        if (member.id() == move.add_replica()) member.set_voter(false);
-        if (member.id() == move.remove_replica()) member.set_voter(true);
-      }
-    } else {
-      wanted = Without(members, move.add_replica());
+  if (move.aborting() && !votes) {
+    wanted = Without(members, move.add_replica());
+  } else if (move.aborting() && MayVoteAgain(round, record)) {
+    // It had come to vote by the time the abort was applied: it is a learner first.
+    for (v1::Replica& member : wanted) {
+      if (member.id() == move.add_replica()) member.set_voter(false);
+      if (member.id() == move.remove_replica()) member.set_voter(true);
     }
   } else if (added == nullptr) {
     if (move.add_node() == move.remove_node()) {
@@ -107,6 +117,7 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
       if (member.id() == move.remove_replica()) member.set_voter(false);
     }
   } else {
+    // The last step, also of an abort that came too late.
     wanted = Without(members, move.remove_replica());
   }
   v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
@@ -148,8 +159,28 @@ void Balancer::StartMove(Round& round, const v1::PartitionRecord& record, uint64
   round.planned.insert(record.partition().id());
 }
 
-// A replica whose log forgot what it had promised, or that never got one, gets a successor on the
-// same node.
+// Since when the nodes have not had what the wish says they have. A replica that was destroyed for
+// a successor on its own node is such a one if the move to that is given up: its tombstone lets no
+// message make it again. For a moment it may also be a report that came late.
+void Balancer::NoteMissing(const Round& round) {
+  std::map<uint64_t, Instant> missing;
+  for (const auto& [id, record] : round.metadata.partitions()) {
+    if (record.has_move() || !round.leaders.contains(id)) continue;
+    for (const v1::Replica& replica : record.wish()) {
+      if (!round.alive.contains(replica.node()) || !round.seen.at(replica.node()).complete) {
+        continue;
+      }
+      const v1::ReplicaReport* report = round.Replica(replica.node(), id);
+      if (report != nullptr && report->replica() == replica.id()) continue;
+      const auto known = missing_.find(replica.id());
+      missing[replica.id()] = known == missing_.end() ? round.now : known->second;
+    }
+  }
+  missing_ = std::move(missing);
+}
+
+// A replica whose log forgot what it had promised, that never got one, or that its node does not
+// have, gets a successor on the same node.
 void Balancer::PlanReplacements(Round& round) const {
   for (const auto& [id, record] : round.metadata.partitions()) {
     if (round.moves >= options_.moves_max) return;
@@ -157,12 +188,18 @@ void Balancer::PlanReplacements(Round& round) const {
     for (const v1::Replica& replica : record.wish()) {
       const v1::ReplicaReport* report = round.Replica(replica.node(), id);
       const v1::NodeRecord* node = round.metadata.FindNode(replica.node());
-      if (report == nullptr || report->replica() != replica.id() || !report->needs_replacement() ||
-          !round.alive.contains(replica.node()) || node->node().state() != v1::NODE_STATE_UP ||
+      const bool has_no_log =
+          report != nullptr && report->replica() == replica.id() && report->needs_replacement();
+      const auto missing = missing_.find(replica.id());
+      const bool is_gone = missing != missing_.end() &&
+                           WaiterElapsed(missing->second, round.now) >= options_.alive_timeout;
+      if ((!has_no_log && !is_gone) || !round.alive.contains(replica.node()) ||
+          node->node().state() != v1::NODE_STATE_UP ||
           round.moves_into[replica.node()] >= options_.moves_into_node_max) {
         continue;
       }
-      StartMove(round, record, replica.node(), replica.id(), "it has no log to vote by");
+      StartMove(round, record, replica.node(), replica.id(),
+                is_gone ? "its node does not have it" : "it has no log to vote by");
       break;
     }
   }
