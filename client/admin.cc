@@ -15,10 +15,12 @@ constexpr Duration kRetryDelayMax = std::chrono::milliseconds(500);
 
 using UnaryCallback = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 
-class UnaryHandler : public CallHandler {
+}  // namespace
+
+class Admin::UnaryHandler : public CallHandler {
  public:
-  UnaryHandler(Executor& executor, UnaryCallback done)
-      : executor_(executor), done_(std::move(done)) {}
+  UnaryHandler(std::shared_ptr<Gate> gate, UnaryCallback done)
+      : gate_(std::move(gate)), done_(std::move(done)) {}
 
   void OnMessage(std::string message) override {
     answer_ = std::move(message);
@@ -33,31 +35,41 @@ class UnaryHandler : public CallHandler {
     } else if (has_answer_) {
       result = std::move(answer_);
     }
-    executor_.Post([done = std::move(done_), result = std::move(result)]() mutable {
+    MutexLock lock(gate_->mutex);
+    if (gate_->executor == nullptr) return;
+    gate_->executor->Post([done = std::move(done_), result = std::move(result)]() mutable {
       done(std::move(result));
     });
   }
 
  private:
-  Executor& executor_;
+  const std::shared_ptr<Gate> gate_;
   UnaryCallback done_;
   std::string answer_;
   bool has_answer_ = false;
 };
 
-}  // namespace
+Admin::Admin(Router& router, Network& network, Executor& executor, Random random)
+    : router_(router), network_(network), executor_(executor), random_(random) {
+  MutexLock lock(gate_->mutex);
+  gate_->executor = &executor;
+}
 
-void CallUnary(Network& network, Executor& executor, absl::string_view address,
-               absl::string_view method, std::string request, Duration timeout,
-               UnaryCallback done) {
+Admin::~Admin() {
+  MutexLock lock(gate_->mutex);
+  gate_->executor = nullptr;
+}
+
+void Admin::CallUnary(absl::string_view address, absl::string_view method, std::string request,
+                      Duration timeout, UnaryCallback done) {
   CallOptions options;
   options.timeout = timeout;
   options.connection = "map";
   // For a coordinator that passes it on to the metadata leader.
   const int64_t ms = timeout / std::chrono::milliseconds(1);
   options.metadata = {{std::string(kCallTimeoutKey), absl::StrCat(std::max<int64_t>(ms, 1))}};
-  const auto call = network.Start(address, method, options,
-                                  std::make_unique<UnaryHandler>(executor, std::move(done)));
+  const auto call = network_.Start(address, method, options,
+                                   std::make_unique<UnaryHandler>(gate_, std::move(done)));
   call->Send(std::move(request));
   call->Finish(absl::OkStatus());
 }
@@ -66,6 +78,7 @@ struct Admin::Run {
   std::string method;
   std::string request;
   Duration deadline{0};
+  Duration attempt_timeout{0};
   ReadOutcome read_outcome = nullptr;
   UnaryCallback done;
   bool is_read = false;
@@ -83,6 +96,8 @@ void Admin::Start(absl::string_view name, std::string request, Duration timeout,
   run->is_read = name == "Status" || name == "DescribeTable" || name == "ListTables";
   run->request = std::move(request);
   run->deadline = router_.Now() + timeout;
+  // A coordinator that is silent must not take all of a short question's time.
+  run->attempt_timeout = run->is_read ? std::min(kAttemptTimeout, timeout / 3) : kAttemptTimeout;
   run->read_outcome = read_outcome;
   run->done = std::move(done);
   Attempt(std::move(run));
@@ -106,8 +121,7 @@ void Admin::Attempt(std::shared_ptr<Run> run) {
                  : which < named.size()      ? named[which]
                                              : known[which - named.size()];
   std::string request = run->request;
-  CallUnary(network_, executor_, run->address, run->method, std::move(request),
-            std::min(left, kAttemptTimeout),
+  CallUnary(run->address, run->method, std::move(request), std::min(left, run->attempt_timeout),
             [this, run](absl::StatusOr<std::string> answer) { Answered(run, std::move(answer)); });
 }
 

@@ -16,6 +16,7 @@
 #include "client/errors.h"
 #include "client/router.h"
 #include "common/executor.h"
+#include "common/mutex.h"
 #include "common/network.h"
 
 namespace ringleader::client {
@@ -24,15 +25,17 @@ namespace ringleader::client {
 // call on to the metadata leader.
 inline constexpr absl::string_view kCallTimeoutKey = "ringleader-timeout-ms";
 
-// One unary call. The callback runs on the executor, once.
-void CallUnary(Network& network, Executor& executor, absl::string_view address,
-               absl::string_view method, std::string request, Duration timeout,
-               absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
-
 class Admin {
  public:
-  Admin(Router& router, Network& network, Executor& executor, Random random)
-      : router_(router), network_(network), executor_(executor), random_(random) {}
+  Admin(Router& router, Network& network, Executor& executor, Random random);
+  // Nobody hears of what is under way.
+  ~Admin();
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  // One unary call, of any process. The callback runs on the executor, once.
+  void CallUnary(absl::string_view address, absl::string_view method, std::string request,
+                 Duration timeout, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
 
   // `Response` has an `outcome`. The callback gets the response of a call that succeeded, or the
   // outcome as a status; kUnknownOutcome if time ended after an attempt that was not answered.
@@ -44,6 +47,12 @@ class Admin {
   // Reads an answer's outcome; an error if it can't be read.
   using ReadOutcome = absl::StatusOr<coordinator::v1::Outcome> (*)(const std::string& answer);
   struct Run;
+  class UnaryHandler;
+  // What calls may reach, as long as it is there: the network may outlive this, and with it a call.
+  struct Gate {
+    Mutex mutex;
+    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+  };
 
   void Start(absl::string_view name, std::string request, Duration timeout,
              ReadOutcome read_outcome, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
@@ -55,6 +64,7 @@ class Admin {
   Network& network_;
   Executor& executor_;
   Random random_;
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   size_t coordinator_ = 0;
 };
 

@@ -90,8 +90,8 @@ absl::StatusOr<std::string> Connection::CallNode(const std::string& address,
   CheckMayWait();
   Awaited<absl::StatusOr<std::string>> awaited;
   executor_->Post([&] {
-    CallUnary(*network_, *executor_, address, method, std::move(request),
-              router_->options().timeout, awaited.Done());
+    admin_->CallUnary(address, method, std::move(request), router_->options().timeout,
+                      awaited.Done());
   });
   return awaited.Wait();
 }

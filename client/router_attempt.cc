@@ -116,10 +116,8 @@ void Router::TableUnusable(Operation& operation, data::v1::Error error, absl::st
   const data::v1::Request& request = operation.request;
   const bool is_by_name = request.table_case() != data::v1::Request::kTableId;
   if (is_by_name && table_question_ && operation.table_error == data::v1::ERROR_NONE) {
-    const bool waited = Now() - operation.began >= options_.unknown_table_wait;
-    if (waited) AskForTable(request.table_name());
-    return WaitForMap(operation, waited ? "whether there is such a table is being asked"
-                                        : "the table is not known");
+    AskForTable(request.table_name());
+    return WaitForMap(operation, "whether there is such a table is being asked");
   }
   const bool is_certain = operation.table_error != data::v1::ERROR_NONE;
   if (!is_certain && error == data::v1::ERROR_TABLE_NOT_FOUND &&
@@ -133,8 +131,10 @@ void Router::TableUnusable(Operation& operation, data::v1::Error error, absl::st
                  : absl::StrCat("Table is being created or deleted: ", name));
 }
 
-// One question at a time for a name. Its answer holds for what began before it was asked.
+// One question at a time for a name, and few in all: who waits comes again. Its answer holds for
+// what began before it was asked.
 void Router::AskForTable(const std::string& name) {
+  if (tables_asked_for_.size() >= options_.table_questions_max) return;
   const Duration asked = Now();
   if (!tables_asked_for_.emplace(name, asked).second) return;
   table_question_(name, options_.table_question_timeout,

@@ -51,8 +51,10 @@ bool Balancer::MayVoteAgain(const Round& round, const v1::PartitionRecord& recor
     return false;
   }
   const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
-  return there == nullptr || there->replica() != move.remove_replica() ||
-         !there->needs_replacement();
+  const bool is_there = there != nullptr && there->replica() == move.remove_replica();
+  const bool all_is_said =
+      round.alive.contains(move.remove_node()) && round.seen.at(move.remove_node()).complete;
+  return is_there ? !there->needs_replacement() : !all_is_said;
 }
 
 void Balancer::Advance(Round& round, const v1::PartitionRecord& record,

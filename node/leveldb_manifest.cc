@@ -69,10 +69,10 @@ Scan ScanRecords(absl::string_view content) {
     size_t end;
     uint8_t type;
     const Record record = ReadRecord(content, offset, &end, &type);
-    if (record == Record::kCutShort) break;  // LevelDB knows this for torn
-    if (record == Record::kNone) {
-      scan.bad = true;
+    if (record != Record::kWhole) {
       scan.bad_before_good = IsRecordBehind(content, offset + 1);
+      // LevelDB knows one that is cut short for torn; but a length that went bad looks the same.
+      scan.bad = record == Record::kNone || scan.bad_before_good;
       break;
     }
     if (type == kFull || type == kLast) scan.intact = end;

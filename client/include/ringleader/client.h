@@ -71,8 +71,10 @@ struct CacheOptions {
   // sometimes for others. What was derived from a watched read is thereby never wrong for good; for
   // an answer that is linearizable, read again, which costs no message as long as the item is held,
   // and compare item_version. Against the race of a read with a notice:
-  //   1. put a mark for the key into your own map   2. read   3. if `watched`, and the mark is
-  //   still there, put what you derived in its place; the callback removes whatever it finds.
+  //   1. put a mark for the key into your own map, one that no other read has;
+  //   2. read;
+  //   3. if `watched`, and your mark is still there, put what you derived in its place.
+  // The callback removes whatever it finds; another read's mark takes the place of yours.
   InvalidationCallback on_invalidated;
 };
 

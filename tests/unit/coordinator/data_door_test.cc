@@ -392,6 +392,21 @@ TEST_F(DataDoorTest, ATableThatIsNewerThanItsMapIsNotGone) {
   EXPECT_EQ(AskBare(request).error(), data::v1::ERROR_UNAVAILABLE);
 }
 
+TEST_F(DataDoorTest, AQuestionMayOutliveItsDoor) {
+  // Protects a coordinator that stops while it asks for a table: the answer finds nobody (the
+  // address sanitizer sees it).
+  cluster_.describe = nullptr;
+  Start();
+  Request request = PutOf(1);
+  request.set_table_name("nobody");
+  BeginBare(request);
+  simulation_.RunFor(milliseconds(100));
+  ASSERT_GT(cluster_.descriptions, 0);
+  doors_[0].listener.reset();
+  doors_[0].door.reset();
+  simulation_.RunFor(std::chrono::seconds(5));
+}
+
 TEST_F(DataDoorTest, WithoutAMapNothingIsTakenIn) {
   // Protects: a coordinator that is not formed says so at once, and its caller goes to another.
   Start(/*with_map=*/false);

@@ -78,6 +78,11 @@ TEST(LevelDbManifest, ARecordThatWentAstrayIsCorruption) {
   const std::string hole = kGood + std::string(67, '\0') + kGood;
   EXPECT_EQ(IntactManifestBytes(hole), hole.size());
   EXPECT_FALSE(IsManifestIntact(hole));
+  // A length that went bad says that the record is cut short; what stands behind it says otherwise.
+  std::string longer = Record(kFull, std::string(60, 'b'));
+  longer[5] = 1;
+  EXPECT_FALSE(IsManifestIntact(kGood + longer + kGood));
+  EXPECT_TRUE(IsManifestIntact(kGood + longer));
   // One of the same length leaves no trace but that it is no first record.
   EXPECT_TRUE(BeginsWithAllFiles(kGood + astray));
   EXPECT_FALSE(BeginsWithAllFiles(astray + astray));
