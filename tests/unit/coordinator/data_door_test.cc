@@ -399,7 +399,7 @@ TEST_F(DataDoorTest, AQuestionMayOutliveItsDoor) {
   Start();
   Request request = PutOf(1);
   request.set_table_name("nobody");
-  BeginBare(request);
+  executor_->Post([this, &request] { channel_->Submit(&request, [](const Completion&) {}); });
   simulation_.RunFor(milliseconds(100));
   ASSERT_GT(cluster_.descriptions, 0);
   doors_[0].listener.reset();
