@@ -13,65 +13,17 @@ constexpr absl::string_view kService = "/ringleader.coordinator.v1.Cluster/";
 constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
 constexpr Duration kRetryDelayMax = std::chrono::milliseconds(500);
 
-using UnaryCallback = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
-
 }  // namespace
 
-class Admin::UnaryHandler : public CallHandler {
- public:
-  UnaryHandler(std::shared_ptr<Gate> gate, UnaryCallback done)
-      : gate_(std::move(gate)), done_(std::move(done)) {}
-
-  void OnMessage(std::string message) override {
-    answer_ = std::move(message);
-    has_answer_ = true;
-  }
-
-  void OnEnd(const absl::Status& status) override {
-    absl::StatusOr<std::string> result =
-        absl::InternalError("the server ended the call without an answer");
-    if (!status.ok()) {
-      result = status;
-    } else if (has_answer_) {
-      result = std::move(answer_);
-    }
-    MutexLock lock(gate_->mutex);
-    if (gate_->executor == nullptr) return;
-    gate_->executor->Post([done = std::move(done_), result = std::move(result)]() mutable {
-      done(std::move(result));
-    });
-  }
-
- private:
-  const std::shared_ptr<Gate> gate_;
-  UnaryCallback done_;
-  std::string answer_;
-  bool has_answer_ = false;
-};
-
-Admin::Admin(Router& router, Network& network, Executor& executor, Random random)
-    : router_(router), network_(network), executor_(executor), random_(random) {
-  MutexLock lock(gate_->mutex);
-  gate_->executor = &executor;
-}
-
-Admin::~Admin() {
-  MutexLock lock(gate_->mutex);
-  gate_->executor = nullptr;
-}
-
 void Admin::CallUnary(absl::string_view address, absl::string_view method, std::string request,
-                      Duration timeout, UnaryCallback done) {
+                      Duration timeout, UnaryClient::Done done) {
+  // For a coordinator that passes it on to the metadata leader.
+  const int64_t ms = timeout / std::chrono::milliseconds(1);
   CallOptions options;
   options.timeout = timeout;
   options.connection = "map";
-  // For a coordinator that passes it on to the metadata leader.
-  const int64_t ms = timeout / std::chrono::milliseconds(1);
   options.metadata = {{std::string(kCallTimeoutKey), absl::StrCat(std::max<int64_t>(ms, 1))}};
-  const auto call = network_.Start(address, method, options,
-                                   std::make_unique<UnaryHandler>(gate_, std::move(done)));
-  call->Send(std::move(request));
-  call->Finish(absl::OkStatus());
+  calls_.Call(address, method, std::move(request), options, std::move(done));
 }
 
 struct Admin::Run {
@@ -80,7 +32,7 @@ struct Admin::Run {
   Duration deadline{0};
   Duration attempt_timeout{0};
   ReadOutcome read_outcome = nullptr;
-  UnaryCallback done;
+  UnaryClient::Done done;
   bool is_read = false;
   std::string address;
   std::string redirected_to;
@@ -90,7 +42,7 @@ struct Admin::Run {
 };
 
 void Admin::Start(absl::string_view name, std::string request, Duration timeout,
-                  ReadOutcome read_outcome, UnaryCallback done) {
+                  ReadOutcome read_outcome, UnaryClient::Done done) {
   auto run = std::make_shared<Run>();
   run->method = absl::StrCat(kService, name);
   run->is_read = name == "Status" || name == "DescribeTable" || name == "ListTables";

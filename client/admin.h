@@ -16,8 +16,8 @@
 #include "client/errors.h"
 #include "client/router.h"
 #include "common/executor.h"
-#include "common/mutex.h"
 #include "common/network.h"
+#include "common/unary_client.h"
 
 namespace ringleader::client {
 
@@ -27,15 +27,12 @@ inline constexpr absl::string_view kCallTimeoutKey = "ringleader-timeout-ms";
 
 class Admin {
  public:
-  Admin(Router& router, Network& network, Executor& executor, Random random);
-  // Nobody hears of what is under way.
-  ~Admin();
-  Admin(const Admin&) = delete;
-  Admin& operator=(const Admin&) = delete;
+  Admin(Router& router, Network& network, Executor& executor, Random random)
+      : router_(router), executor_(executor), calls_(network, executor), random_(random) {}
 
   // One unary call, of any process. The callback runs on the executor, once.
   void CallUnary(absl::string_view address, absl::string_view method, std::string request,
-                 Duration timeout, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
+                 Duration timeout, UnaryClient::Done done);
 
   // `Response` has an `outcome`. The callback gets the response of a call that succeeded, or the
   // outcome as a status; kUnknownOutcome if time ended after an attempt that was not answered.
@@ -47,24 +44,17 @@ class Admin {
   // Reads an answer's outcome; an error if it can't be read.
   using ReadOutcome = absl::StatusOr<coordinator::v1::Outcome> (*)(const std::string& answer);
   struct Run;
-  class UnaryHandler;
-  // What calls may reach, as long as it is there: the network may outlive this, and with it a call.
-  struct Gate {
-    Mutex mutex;
-    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
-  };
 
   void Start(absl::string_view name, std::string request, Duration timeout,
-             ReadOutcome read_outcome, absl::AnyInvocable<void(absl::StatusOr<std::string>)> done);
+             ReadOutcome read_outcome, UnaryClient::Done done);
   void Attempt(std::shared_ptr<Run> run);
   void Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answer);
   void Retry(std::shared_ptr<Run> run, const absl::Status& why);
 
   Router& router_;
-  Network& network_;
   Executor& executor_;
+  UnaryClient calls_;  // the network may outlive this, and with it a call
   Random random_;
-  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   size_t coordinator_ = 0;
 };
 

@@ -43,8 +43,8 @@ bool Balancer::ShouldAbort(const Round& round, const v1::MoveRecord& move) const
 }
 
 // Whether what an aborted move would have removed can vote again. What was destroyed to make room
-// on its own node, has no log, or lived on a node that is gone for good never catches up: who
-// waited for it would wait for ever.
+// on its own node, has no log, is not on its node any more, or lived on one that is gone for good
+// never catches up: who waited for it would wait for ever.
 bool Balancer::MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const {
   const v1::MoveRecord& move = record.move();
   if (move.add_node() == move.remove_node() || round.dead.contains(move.remove_node())) {

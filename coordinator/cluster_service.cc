@@ -140,7 +140,8 @@ void ClusterService::PassOn(const std::string& method, std::shared_ptr<Call> cal
                             std::string request, Duration timeout) {
   ++passed_on_;
   const std::string leader = director_.leader_address();
-  client_.Call(leader, method, std::move(request), timeout,
+  client_.Call(leader, method, std::move(request),
+               {.metadata = {{std::string(kPassedOnKey), "1"}}, .timeout = timeout},
                [this, call = std::move(call), leader](absl::StatusOr<std::string> answer) {
                  --passed_on_;
                  if (!answer.ok()) {
@@ -150,8 +151,7 @@ void ClusterService::PassOn(const std::string& method, std::shared_ptr<Call> cal
                  }
                  call->Send(*std::move(answer));
                  call->Finish(absl::OkStatus());
-               },
-               {{std::string(kPassedOnKey), "1"}});
+               });
 }
 
 v1::Outcome ClusterService::OutcomeOf(const CommandOutcome& outcome) const {

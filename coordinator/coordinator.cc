@@ -221,7 +221,7 @@ void Coordinator::PingCoordinators() {
   for (uint64_t id = 1; id <= options_.addresses.size(); ++id) {
     if (id == options_.number) continue;
     client_->Call(options_.addresses[id - 1], kHelloMethod, request.SerializeAsString(),
-                  kPingTimeout, [this, id](const absl::StatusOr<std::string>& answer) {
+                  {.timeout = kPingTimeout}, [this, id](const absl::StatusOr<std::string>& answer) {
                     if (!answer.ok()) return;
                     director_->CoordinatorHeard(id);
                     v1::HelloResponse said;

@@ -17,6 +17,7 @@
 
 #include "common/admin_server.h"
 #include "common/executor.h"
+#include "common/unary_client.h"
 #include "coordinator/data_door.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"

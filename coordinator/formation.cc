@@ -7,7 +7,6 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "coordinator/metadata.h"
-#include "coordinator/rpc.h"
 
 namespace ringleader::coordinator {
 
@@ -73,7 +72,8 @@ void Formation::Ask(uint64_t coordinator) {
   request.set_from(self());
   request.set_incarnation(identity_.identity().incarnation());
   client_.Call(options_.addresses[coordinator - 1], kHelloMethod, request.SerializeAsString(),
-               options_.call_timeout, [this, coordinator](absl::StatusOr<std::string> answer) {
+               {.timeout = options_.call_timeout},
+               [this, coordinator](absl::StatusOr<std::string> answer) {
                  Peer& peer = peers_.at(coordinator);
                  peer.asked = peer.unformed = false;
                  v1::HelloResponse response;
@@ -160,8 +160,8 @@ void Formation::Rejoin(const std::string& address) {
   v1::RejoinRequest request;
   request.set_coordinator(self());
   request.set_incarnation(identity_.identity().incarnation());
-  client_.Call(address, kRejoinMethod, request.SerializeAsString(), options_.call_timeout,
-               [this](absl::StatusOr<std::string> answer) {
+  client_.Call(address, kRejoinMethod, request.SerializeAsString(),
+               {.timeout = options_.call_timeout}, [this](absl::StatusOr<std::string> answer) {
                  rejoining_ = false;
                  v1::RejoinResponse response;
                  if (answer.ok() && response.ParseFromString(*answer)) Rejoined(response);

@@ -22,8 +22,8 @@
 #include "common/cluster_version.h"
 #include "common/executor.h"
 #include "common/random.h"
+#include "common/unary_client.h"
 #include "coordinator/identity.h"
-#include "coordinator/rpc.h"
 #include "ringleader/coordinator/v1/coordinator.pb.h"
 
 namespace ringleader::coordinator {

@@ -1,5 +1,5 @@
-// Unary calls over the Network seam, both sides, with Protocol Buffers messages: one message each
-// way, then the end.
+// Serving unary calls over the Network seam, with Protocol Buffers messages: one message each way,
+// then the end. The other side: common/unary_client.h.
 #ifndef RINGLEADER_COORDINATOR_RPC_H_
 #define RINGLEADER_COORDINATOR_RPC_H_
 
@@ -9,10 +9,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/executor.h"
-#include "common/mutex.h"
 #include "common/network.h"
 
 namespace ringleader::coordinator {
@@ -51,34 +49,6 @@ std::unique_ptr<CallHandler> ServeUnary(
     std::function<void(const Request&, std::function<void(const Response&)>)> handle) {
   return NewUnaryHandler(executor, std::move(call), ServerOf<Request, Response>(std::move(handle)));
 }
-
-// Calls methods of others and tells each outcome on one executor, once. When it is destroyed, what
-// is under way is told nobody.
-class UnaryClient {
- public:
-  using Done = std::function<void(absl::StatusOr<std::string>)>;
-
-  // Both outlive it, but not the calls.
-  UnaryClient(Network& network, Executor& executor);
-  ~UnaryClient();
-  UnaryClient(const UnaryClient&) = delete;
-  UnaryClient& operator=(const UnaryClient&) = delete;
-
-  // An end without an answer is UNAVAILABLE.
-  void Call(absl::string_view address, absl::string_view method, std::string request,
-            Duration timeout, Done done, CallMetadata metadata = {});
-
- private:
-  class Handler;
-  // What the handlers of calls under way may reach, as long as it is there.
-  struct Gate {
-    Mutex mutex;
-    Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
-  };
-
-  Network& network_;
-  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-};
 
 }  // namespace ringleader::coordinator
 

@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/executor.h"
 #include "common/network.h"
+#include "common/unary_client.h"
 #include "coordinator/director.h"
 #include "coordinator/formation.h"
 #include "coordinator/rpc.h"
