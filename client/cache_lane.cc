@@ -289,17 +289,16 @@ void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
 void CacheLane::TakeInvalidate(const cache::v1::Invalidate& invalidate) {
   const auto found = grants_.find({invalidate.partition(), invalidate.term()});
   // What this stream was granted and is over has no place here any more, and is not readable.
-  bool is_erased = false;
-  if (found != grants_.end() && !MUTANT("acknowledges-unerased"))
-    is_erased = cache_.Erase(invalidate.key(), found->second.deadline.get());
+  if (found != grants_.end() && !MUTANT("acknowledges-unerased")) {
+    const GrantDeadline* const deadline = found->second.deadline.get();
+    if (cache_.Erase(invalidate.key(), deadline)) observer_.Erased(invalidate.key(), deadline);
+  }
   cache::v1::Acknowledge acknowledge;
   acknowledge.set_partition(invalidate.partition());
   acknowledge.set_term(invalidate.term());
   acknowledge.set_number(invalidate.number());
   *waiting_.For(acknowledge.ByteSizeLong()).add_acknowledgements() = acknowledge;
   FlushSoon();
-  // Behind the acknowledgement: no writer waits for what the application does about it.
-  if (is_erased) observer_.Erased(invalidate.key(), found->second.deadline.get());
 }
 
 }  // namespace ringleader::client

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/check.h"
 #include "model/item_codec.h"
 #include "model/key_codec.h"
 
@@ -17,7 +18,7 @@ constexpr size_t kItemBytesExpected = 256;
 
 CachedReads::CachedReads(const CacheOptions& options, Router& router, Network& network,
                          Executor& executor, Clock& clock, Random random,
-                         const CacheLaneOptions& lane)
+                         const CacheLaneOptions& lane, Executor* application)
     : options_(options),
       lane_options_(lane),
       router_(router),
@@ -26,10 +27,10 @@ CachedReads::CachedReads(const CacheOptions& options, Router& router, Network& n
       clock_(clock),
       client_(random.Next()),
       cache_(clock, {.bytes_max = options.bytes_max}) {
-  if (options.on_invalidated) {
-    notices_ =
-        std::make_unique<InvalidationNotices>(options.on_invalidated, cache_, executor, clock);
-  }
+  if (!options.on_invalidated) return;
+  CHECK(application != nullptr);
+  notices_ =
+      std::make_unique<InvalidationNotices>(options.on_invalidated, cache_, *application, clock);
 }
 
 CachedReads::~CachedReads() = default;
@@ -56,35 +57,32 @@ const CachedReads::Table* CachedReads::FindTableOf(const data::v1::Request& requ
   return found == tables->by_id.end() ? nullptr : found->second;
 }
 
-// False: it is none of the table's. The node says what is wrong with it.
-bool CachedReads::EncodeKeyTo(const Table& table, const Item& key, std::string* bytes) {
-  const absl::StatusOr<model::KeyView> view = table.schema.ValidateKey(key);
-  if (view.ok()) model::EncodeItemKeyTo(table.schema.id, *view, bytes);
+// False: there is no such table, or it is no key of it. The node says what is wrong with it.
+bool CachedReads::EncodeKeyTo(const Table* table, const Item& key, std::string* bytes) {
+  if (table == nullptr) return false;
+  const absl::StatusOr<model::KeyView> view = table->schema.ValidateKey(key);
+  if (view.ok()) model::EncodeItemKeyTo(table->schema.id, *view, bytes);
   return view.ok();
 }
 
-std::optional<CachedReads::Place> CachedReads::PlaceOf(absl::string_view table, const Item& key,
-                                                       const ReadOptions& options) const {
+std::optional<std::string> CachedReads::KeyOf(absl::string_view table, const Item& key,
+                                              const ReadOptions& options) const {
   if (!IsWholeItem(options)) return std::nullopt;
   const ReadSections::Section section(table_sections_);
-  const Table* const found = FindTable(table);
-  Place place;
-  if (found == nullptr || !EncodeKeyTo(*found, key, &place.key)) return std::nullopt;
-  place.table = found->id;
-  return place;
+  std::string bytes;
+  if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
+  return bytes;
 }
 
 // None: it is no get, or not of a whole item, or of a table that is not cached.
-std::optional<CachedReads::Place> CachedReads::PlaceOfGet(const data::v1::Request& request) const {
+std::optional<std::string> CachedReads::KeyOfGet(const data::v1::Request& request) const {
   if (!request.has_get() || request.get().expressions().ByteSizeLong() > 0) return std::nullopt;
   const absl::StatusOr<Item> key = model::DecodeItem(request.get().key());
   if (!key.ok()) return std::nullopt;
   const ReadSections::Section section(table_sections_);
-  const Table* const found = FindTableOf(request);
-  Place place;
-  if (found == nullptr || !EncodeKeyTo(*found, *key, &place.key)) return std::nullopt;
-  place.table = found->id;
-  return place;
+  std::string bytes;
+  if (!EncodeKeyTo(FindTableOf(request), *key, &bytes)) return std::nullopt;
+  return bytes;
 }
 
 Duration CachedReads::StaleMaxOf(const ReadOptions& options) {
@@ -99,8 +97,7 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
   thread_local std::string bytes;  // allocated once, not for every read
   {
     const ReadSections::Section section(table_sections_);
-    const Table* const found = FindTable(table);
-    if (found == nullptr || !EncodeKeyTo(*found, key, &bytes)) return std::nullopt;
+    if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
   }
   std::optional<ReadResult> result;
   result.emplace();
@@ -112,21 +109,21 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
   return result;
 }
 
-void CachedReads::Read(Place place, const ReadOptions& options, data::v1::Request request,
+void CachedReads::Read(std::string key, const ReadOptions& options, data::v1::Request request,
                        ReadDone done) {
   BeginSoon(
-      std::move(place),
+      std::move(key),
       {.stale_max = StaleMaxOf(options), .request = std::move(request), .done = std::move(done)});
 }
 
 void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
-  std::optional<Place> place = PlaceOfGet(request);
-  if (!place.has_value()) return router_.Execute(std::move(request), std::move(done));
+  std::optional<std::string> key = KeyOfGet(request);
+  if (!key.has_value()) return router_.Execute(std::move(request), std::move(done));
   const bool is_eventual = request.get().consistency() == data::v1::CONSISTENCY_EVENTUAL;
   const Duration stale_max = is_eventual ? kEventualStaleMax : Duration(0);
-  auto answer = AnswerFromMemory(*place, stale_max, request.id());
+  auto answer = AnswerFromMemory(*key, stale_max, request.id());
   if (answer.has_value()) return done(*std::move(answer));
-  BeginSoon(*std::move(place),
+  BeginSoon(*std::move(key),
             {.stale_max = stale_max,
              .is_filling = !is_eventual,
              .request = std::move(request),
@@ -136,13 +133,13 @@ void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
 }
 
 // In the form of a node's answer.
-std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const Place& place,
+std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const std::string& key,
                                                                 Duration stale_max, uint64_t id) {
   data::v1::Response response;
   uint64_t version = 0;
-  const ItemCache::Found found =
-      cache_.Lookup(place.key, stale_max, &version,
-                    [&](const Item& item) { response.set_item(model::EncodeItem(item)); });
+  const ItemCache::Found found = cache_.Lookup(key, stale_max, &version, [&](const Item& item) {
+    response.set_item(model::EncodeItem(item));
+  });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   response.set_id(id);
   response.set_found(found == ItemCache::Found::kItem);
@@ -150,14 +147,14 @@ std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const Place& pla
   return response;
 }
 
-void CachedReads::BeginSoon(Place place, Reader reader) {
+void CachedReads::BeginSoon(std::string key, Reader reader) {
   reader.began = router_.Now();
   const Duration timeout = reader.request.timeout_ms() == 0
                                ? router_.options().timeout
                                : Duration(std::chrono::milliseconds(reader.request.timeout_ms()));
   reader.timeout = std::min(timeout, router_.options().timeout_max);
-  executor_.Post([this, place = std::move(place), reader = std::move(reader)]() mutable {
-    Begin(std::move(place), std::move(reader));
+  executor_.Post([this, key = std::move(key), reader = std::move(reader)]() mutable {
+    Begin(std::move(key), std::move(reader));
   });
 }
 
@@ -222,49 +219,49 @@ void CachedReads::TakeMap() {
 
 // --- Misses -------------------------------------------------------------------------------------
 
-void CachedReads::Begin(Place place, Reader reader) {
+void CachedReads::Begin(std::string key, Reader reader) {
   if (!is_shut_down_) {
     // It came into memory while the read waited for its turn, or the read did not look before.
-    auto answer = AnswerFromMemory(place, reader.stale_max, reader.request.id());
+    auto answer = AnswerFromMemory(key, reader.stale_max, reader.request.id());
     if (answer.has_value()) return reader.done(*std::move(answer), notices_ != nullptr);
   }
   misses_.Add();
   if (is_shut_down_ || !reader.is_filling || readers_ >= router_.options().requests_max) {
     return AskRouter(std::move(reader));
   }
-  const bool is_worth = cache_.IsWorthAGrant(place.key, kItemBytesExpected);
-  if (const auto joined = flights_.find(place.key); joined != flights_.end()) {
+  const bool is_worth = cache_.IsWorthAGrant(key, kItemBytesExpected);
+  if (const auto joined = flights_.find(key); joined != flights_.end()) {
     ++readers_;
     joined->second.readers.push_back(std::move(reader));
     return;
   }
   if (!is_worth) return AskRouter(std::move(reader));
   data::v1::Request request = reader.request;
-  const std::shared_ptr<CacheLane> lane = LaneTo(place, &request);
+  const std::shared_ptr<CacheLane> lane = LaneTo(key, &request);
   const uint64_t flight = ++last_flight_;
-  const bool is_asked = lane != nullptr && lane->Fill(std::move(request), place.key,
-                                                      [this, flight, key = place.key](auto answer) {
-                                                        Filled(key, flight, std::move(answer));
-                                                      });
+  const bool is_asked =
+      lane != nullptr && lane->Fill(std::move(request), key, [this, flight, key](auto answer) {
+        Filled(key, flight, std::move(answer));
+      });
   if (!is_asked) return AskRouter(std::move(reader));
   ++readers_;
-  Flight& begun = flights_[place.key];
+  Flight& begun = flights_[key];
   begun.number = flight;
   begun.readers.push_back(std::move(reader));
   TendSoon();
 }
 
 // Null: the leader is not known, or not to be reached directly.
-std::shared_ptr<CacheLane> CachedReads::LaneTo(const Place& place, data::v1::Request* request) {
+std::shared_ptr<CacheLane> CachedReads::LaneTo(const std::string& key, data::v1::Request* request) {
   if (router_.options().route == RouteMode::kCoordinators) return nullptr;
   const ClusterMap& map = router_.map();
   if (!map.routable()) return nullptr;
-  const coordinator::v1::Partition& partition = *map.FindByToken(model::TokenInKey(place.key));
+  const coordinator::v1::Partition& partition = *map.FindByToken(model::TokenInKey(key));
   const Leader leader = map.LeaderOf(partition, router_.Now());
   if (leader.address.empty() || router_.IsLeftAlone(leader.address)) return nullptr;
-  const MapTable* const table = map.FindTable(place.table);
+  const MapTable* const table = map.FindTable(model::TableInKey(key));
   if (table == nullptr) return nullptr;
-  request->set_table_id(place.table);
+  request->set_table_id(model::TableInKey(key));
   request->set_schema_version(table->schema.version);
   request->mutable_get()->set_consistency(data::v1::CONSISTENCY_LINEARIZABLE);
   request->mutable_route()->set_partition(partition.id());

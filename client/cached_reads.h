@@ -12,7 +12,7 @@
 //      answered by it also without a grant.
 //   2. Every read gets exactly one answer, by its deadline at the latest.
 //
-// Threads: PlaceOf, Find, Read, Execute, statistics and memory by any; everything else on the
+// Threads: KeyOf, Find, Read, Execute, statistics and memory by any; everything else on the
 // executor. The executor is stopped before it is destroyed.
 #ifndef RINGLEADER_CLIENT_CACHED_READS_H_
 #define RINGLEADER_CLIENT_CACHED_READS_H_
@@ -41,25 +41,23 @@ class CachedReads : private CacheLane::Observer {
   // How old an eventually consistent read from memory may be.
   static constexpr Duration kEventualStaleMax = std::chrono::seconds(5);
 
-  // All outlive it. `options.bytes_max` is not 0.
+  // All outlive it. `options.bytes_max` is not 0. `application`: where on_invalidated runs, if
+  // there is one; stopped before this is destroyed.
   CachedReads(const CacheOptions& options, Router& router, Network& network, Executor& executor,
-              Clock& clock, Random random, const CacheLaneOptions& lane = {});
+              Clock& clock, Random random, const CacheLaneOptions& lane = {},
+              Executor* application = nullptr);
   ~CachedReads() override;
 
-  // Where an item would be in memory.
-  struct Place {
-    uint64_t table = 0;
-    std::string key;
-  };
-  // None: reads of this kind, or of this table, are not cached.
-  std::optional<Place> PlaceOf(absl::string_view table, const Item& key,
-                               const ReadOptions& options) const;
-  // None: it is not in memory, or has no place there.
+  // The key under which an item would be in memory. None: reads of this kind, or of this table, are
+  // not cached.
+  std::optional<std::string> KeyOf(absl::string_view table, const Item& key,
+                                   const ReadOptions& options) const;
+  // None: it is not in memory, or is of what is not cached.
   std::optional<ReadResult> Find(absl::string_view table, const Item& key,
                                  const ReadOptions& options);
   // From memory or by a fill. `done` on the executor. `is_watched`: see ReadResult.
   using ReadDone = absl::AnyInvocable<void(data::v1::Response, bool is_watched)>;
-  void Read(Place place, const ReadOptions& options, data::v1::Request request, ReadDone done);
+  void Read(std::string key, const ReadOptions& options, data::v1::Request request, ReadDone done);
 
   // Carries out any request, for a process that routes those of others. What is in memory is
   // answered at once, `done` inside; otherwise `done` runs on the executor. An eventually
@@ -102,16 +100,16 @@ class CachedReads : private CacheLane::Observer {
   static bool IsWholeItem(const ReadOptions& options);
   const Table* FindTable(absl::string_view name) const;
   const Table* FindTableOf(const data::v1::Request& request) const;
-  static bool EncodeKeyTo(const Table& table, const Item& key, std::string* bytes);
-  std::optional<Place> PlaceOfGet(const data::v1::Request& request) const;
-  std::optional<data::v1::Response> AnswerFromMemory(const Place& place, Duration stale_max,
+  static bool EncodeKeyTo(const Table* table, const Item& key, std::string* bytes);
+  std::optional<std::string> KeyOfGet(const data::v1::Request& request) const;
+  std::optional<data::v1::Response> AnswerFromMemory(const std::string& key, Duration stale_max,
                                                      uint64_t id);
-  void BeginSoon(Place place, Reader reader);
+  void BeginSoon(std::string key, Reader reader);
   bool IsCached(const std::string& table) const;
   void WatchMap();
   void TakeMap();
-  void Begin(Place place, Reader reader);
-  std::shared_ptr<CacheLane> LaneTo(const Place& place, data::v1::Request* request);
+  void Begin(std::string key, Reader reader);
+  std::shared_ptr<CacheLane> LaneTo(const std::string& key, data::v1::Request* request);
   void Filled(const std::string& key, uint64_t flight, std::optional<CacheLane::Answer> answer);
   void AskRouter(Reader reader);
   void Inserted(const std::string& key, uint64_t version,

@@ -58,13 +58,18 @@ Connection::Connection(const RouterOptions& options, std::unique_ptr<Network> ne
   watcher_ = std::make_shared<MapWatcher>(*router_, *network_, *executor_, random.Fork());
   executor_->Post([watcher = watcher_] { watcher->Start(); });
   if (cache.bytes_max == 0) return;
-  cached_ =
-      std::make_unique<CachedReads>(cache, *router_, *network_, *executor_, clock, random.Fork());
+  if (cache.on_invalidated) notices_ = threads.Start("ring-notices");
+  cached_ = std::make_unique<CachedReads>(cache, *router_, *network_, *executor_, clock,
+                                          random.Fork(), CacheLaneOptions(), notices_.get());
   executor_->Post([this] { cached_->Start(); });
 }
 
 Connection::~Connection() {
   CheckMayWait();
+  if (notices_ != nullptr) {
+    CHECK(!notices_->IsCurrent()) << "on_invalidated destroys its client";
+    notices_->Stop();  // first: what runs there may wait for this client
+  }
   Awaited<bool> closed;
   executor_->Post([this, done = closed.Done()]() mutable {
     watcher_->Stop();
@@ -138,15 +143,15 @@ void Connection::GetAsync(absl::string_view table, const Item& key, const ReadOp
     done(std::move(result));
   };
   data::v1::Request request = GetRequest(table, key, options);
-  std::optional<CachedReads::Place> place;
-  if (cached_ != nullptr) place = cached_->PlaceOf(table, key, options);
-  if (!place.has_value()) {
+  std::optional<std::string> cached_key;
+  if (cached_ != nullptr) cached_key = cached_->KeyOf(table, key, options);
+  if (!cached_key.has_value()) {
     return router_->Execute(std::move(request),
                             [respond = std::move(respond)](data::v1::Response response) mutable {
                               respond(std::move(response), false);
                             });
   }
-  cached_->Read(*std::move(place), options, std::move(request), std::move(respond));
+  cached_->Read(*std::move(cached_key), options, std::move(request), std::move(respond));
 }
 
 std::optional<ReadResult> Connection::GetFromMemory(absl::string_view table, const Item& key,

@@ -71,6 +71,7 @@ class Connection : public Client {
 
   std::unique_ptr<Network> network_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> notices_;  // where on_invalidated runs; null: there is none
   std::unique_ptr<Router> router_;
   std::unique_ptr<Admin> admin_;
   std::shared_ptr<MapWatcher> watcher_;

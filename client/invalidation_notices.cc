@@ -65,7 +65,9 @@ void InvalidationNotices::LetGo(WatchedKeys::iterator at) {
   group->second.erase(at->first);
   if (group->second.empty()) by_deadline_.erase(group);
   const auto gone = keys_.extract(at);
-  Notify(gone.key(), *gone.mapped().names);
+  const std::shared_ptr<const TableNames>& names = gone.mapped().names;
+  Notify(gone.key(), *names);
+  if (names.use_count() == 2) names_.erase(model::TableInKey(gone.key()));
 }
 
 void InvalidationNotices::Notify(const std::string& key, const TableNames& names) {
@@ -74,7 +76,8 @@ void InvalidationNotices::Notify(const std::string& key, const TableNames& names
   Item item;
   item.Set(names.partition, std::move(decoded->partition));
   if (decoded->sort.has_value()) item.Set(names.sort, *std::move(decoded->sort));
-  executor_.Post([this, table = names.table, item = std::move(item)] { callback_(table, item); });
+  application_.Post(
+      [this, table = names.table, item = std::move(item)] { callback_(table, item); });
 }
 
 }  // namespace ringleader::client

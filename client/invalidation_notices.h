@@ -7,10 +7,11 @@
 //
 // Invariants
 //   1. Every entry that a lookup may find is in the table, or is put there in the same turn.
-//   2. What leaves the table left memory before, or stayed there as the same version. Its notice
-//      comes in a later turn of the executor.
+//   2. What leaves the table left memory before, or stayed there as the same version. Only then is
+//      its notice posted.
 //
-// Threads: the executor.
+// Threads: that of the lanes, which never waits for the application: it is told on another
+// executor.
 #ifndef RINGLEADER_CLIENT_INVALIDATION_NOTICES_H_
 #define RINGLEADER_CLIENT_INVALIDATION_NOTICES_H_
 
@@ -32,10 +33,10 @@ namespace ringleader::client {
 
 class InvalidationNotices {
  public:
-  // The cache, the executor and the clock outlive it.
-  InvalidationNotices(InvalidationCallback callback, ItemCache& cache, Executor& executor,
+  // All outlive it. `application`: where the callback runs; stopped before this is destroyed.
+  InvalidationNotices(InvalidationCallback callback, ItemCache& cache, Executor& application,
                       Clock& clock)
-      : callback_(std::move(callback)), cache_(cache), executor_(executor), clock_(clock) {}
+      : callback_(std::move(callback)), cache_(cache), application_(application), clock_(clock) {}
 
   // An entry came into memory, in the place of the one that was there. `schema`: its table's.
   void Inserted(absl::string_view key, uint64_t version,
@@ -69,9 +70,9 @@ class InvalidationNotices {
 
   const InvalidationCallback callback_;
   ItemCache& cache_;
-  Executor& executor_;
+  Executor& application_;
   Clock& clock_;
-  std::map<uint64_t, std::shared_ptr<const TableNames>> names_;  // by table id
+  std::map<uint64_t, std::shared_ptr<const TableNames>> names_;  // by id, of tables in keys_
   WatchedKeys keys_;
   // The same, by deadline: few deadlines, many keys.
   std::map<const GrantDeadline*, std::set<absl::string_view>> by_deadline_;

@@ -61,9 +61,9 @@ struct RouterOptions {
   Duration timeout = std::chrono::seconds(10);  // of a request that names none
   Duration timeout_max = std::chrono::seconds(60);
   Duration attempt_timeout = std::chrono::seconds(3);
-  // How long a table that the map does not have may be one that it does not have yet, where nobody
-  // can be asked; where the metadata leader can, for how long that is.
+  // How long a table that the map does not have may be one that it does not have yet.
   Duration unknown_table_wait = std::chrono::milliseconds(300);
+  // The metadata leader is asked whether it is, where it can be (AskForTablesBy).
   Duration table_question_timeout = std::chrono::seconds(2);
   size_t table_questions_max = 16;  // at a time
   // A node that could not be reached is left alone for this, doubling.

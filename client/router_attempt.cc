@@ -112,19 +112,21 @@ bool Router::ResolveTable(Operation& operation) {
 }
 
 // What the map has may be old. Who names an id had it from a map: that one is not newer than this.
+// What can be no table's name needs no asking.
 void Router::TableUnusable(Operation& operation, data::v1::Error error, absl::string_view name) {
   const data::v1::Request& request = operation.request;
   const bool is_by_name = request.table_case() != data::v1::Request::kTableId;
-  if (is_by_name && table_question_ && operation.table_error == data::v1::ERROR_NONE) {
+  const bool can_be_asked =
+      is_by_name && table_question_ && model::ValidateName(name, "TableName").ok();
+  if (operation.table_error != data::v1::ERROR_NONE) {
+    error = operation.table_error;
+  } else if (can_be_asked) {
     AskForTable(request.table_name());
     return WaitForMap(operation, "whether there is such a table is being asked");
-  }
-  const bool is_certain = operation.table_error != data::v1::ERROR_NONE;
-  if (!is_certain && error == data::v1::ERROR_TABLE_NOT_FOUND &&
-      Now() - operation.began < options_.unknown_table_wait) {
+  } else if (error == data::v1::ERROR_TABLE_NOT_FOUND &&
+             Now() - operation.began < options_.unknown_table_wait) {
     return WaitForMap(operation, "the table is not known");
   }
-  if (is_certain) error = operation.table_error;
   FinishWith(operation, error,
              error == data::v1::ERROR_TABLE_NOT_FOUND
                  ? "Requested resource not found"
@@ -137,20 +139,20 @@ void Router::AskForTable(const std::string& name) {
   if (tables_asked_for_.size() >= options_.table_questions_max) return;
   const Duration asked = Now();
   if (!tables_asked_for_.emplace(name, asked).second) return;
-  table_question_(name, options_.table_question_timeout,
-                  [this, name, asked](const absl::StatusOr<data::v1::Error>& answer) {
-                    tables_asked_for_.erase(name);
-                    if (!answer.ok() || *answer == data::v1::ERROR_NONE)
-                      return;  // they ask again, or the map comes
-                    const auto is_answered = [&](const Operation& operation) {
-                      return operation.table == 0 && operation.began <= asked &&
-                             operation.request.table_name() == name;
-                    };
-                    for (const auto& [number, operation] : operations_) {
-                      if (is_answered(*operation)) operation->table_error = *answer;
-                    }
-                    Wake(is_answered);
-                  });
+  const auto take = [this, name, asked](const absl::StatusOr<data::v1::Error>& answer) {
+    tables_asked_for_.erase(name);
+    // Nobody could say, and who waits asks again; or it is there, and the map will have it.
+    if (!answer.ok() || *answer == data::v1::ERROR_NONE) return;
+    const auto is_answered = [&](const Operation& operation) {
+      return operation.table == 0 && operation.began <= asked &&
+             operation.request.table_name() == name;
+    };
+    for (const auto& [number, operation] : operations_) {
+      if (is_answered(*operation)) operation->table_error = *answer;
+    }
+    Wake(is_answered);
+  };
+  table_question_(name, options_.table_question_timeout, take);
 }
 
 // False: there is no sequence to be had now, and the operation waits.

@@ -76,6 +76,7 @@ class FaultsTest(unittest.TestCase):
                 result = one.stop()
                 print(result)
                 self.assertGreater(result["cache_hits"], 1000)
+                self.assertGreater(result["notices"], 100)
 
     def test_a_planned_drain_fails_no_request(self):
         with Cluster(nodes=4, coordinators=1) as cluster, History(cluster, "--operations-min", "500") as history:

@@ -3,15 +3,18 @@
 // Used by the tests of tests/cluster.
 //
 // After --seconds, or when standard input ends, the clients stop and every key is read once more:
-// what was acknowledged must be there. Exit codes: 0 linearizable and enough was done; 1 not; 2
-// usage. The last line is a JSON object.
+// what was acknowledged must be there. What those that cache derived from their reads, with
+// on_invalidated, must not be of items that have changed. Exit codes: 0 linearizable and enough was
+// done; 1 not; 2 usage. The last line is a JSON object.
 #include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +24,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/options.h"
 #include "common/random.h"
 #include "ringleader/client.h"
@@ -34,6 +38,8 @@ using simulation::RegisterOperation;
 
 constexpr uint64_t kCacheBytes = 16 << 20;
 constexpr uint64_t kCheckStepsMax = 50'000'000;
+// A lease's term and what notices it may take; generous.
+constexpr int64_t kNoticesWithinNs = 10'000'000'000;
 
 struct Settings {
   std::vector<std::string> coordinators = {"127.0.0.1:7000"};
@@ -99,13 +105,57 @@ Outcome OutcomeOf(const absl::Status& status) {
   return KindOf(status) == ErrorKind::kUnknownOutcome ? Outcome::kUnknown : Outcome::kNotDone;
 }
 
+// What a client derived from the items that it read, kept as client.h says: here the value itself.
+class Derived {
+ public:
+  // Before a read; what Keep is to be told.
+  uint64_t Mark(const std::string& id) {
+    MutexLock lock(mutex_);
+    kept_[id] = {.mark = ++marks_};
+    return marks_;
+  }
+  void Keep(const std::string& id, uint64_t mark, int64_t value) {
+    MutexLock lock(mutex_);
+    const auto found = kept_.find(id);
+    if (found != kept_.end() && found->second.mark == mark) found->second.value = value;
+  }
+  void Invalidated(const std::string& id) {
+    MutexLock lock(mutex_);
+    kept_.erase(id);
+    ++notices_;
+  }
+  // Nothing of an item, or its value.
+  bool IsRight(const std::string& id, int64_t value) const {
+    MutexLock lock(mutex_);
+    const auto found = kept_.find(id);
+    return found == kept_.end() || found->second.value.value_or(value) == value;
+  }
+  int64_t notices() const {
+    MutexLock lock(mutex_);
+    return notices_;
+  }
+
+ private:
+  struct Kept {
+    uint64_t mark = 0;
+    std::optional<int64_t> value;
+  };
+  mutable Mutex mutex_;
+  std::map<std::string, Kept> kept_ ABSL_GUARDED_BY(mutex_);
+  uint64_t marks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t notices_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+std::string IdOf(int key) { return absl::StrCat("key-", key); }
+
 // One client: a library instance, a thread, one request at a time.
 class HistoryClient {
  public:
   HistoryClient(const Settings& settings, int number, std::unique_ptr<Client> client,
-                std::atomic<int64_t>& last_value)
+                std::shared_ptr<Derived> derived, std::atomic<int64_t>& last_value)
       : settings_(settings),
         number_(number),
+        derived_(std::move(derived)),
         client_(std::move(client)),
         random_(static_cast<uint64_t>(settings.seed) * 1000 + static_cast<uint64_t>(number)),
         last_value_(last_value) {}
@@ -121,18 +171,19 @@ class HistoryClient {
   }
 
   // A read that is tried again until it is answered or `deadline_ns` is past.
-  bool FinalRead(int key, int64_t deadline_ns) {
+  std::optional<int64_t> FinalRead(int key, int64_t deadline_ns) {
     while (NowNs() < deadline_ns) {
       RegisterEvent event{.operation = RegisterOperation::kRead};
-      if (Carry(key, event) == Outcome::kDone) return true;
+      if (Carry(key, event) == Outcome::kDone) return event.output;
     }
-    return false;
+    return std::nullopt;
   }
 
   const std::vector<HistoryEvent>& history() const { return history_; }
   const std::string& last_error() const { return last_error_; }
   int64_t slowest_ns() const { return slowest_ns_; }
   uint64_t hits() const { return client_->cache_statistics().hits; }
+  const Derived& derived() const { return *derived_; }
 
  private:
   void Once(int key) {
@@ -177,13 +228,15 @@ class HistoryClient {
 
   absl::Status Send(int key, RegisterEvent& event) {
     Item item;
-    item.Set("id", AttributeValue::String(absl::StrCat("key-", key)));
+    item.Set("id", AttributeValue::String(IdOf(key)));
     WriteOptions options;
     options.timeout = std::chrono::milliseconds(settings_.timeout_ms);
     switch (event.operation) {
       case RegisterOperation::kRead: {
+        const uint64_t mark = derived_->Mark(IdOf(key));
         const auto read = client_->Get(settings_.table, item, {.timeout = options.timeout});
         if (read.ok()) event.output = read->found ? ValueOf(read->item) : 0;
+        if (read.ok() && read->watched) derived_->Keep(IdOf(key), mark, event.output);
         return read.status();
       }
       case RegisterOperation::kWrite: {
@@ -214,6 +267,7 @@ class HistoryClient {
 
   const Settings& settings_;
   const int number_;
+  const std::shared_ptr<Derived> derived_;
   const std::unique_ptr<Client> client_;
   Random random_;
   std::atomic<int64_t>& last_value_;
@@ -237,7 +291,11 @@ absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& 
                                : settings.route == "coordinators" ? RoutePolicy::kCoordinators
                                                                   : RoutePolicy::kAuto;
     ClientOptions options{.coordinators = settings.coordinators, .route = policy};
+    const auto derived = std::make_shared<Derived>();
     if (i < settings.caching) options.cache.bytes_max = kCacheBytes;
+    options.cache.on_invalidated = [derived](absl::string_view, const Item& key) {
+      derived->Invalidated(key.Find("id")->string());
+    };
     auto client = Client::Connect(options);
     if (!client.ok()) return client.status();
     if (i == 0 && !(*client)->DescribeTable(settings.table).ok()) {
@@ -245,7 +303,8 @@ absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& 
       const auto table = (*client)->CreateTable(settings.table, key);
       if (!table.ok()) return table.status();
     }
-    clients.push_back(std::make_unique<HistoryClient>(settings, i, *std::move(client), last_value));
+    clients.push_back(
+        std::make_unique<HistoryClient>(settings, i, *std::move(client), derived, last_value));
   }
   return clients;
 }
@@ -262,15 +321,31 @@ void AwaitEnd(int64_t seconds) {
   }
 }
 
-int Report(const Settings& settings, const Clients& clients, bool all_read) {
+// What is kept that was derived from an item that is another now, once every notice had its time.
+int64_t WrongForGood(const Clients& clients, const std::vector<int64_t>& values) {
+  int64_t wrong = 0;
+  for (int64_t end_ns = NowNs() + kNoticesWithinNs;; usleep(100'000)) {
+    wrong = 0;
+    for (const auto& client : clients) {
+      for (size_t key = 0; key < values.size(); ++key) {
+        wrong += !client->derived().IsRight(IdOf(static_cast<int>(key)), values[key]);
+      }
+    }
+    if (wrong == 0 || NowNs() >= end_ns) return wrong;
+  }
+}
+
+int Report(const Settings& settings, const Clients& clients, bool all_read, int64_t wrong) {
   std::vector<HistoryEvent> history;
   int64_t slowest_ns = 0;
   uint64_t hits = 0;
+  int64_t notices = 0;
   std::string last_error;
   for (const auto& client : clients) {
     history.insert(history.end(), client->history().begin(), client->history().end());
     slowest_ns = std::max(slowest_ns, client->slowest_ns());
     hits += client->hits();
+    notices += client->derived().notices();
     if (!client->last_error().empty()) last_error = client->last_error();
   }
   if (!settings.file.empty()) {
@@ -286,13 +361,14 @@ int Report(const Settings& settings, const Clients& clients, bool all_read) {
   if (!verdict.linearizable) absl::PrintF("not linearizable: %s\n", verdict.explanation);
   if (!all_read) absl::PrintF("a last read was not answered: %s\n", last_error);
   if (!enough) absl::PrintF("too little was done\n");
+  if (wrong > 0) absl::PrintF("%d derived values are kept of items that have changed\n", wrong);
   absl::PrintF(
       "{\"linearizable\": %s, \"done\": %d, \"refused\": %d, \"unknown\": %d, \"slowest_ms\": %d, "
-      "\"cache_hits\": %d, \"last_error\": \"%s\"}\n",
+      "\"cache_hits\": %d, \"notices\": %d, \"last_error\": \"%s\"}\n",
       verdict.linearizable ? "true" : "false", counts[0], counts[1], counts[2],
-      slowest_ns / 1'000'000, hits,
+      slowest_ns / 1'000'000, hits, notices,
       absl::StrReplaceAll(last_error, {{"\"", "'"}, {"\\", "/"}, {"\n", " "}}));
-  return verdict.linearizable && all_read && enough ? 0 : 1;
+  return verdict.linearizable && all_read && enough && wrong == 0 ? 0 : 1;
 }
 
 int Main(int argc, char** argv) {
@@ -314,11 +390,13 @@ int Main(int argc, char** argv) {
   stopped.store(true);
   for (std::thread& thread : threads) thread.join();
   const int64_t deadline_ns = NowNs() + settings.final_s * 1'000'000'000;
-  bool all_read = true;
+  std::vector<int64_t> values;
   for (int key = 0; key < settings.keys; ++key) {
-    all_read = (*clients)[0]->FinalRead(key, deadline_ns) && all_read;
+    const std::optional<int64_t> value = (*clients)[0]->FinalRead(key, deadline_ns);
+    if (value.has_value()) values.push_back(*value);
   }
-  return Report(settings, *clients, all_read);
+  const bool all_read = values.size() == static_cast<size_t>(settings.keys);
+  return Report(settings, *clients, all_read, all_read ? WrongForGood(*clients, values) : 0);
 }
 
 }  // namespace

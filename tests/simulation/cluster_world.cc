@@ -188,6 +188,7 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   options.coordinators = coordinator_addresses_;
   options.route = options_.routes[machine.number % options_.routes.size()];
   options.cache.bytes_max = options_.cache_bytes[machine.number % options_.cache_bytes.size()];
+  options.cache.on_invalidated = options_.on_invalidated;
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });

@@ -49,9 +49,10 @@ struct ClusterOptions {
   // Of the client cache's leases, of the nodes in turn; a restarted one takes the next. Not empty.
   std::vector<Duration> lease_terms = {LeaseOptions().lease_term};
   replication::RuntimeOptions coordinator_runtime;
-  std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
-  std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
-  uint64_t door_cache_bytes = 0;      // of each coordinator's cache
+  std::vector<RoutePolicy> routes;      // of the clients, in turn; not empty
+  std::vector<uint64_t> cache_bytes;    // of the clients' caches, in turn; not empty
+  InvalidationCallback on_invalidated;  // of each client that caches; may be null
+  uint64_t door_cache_bytes = 0;        // of each coordinator's cache
   Duration request_timeout = std::chrono::seconds(5);
   Duration attempt_timeout = std::chrono::seconds(3);
 };

@@ -217,8 +217,10 @@ void Strategies::CutAppends(NodeId from, const Nodes& to) {
   for (const NodeId node : to) world_.network().Cut(from, node, LaneMethod(Lane::kAppend));
 }
 
-void Strategies::SlowAnswers(const Scene& scene, Duration longer) {
+Duration Strategies::SlowAnswers(const Scene& scene, Duration least, Duration most) {
+  const Duration longer = DrawDuration(random_, least, most);
   for (const NodeId node : scene.others) world_.network().SlowLink(node, scene.leader, longer);
+  return longer;
 }
 
 Strategies::Nodes Strategies::SomeOf(const Nodes& nodes, size_t count) {

@@ -106,7 +106,8 @@ class Strategies {
   void Isolate(NodeId node);
   void HandOver(GroupId group, NodeId from, NodeId to);
   void CutAppends(NodeId from, const Nodes& to);
-  void SlowAnswers(const Scene& scene, Duration longer);
+  // By what is returned, which is drawn between the two.
+  Duration SlowAnswers(const Scene& scene, Duration least, Duration most);
   Nodes SomeOf(const Nodes& nodes, size_t count);
   static Nodes Without(Nodes nodes, const Nodes& some);
 

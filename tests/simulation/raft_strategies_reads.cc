@@ -49,8 +49,7 @@ void Strategies::IsolateAndAsk(const Scene& scene) {
 // Answers to rounds that were sent long ago go on arriving when nothing else does any more.
 void Strategies::LateAnswers(const Scene& scene) {
   const Duration late =
-      DrawDuration(random_, std::chrono::milliseconds(20), std::chrono::milliseconds(1500));
-  SlowAnswers(scene, late);
+      SlowAnswers(scene, std::chrono::milliseconds(20), std::chrono::milliseconds(1500));
   Perform("late answers", {{late + Some(std::chrono::milliseconds(500)), nullptr,
                             [this, scene] { IsolateAndAsk(scene); }},
                            {kElectedWithin, OthersLead(scene), nullptr},
@@ -60,8 +59,7 @@ void Strategies::LateAnswers(const Scene& scene) {
 // It sleeps while another is elected, and wakes up with answers from before.
 void Strategies::Asleep(const Scene& scene) {
   const Duration late =
-      DrawDuration(random_, std::chrono::milliseconds(10), std::chrono::milliseconds(500));
-  SlowAnswers(scene, late);
+      SlowAnswers(scene, std::chrono::milliseconds(10), std::chrono::milliseconds(500));
   const auto sleep = [this, scene] {
     world_.Pause(scene.leader);
     asleep_.insert(scene.leader);
@@ -80,8 +78,7 @@ void Strategies::Asleep(const Scene& scene) {
 // It hands leadership over, and hears late of the election that this brings.
 void Strategies::HandedOver(const Scene& scene) {
   const Duration late =
-      DrawDuration(random_, std::chrono::milliseconds(20), std::chrono::milliseconds(800));
-  SlowAnswers(scene, late);
+      SlowAnswers(scene, std::chrono::milliseconds(20), std::chrono::milliseconds(800));
   const auto hand_over = [this, scene] {
     HandOver(scene.group, scene.leader, *SomeOf(scene.others, 1).begin());
     workload_.Besiege(scene.group, scene.leader);

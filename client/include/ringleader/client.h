@@ -67,10 +67,11 @@ struct CacheOptions {
   uint64_t bytes_max = 0;           // for all items; 0: nothing is kept
   std::vector<std::string> tables;  // items of these tables only; empty: of all
   // For what an application derives from items and keeps (a rendered page, a parsed document). Runs
-  // on the client's own thread, soon, once for each item whose read said ReadResult::watched, and
-  // sometimes for others. What was derived from a watched read is thereby never wrong for good; for
-  // an answer that is linearizable, read again, which costs no message as long as the item is held,
-  // and compare item_version. Against the race of a read with a notice:
+  // on a thread for it alone, soon, once for each item whose read said ReadResult::watched, and
+  // sometimes for others; it may call this client, also the forms that wait. What was derived from
+  // a watched read is thereby never wrong for good; for an answer that is linearizable, read again,
+  // which costs no message as long as the item is held, and compare item_version. Against the race
+  // of a read with a notice:
   //   1. put a mark for the key into your own map, one that no other read has;
   //   2. read;
   //   3. if `watched`, and your mark is still there, put what you derived in its place.

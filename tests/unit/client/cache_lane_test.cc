@@ -194,6 +194,7 @@ TEST_F(CacheLaneTest, WhatIsTakenBackIsGoneBeforeItIsAcknowledged) {
     ASSERT_TRUE(simulation_.Step());
   }
   EXPECT_EQ(node_.acknowledgements[0].number(), 77u);
+  EXPECT_EQ(erased_, std::vector<std::string>{"a"});
   EXPECT_FALSE(Finds("a"));
   EXPECT_TRUE(Finds("b"));
   Run(milliseconds(500));

@@ -63,10 +63,9 @@ class CachedReadsTest : public ::testing::Test {
   // One of several keys that kNode leads.
   Item KeyOfNode(int which) {
     for (int i = 0;; ++i) {
-      const auto place = reads_->PlaceOf("users", Key(i), {});
-      CHECK(place.has_value());
-      if (router_->map().FindByToken(model::TokenInKey(place->key))->leader_node() != kNode)
-        continue;
+      const auto key = reads_->KeyOf("users", Key(i), {});
+      CHECK(key.has_value());
+      if (router_->map().FindByToken(model::TokenInKey(*key))->leader_node() != kNode) continue;
       if (which-- == 0) return Key(i);
     }
   }
@@ -78,7 +77,7 @@ class CachedReadsTest : public ::testing::Test {
   }
   std::shared_ptr<std::optional<Response>> Read(const Item& key) {
     auto answer = std::make_shared<std::optional<Response>>();
-    reads_->Read(*reads_->PlaceOf("users", key, {}), {}, GetRequest("users", key, {}),
+    reads_->Read(*reads_->KeyOf("users", key, {}), {}, GetRequest("users", key, {}),
                  [answer](Response response, bool) { *answer = std::move(response); });
     return answer;
   }

@@ -112,6 +112,7 @@ class RouterTest : public ::testing::Test {
   std::unique_ptr<Admin> admin_;
   std::shared_ptr<MapWatcher> watcher_;
   std::deque<std::optional<Response>> answers_;
+  decltype(FakeCluster::describe) describe_later_;
 };
 
 TEST_F(RouterTest, GoesStraightToTheLeaderOfItsPartition) {
@@ -401,6 +402,28 @@ TEST_F(RouterTest, ATableThatAnOldMapDoesNotHaveIsAskedFor) {
   EXPECT_EQ(answers_[early]->error(), data::v1::ERROR_NONE);
   cluster_->describe = nullptr;
   EXPECT_EQ(Await(GetRequest("nobody", Key(1), {})).error(), data::v1::ERROR_DEADLINE);
+}
+
+TEST_F(RouterTest, ASilentCoordinatorDoesNotTakeAllOfAQuestion) {
+  // Protects: an answer that another attempt would get in time.
+  Start();
+  cluster_->describe.swap(describe_later_);
+  const size_t asked = Begin(GetRequest("nobody", Key(1), {}));
+  simulation_.RunFor(milliseconds(500));
+  EXPECT_EQ(cluster_->descriptions, 1);
+  cluster_->describe.swap(describe_later_);
+  simulation_.RunFor(milliseconds(1000));
+  ASSERT_TRUE(answers_[asked].has_value());
+  EXPECT_EQ(answers_[asked]->error(), data::v1::ERROR_TABLE_NOT_FOUND);
+}
+
+TEST_F(RouterTest, ANameThatNoTableCanHaveIsNotAskedFor) {
+  // Protects: what the metadata leader could not even read is answered all the same.
+  Start();
+  for (const char* name : {"no", "a table", "\xff\xfe\xfd"}) {
+    EXPECT_EQ(Await(GetRequest(name, Key(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND) << name;
+  }
+  EXPECT_EQ(cluster_->descriptions, 0);
 }
 
 TEST_F(RouterTest, QuestionsForTablesAreFew) {

@@ -62,6 +62,12 @@ class ModelCluster {
     return id;
   }
 
+  // Whether the cluster comes to rest with a node in each of these zones, within so many rounds.
+  bool JoinAndSettle(const std::vector<std::string>& zones, int limit) {
+    for (const std::string& zone : zones) Join(zone);
+    return RunUntilSettled(limit) >= 0;
+  }
+
   void SetState(uint64_t node, v1::NodeState from, v1::NodeState to) {
     v1::Command command;
     command.mutable_set_node_state()->set_node(node);
@@ -75,6 +81,12 @@ class ModelCluster {
   void Restart(uint64_t node) { nodes_.at(node).up = true; }
   // Its log has lost history: the replica stays closed.
   void Damage(uint64_t node, uint64_t partition) { nodes_.at(node).damaged.insert(partition); }
+  // It had the replica destroyed, and can't get it again.
+  void Lose(uint64_t node, uint64_t partition) {
+    ModelNode& host = nodes_.at(node);
+    host.tombstones[partition] = host.replicas.at(partition);
+    host.replicas.erase(partition);
+  }
   // It attends, and says nothing of its replicas.
   void SetMute(uint64_t node, bool mute) { nodes_.at(node).mute = mute; }
   // It has the replica, and its report leaves it out.
@@ -97,6 +109,13 @@ class ModelCluster {
   }
   const Metadata& metadata() const { return metadata_; }
   const std::map<uint64_t, ModelGroup>& groups() const { return groups_; }
+  // A partition that has a move; 0: none.
+  uint64_t Moving() const {
+    for (const auto& [id, record] : metadata_.partitions()) {
+      if (record.has_move()) return id;
+    }
+    return 0;
+  }
   // The abort is applied before anybody has heard that the new replica votes. Returns its id.
   uint64_t AbortAsItVotes(uint64_t partition, int limit) {
     const v1::PartitionRecord& record = metadata_.partitions().at(partition);

@@ -27,19 +27,16 @@ TEST(Balancer, FormsPlacesAndSpreadsLeaders) {
 TEST(Balancer, NewNodesTakeTheirShare) {
   // Protects: growth: moves end, balanced, though orders are lost on the way.
   ModelCluster cluster(2, 64, 3);
-  for (const char* zone : {"a", "b", "c"}) cluster.Join(zone);
-  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
   cluster.LoseOrders(0.3);
-  for (const char* zone : {"a", "b", "c"}) cluster.Join(zone);
-  ASSERT_GE(cluster.RunUntilSettled(2000), 0);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 2000));
   ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}, {4, "a"}, {5, "b"}, {6, "c"}});
 }
 
 TEST(Balancer, ADeadNodeIsReplacedAndAShortAbsenceIsNot) {
   // Protects: a restart moves no data; a death restores every replica elsewhere.
   ModelCluster cluster(3, 32, 3);
-  for (const char* zone : {"a", "b", "c", "a"}) cluster.Join(zone);
-  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c", "a"}, 500));
   const auto before = cluster.Loads();
   cluster.Stop(4);
   cluster.Run(20);
@@ -55,8 +52,7 @@ TEST(Balancer, ADeadNodeIsReplacedAndAShortAbsenceIsNot) {
 TEST(Balancer, ADrainedNodeEmpties) {
   // Protects: draining moves everything away, and no new replica arrives.
   ModelCluster cluster(4, 32, 3);
-  for (const char* zone : {"a", "b", "c", "a"}) cluster.Join(zone);
-  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c", "a"}, 500));
   cluster.SetState(1, v1::NODE_STATE_UP, v1::NODE_STATE_DRAINING);
   ASSERT_GE(cluster.RunUntilSettled(2000), 0);
   EXPECT_EQ(cluster.Loads().count(1), 0u);
@@ -67,8 +63,7 @@ TEST(Balancer, ADrainedNodeEmpties) {
 TEST(Balancer, AMemberThatNoPlanNamesIsRemoved) {
   // Protects: an order that is carried out after its move has ended leaves no replica behind.
   ModelCluster cluster(8, 4, 3);
-  for (const char* zone : {"a", "b", "c", "d"}) cluster.Join(zone);
-  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c", "d"}, 200));
   std::set<uint64_t> hosts;
   for (const v1::Replica& member : cluster.groups().at(1).members) hosts.insert(member.node());
   uint64_t other = 1;

@@ -392,6 +392,19 @@ TEST_F(DataDoorTest, ATableThatIsNewerThanItsMapIsNotGone) {
   EXPECT_EQ(AskBare(request).error(), data::v1::ERROR_UNAVAILABLE);
 }
 
+TEST_F(DataDoorTest, AMapWithoutCoordinatorsLeavesNobodyToAsk) {
+  // Protects a coordinator's process from a map that names none: nobody can say that there is no
+  // such table.
+  Start(/*with_map=*/false);
+  auto map = cluster_.Map(true);
+  map.clear_coordinators();
+  doors_[0].door->ApplyMap(map, [] {});
+  Request request = PutOf(1);
+  request.set_table_name("nobody");
+  request.set_timeout_ms(1000);
+  EXPECT_EQ(AskBare(request).error(), data::v1::ERROR_DEADLINE);
+}
+
 TEST_F(DataDoorTest, AQuestionMayOutliveItsDoor) {
   // Protects a coordinator that stops while it asks for a table: the answer finds nobody (the
   // address sanitizer sees it).

@@ -5,31 +5,19 @@
 
 #include <string>
 
-#include "common/crc32c.h"
+#include "tests/unit/node/manifest_record.h"
 
 namespace ringleader {
 namespace {
 
 constexpr uint8_t kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4;
 
-// A record in LevelDB's log format (doc/log_format.md).
-std::string Record(uint8_t type, const std::string& payload) {
-  const std::string body = std::string(1, static_cast<char>(type)) + payload;
-  const uint32_t crc = crc32c::Value(body);
-  const uint32_t masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8;
-  std::string bytes;
-  for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(masked >> (8 * i)));
-  bytes.push_back(static_cast<char>(payload.size()));
-  bytes.push_back(static_cast<char>(payload.size() >> 8));
-  return bytes + body;
-}
-
 std::string Damaged(std::string record) {
   record.back() = static_cast<char>(record.back() ^ 1);
   return record;
 }
 
-const std::string kGood = Record(kFull, '\1' + std::string(99, 'a'));
+const std::string kGood = ManifestRecord(kFull, '\1' + std::string(99, 'a'));
 
 TEST(LevelDbManifest, AWholeOneIsReadWhole) {
   EXPECT_EQ(IntactManifestBytes(""), 0u);
@@ -46,9 +34,9 @@ TEST(LevelDbManifest, ABadLastRecordWasTorn) {
 TEST(LevelDbManifest, PartsOfATornRecordDoNotMakeItOne) {
   // The blocks of one write reach the disk in any order.
   const size_t rest = 32768 - kGood.size() - 7;
-  const std::string first = Record(kFirst, std::string(rest, 'b'));
-  const std::string middle = Record(kMiddle, std::string(32768 - 7, 'c'));
-  const std::string last = Record(kLast, std::string(50, 'd'));
+  const std::string first = ManifestRecord(kFirst, std::string(rest, 'b'));
+  const std::string middle = ManifestRecord(kMiddle, std::string(32768 - 7, 'c'));
+  const std::string last = ManifestRecord(kLast, std::string(50, 'd'));
   const std::string whole = kGood + first + middle + last;
   EXPECT_EQ(IntactManifestBytes(whole), whole.size());
   EXPECT_EQ(IntactManifestBytes(kGood + Damaged(first) + middle + last), kGood.size());
@@ -71,7 +59,7 @@ TEST(LevelDbManifest, ARecordThatWentAstrayIsCorruption) {
   // than that, and good ones stood behind the rest of it, in the same block. What was left opened
   // as a database without most of its files. A hole, where one should have been written, is the
   // same.
-  const std::string astray = Record(kFull, std::string(60, 'b'));
+  const std::string astray = ManifestRecord(kFull, std::string(60, 'b'));
   const std::string over = astray + kGood.substr(astray.size()) + kGood;
   EXPECT_EQ(IntactManifestBytes(over), over.size());
   EXPECT_FALSE(IsManifestIntact(over));
@@ -79,7 +67,7 @@ TEST(LevelDbManifest, ARecordThatWentAstrayIsCorruption) {
   EXPECT_EQ(IntactManifestBytes(hole), hole.size());
   EXPECT_FALSE(IsManifestIntact(hole));
   // A length that went bad says that the record is cut short; what stands behind it says otherwise.
-  std::string longer = Record(kFull, std::string(60, 'b'));
+  std::string longer = ManifestRecord(kFull, std::string(60, 'b'));
   longer[5] = 1;
   EXPECT_FALSE(IsManifestIntact(kGood + longer + kGood));
   EXPECT_TRUE(IsManifestIntact(kGood + longer));

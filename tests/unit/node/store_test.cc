@@ -16,6 +16,7 @@
 #include "common/check.h"
 #include "common/random.h"
 #include "tests/simulation/simulated_file_system.h"
+#include "tests/unit/node/manifest_record.h"
 
 namespace ringleader {
 namespace {
@@ -409,6 +410,27 @@ TEST_F(StoreTest, AFailedOpeningCostsNothing) {
     }
   }
   EXPECT_GE(failed, 6);
+}
+
+// Protects state: a later record of a MANIFEST in the place of its first one, where a write that
+// went astray has put it, is whole, and LevelDB would open an empty database and remove the files
+// of the old one. Found by the simulation.
+TEST_F(StoreTest, AManifestThatDoesNotBeginAsOneIsDamage) {
+  auto store = Open();
+  for (Index index = 2; index <= 20; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  store = nullptr;
+  const std::string current = disk_.Content("/store/CURRENT");
+  auto manifest = disk_.OpenForWrite(JoinPath("/store", current.substr(0, current.size() - 1)),
+                                     WriteMode::kTruncate);
+  CHECK_OK(manifest);
+  // Log number 5, next file 100, last sequence 1: all that LevelDB insists on.
+  CHECK_OK((*manifest)->Append(ManifestRecord(/*type=*/1, "\x02\x05\x03\x64\x04\x01")));
+  CHECK_OK((*manifest)->Sync());
+  CHECK_OK((*manifest)->Close());
+  const size_t files = disk_.List("/store")->size();
+  EXPECT_TRUE(absl::IsDataLoss(TryOpen().status())) << TryOpen().status();
+  EXPECT_EQ(disk_.List("/store")->size(), files);
 }
 
 // Protects a good replica from its own snapshots: half a table that a compaction is writing was
