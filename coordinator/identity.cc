@@ -9,10 +9,10 @@
 namespace ringleader::coordinator {
 namespace {
 
-constexpr absl::string_view kFile = "coordinator.identity";
+constexpr absl::string_view kIdentityFile = "coordinator.identity";
 constexpr absl::string_view kLockFile = "LOCK";
-constexpr SealedFormat kFormat = {.magic = "RINGCOID", .version = 1};
-constexpr uint64_t kFileBytesMax = 64 << 10;
+constexpr SealedFormat kIdentityFormat = {.magic = "RINGCOID", .version = 1};
+constexpr uint64_t kIdentityBytesMax = 64 << 10;
 
 }  // namespace
 
@@ -28,14 +28,14 @@ absl::StatusOr<std::unique_ptr<IdentityFile>> IdentityFile::Open(FileSystem& fil
     return absl::UnavailableError(absl::StrCat(directory, " is in use by another process"));
   }
   ASSIGN_OR_RETURN(file->lock_, std::move(lock));
-  ASSIGN_OR_RETURN(const bool exists, file_system.Exists(JoinPath(directory, kFile)));
+  ASSIGN_OR_RETURN(const bool exists, file_system.Exists(JoinPath(directory, kIdentityFile)));
   if (exists) {
     RETURN_IF_ERROR(file->Load(cluster, coordinator));
     return file;
   }
   ASSIGN_OR_RETURN(const bool has_log, file_system.Exists(JoinPath(directory, "log")));
   if (has_log) {
-    return absl::DataLossError(absl::StrCat(directory, " holds a log but no ", kFile,
+    return absl::DataLossError(absl::StrCat(directory, " holds a log but no ", kIdentityFile,
                                             "; empty the directory to rejoin the cluster"));
   }
   v1::CoordinatorIdentity identity;
@@ -47,9 +47,9 @@ absl::StatusOr<std::unique_ptr<IdentityFile>> IdentityFile::Open(FileSystem& fil
 }
 
 absl::Status IdentityFile::Load(const std::string& cluster, uint64_t coordinator) {
-  const std::string path = JoinPath(directory_, kFile);
-  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system_, path, kFileBytesMax));
-  const auto payload = Unseal(kFormat, bytes);
+  const std::string path = JoinPath(directory_, kIdentityFile);
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system_, path, kIdentityBytesMax));
+  const auto payload = Unseal(kIdentityFormat, bytes);
   if (!payload.ok()) return Annotate(payload.status(), path);
   if (!identity_.ParseFromString(*payload)) {
     return absl::DataLossError(absl::StrCat(path, ": malformed"));
@@ -67,8 +67,8 @@ absl::Status IdentityFile::Load(const std::string& cluster, uint64_t coordinator
 }
 
 absl::Status IdentityFile::Replace(v1::CoordinatorIdentity identity) {
-  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory_, kFile),
-                              Seal(kFormat, identity.SerializeAsString())));
+  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory_, kIdentityFile),
+                              Seal(kIdentityFormat, identity.SerializeAsString())));
   identity_ = std::move(identity);
   return absl::OkStatus();
 }

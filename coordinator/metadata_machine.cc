@@ -15,11 +15,11 @@ using replication::AppliedState;
 using replication::Entry;
 using replication::EntryKind;
 
-constexpr absl::string_view kFile = "metadata";
-constexpr SealedFormat kFormat = {.magic = "RINGMETA", .version = 1};
+constexpr absl::string_view kMetadataFile = "metadata";
+constexpr SealedFormat kMetadataFormat = {.magic = "RINGMETA", .version = 1};
 // Far above kPartitionsMax partitions, kNodesMax nodes and kTablesMax tables with their longest
 // names.
-constexpr uint64_t kFileBytesMax = 64 << 20;
+constexpr uint64_t kMetadataBytesMax = 64 << 20;
 
 }  // namespace
 
@@ -29,10 +29,10 @@ absl::StatusOr<std::unique_ptr<MetadataMachine>> MetadataMachine::Open(
   std::unique_ptr<MetadataMachine> machine(
       new MetadataMachine(file_system, directory, observer, versions));
   machine->applied_ = initial;
-  const std::string path = JoinPath(directory, kFile);
+  const std::string path = JoinPath(directory, kMetadataFile);
   ASSIGN_OR_RETURN(const bool exists, file_system.Exists(path));
   if (exists) {
-    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system, path, kFileBytesMax));
+    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system, path, kMetadataBytesMax));
     RETURN_IF_ERROR(Annotate(machine->Decode(bytes), path));
     RETURN_IF_ERROR(machine->CheckVersion());
   }
@@ -71,13 +71,13 @@ absl::Status MetadataMachine::CheckVersion() const {
 }
 
 absl::Status MetadataMachine::Flush() {
-  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory_, kFile), Encode()));
+  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory_, kMetadataFile), Encode()));
   durable_ = applied_.last.index;
   return absl::OkStatus();
 }
 
 absl::StatusOr<AppliedState> MetadataMachine::Capture(absl::string_view directory) {
-  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory, kFile), Encode()));
+  RETURN_IF_ERROR(ReplaceFile(file_system_, JoinPath(directory, kMetadataFile), Encode()));
   return applied_;
 }
 
@@ -88,11 +88,11 @@ std::string MetadataMachine::Encode() const {
   checkpoint.set_configuration_index(applied_.configuration_index);
   checkpoint.set_configuration(replication::EncodeConfiguration(applied_.configuration));
   *checkpoint.mutable_image() = metadata_.Image();
-  return Seal(kFormat, checkpoint.SerializeAsString());
+  return Seal(kMetadataFormat, checkpoint.SerializeAsString());
 }
 
 absl::Status MetadataMachine::Decode(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const std::string payload, Unseal(kFormat, bytes));
+  ASSIGN_OR_RETURN(const std::string payload, Unseal(kMetadataFormat, bytes));
   v1::MetadataCheckpoint checkpoint;
   if (!checkpoint.ParseFromString(payload)) return absl::DataLossError("malformed checkpoint");
   applied_.last = {checkpoint.term(), checkpoint.index()};

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status.h"
@@ -55,8 +56,6 @@ int CountDigits(Uint128 value) {
   return digits;
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
 // The digits and point of a number text, read from left to right.
 struct Significand {
   Uint128 value = 0;      // right only while digits <= 38
@@ -88,7 +87,7 @@ bool ReadExponent(absl::string_view text, size_t* at, int* exponent) {
   if (*at == text.size()) return false;
   int value = 0;
   for (; *at < text.size(); ++*at) {
-    if (!IsDigit(text[*at])) return false;
+    if (!absl::ascii_isdigit(text[*at])) return false;
     value = std::min(value * 10 + (text[*at] - '0'), kTextExponentMax);
   }
   *exponent = negative ? -value : value;
@@ -131,7 +130,7 @@ absl::StatusOr<Decimal> Decimal::Parse(absl::string_view text) {
   if (at < text.size() && (text[at] == '+' || text[at] == '-')) negative = text[at++] == '-';
   Significand significand;
   for (; at < text.size(); ++at) {
-    if (IsDigit(text[at])) {
+    if (absl::ascii_isdigit(text[at])) {
       significand.Take(text[at] - '0');
     } else if (text[at] == '.' && significand.point < 0) {
       significand.point = significand.positions;

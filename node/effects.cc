@@ -9,7 +9,7 @@
 namespace ringleader {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kEffectsFormat = 1;
 
 void PutTag(EffectTag tag, std::string& to) { to.push_back(static_cast<char>(tag)); }
 
@@ -91,7 +91,7 @@ void EffectsWriter::Hash(absl::string_view start, absl::string_view limit) {
 }
 
 std::string EffectsWriter::Finish(int64_t time_us, int64_t elapsed_us) {
-  std::string payload(1, static_cast<char>(kFormat));
+  std::string payload(1, static_cast<char>(kEffectsFormat));
   PutVarint(static_cast<uint64_t>(time_us), payload);
   PutVarint(static_cast<uint64_t>(elapsed_us), payload);
   payload += std::exchange(records_, std::string());
@@ -101,7 +101,7 @@ std::string EffectsWriter::Finish(int64_t time_us, int64_t elapsed_us) {
 absl::StatusOr<Effects> DecodeEffects(absl::string_view payload) {
   Decoder decoder(payload);
   const uint8_t format = decoder.Byte();
-  if (decoder.ok() && format != kFormat) {
+  if (decoder.ok() && format != kEffectsFormat) {
     return absl::FailedPreconditionError(
         absl::StrCat("an entry has format ", format, ", which this build does not know"));
   }

@@ -13,8 +13,8 @@
 namespace ringleader {
 namespace {
 
-constexpr uint8_t kFormatUnnamed = 1;
-constexpr uint8_t kFormat = 2;
+constexpr uint8_t kErasFormatUnnamed = 1;
+constexpr uint8_t kErasFormat = 2;
 constexpr uint8_t kOpenNamed = 3;         // as a change
 constexpr uint64_t kHashSeed = 0x657261;  // "era"
 constexpr size_t kSetBytes = kEraBuckets / 8;
@@ -141,7 +141,7 @@ bool Eras::Covers(replication::Term term, uint16_t bucket, Duration lease_term) 
 
 std::string Eras::Encode() const {
   const bool named = IsNamed(own_lease_ms_) || IsNamed(earlier_lease_ms_);
-  std::string bytes(1, static_cast<char>(named ? kFormat : kFormatUnnamed));
+  std::string bytes(1, static_cast<char>(named ? kErasFormat : kErasFormatUnnamed));
   PutVarint(term_, bytes);
   if (named) {
     PutVarint(own_lease_ms_, bytes);
@@ -155,13 +155,13 @@ std::string Eras::Encode() const {
 absl::StatusOr<Eras> Eras::Decode(absl::string_view bytes) {
   Decoder decoder(bytes);
   const uint8_t format = decoder.Byte();
-  if (decoder.ok() && format > kFormat) {
+  if (decoder.ok() && format > kErasFormat) {
     return absl::FailedPreconditionError(
-        absl::StrCat("a record of eras has format ", format, "; this build knows ", kFormat));
+        absl::StrCat("a record of eras has format ", format, "; this build knows ", kErasFormat));
   }
   Eras eras;
   eras.term_ = decoder.Varint();
-  const bool named = format == kFormat;
+  const bool named = format == kErasFormat;
   const uint64_t own_ms = named ? decoder.Varint() : kUnnamedLeaseTermMs;
   const uint64_t earlier_ms = named ? decoder.Varint() : kUnnamedLeaseTermMs;
   if (!decoder.ok() || format == 0 || decoder.remaining() != 2 * kSetBytes) {

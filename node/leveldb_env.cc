@@ -15,6 +15,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "node/leveldb_manifest.h"
+#include "node/leveldb_slice.h"
 
 namespace ringleader {
 namespace {
@@ -22,8 +23,6 @@ namespace {
 constexpr size_t kWriteBufferBytes = 64 << 10;
 // LevelDB's status has no code for a full disk; the text carries it through.
 constexpr absl::string_view kNoSpace = "no space: ";
-
-leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
 
 absl::string_view NameOf(absl::string_view path) {
   const size_t slash = path.rfind('/');

@@ -7,7 +7,7 @@
 namespace ringleader {
 namespace {
 
-constexpr size_t kBlockBytes = 32768;
+constexpr size_t kLogBlockBytes = 32768;
 constexpr size_t kHeaderBytes = 7;  // fixed32 checksum, fixed16 length, byte type
 constexpr uint8_t kFull = 1, kFirst = 2, kLast = 4;
 constexpr uint32_t kMaskDelta = 0xa282ead8;
@@ -28,7 +28,7 @@ enum class Record : uint8_t { kNone, kCutShort, kWhole };
 
 // What is at `offset`, if a record could be. `end` and `type` are a whole one's.
 Record ReadRecord(absl::string_view content, size_t offset, size_t* end, uint8_t* type) {
-  const size_t left = kBlockBytes - offset % kBlockBytes;
+  const size_t left = kLogBlockBytes - offset % kLogBlockBytes;
   const size_t length = Byte(content, offset + 4) | Byte(content, offset + 5) << 8;
   *type = static_cast<uint8_t>(content[offset + 6]);
   *end = offset + kHeaderBytes + length;
@@ -41,7 +41,7 @@ Record ReadRecord(absl::string_view content, size_t offset, size_t* end, uint8_t
 // be trusted: a write that went astray leaves a hole, or somebody else's bytes.
 bool IsRecordBehind(absl::string_view content, size_t offset) {
   for (; offset + kHeaderBytes <= content.size(); ++offset) {
-    if (kBlockBytes - offset % kBlockBytes < kHeaderBytes) continue;
+    if (kLogBlockBytes - offset % kLogBlockBytes < kHeaderBytes) continue;
     size_t end;
     uint8_t type;
     if (ReadRecord(content, offset, &end, &type) == Record::kWhole &&
@@ -61,7 +61,7 @@ struct Scan {
 Scan ScanRecords(absl::string_view content) {
   Scan scan;
   for (size_t offset = 0; offset + kHeaderBytes <= content.size();) {
-    const size_t left = kBlockBytes - offset % kBlockBytes;
+    const size_t left = kLogBlockBytes - offset % kLogBlockBytes;
     if (left < kHeaderBytes) {
       offset += left;
       continue;

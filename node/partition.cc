@@ -8,15 +8,12 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/status.h"
+#include "node/leveldb_slice.h"
 
 namespace ringleader {
 namespace {
 
 using replication::AppliedState;
-
-absl::string_view ViewOf(const leveldb::Slice& slice) {
-  return absl::string_view(slice.data(), slice.size());
-}
 
 bool IsWrite(const data::v1::Request& request) {
   return request.has_put() || request.has_delete_() || request.has_update();

@@ -7,6 +7,7 @@
 #include "common/mutants.h"
 #include "common/status.h"
 #include "model/key_codec.h"
+#include "node/leveldb_slice.h"
 #include "node/partition.h"
 #include "replication/configuration.h"
 
@@ -15,8 +16,6 @@ namespace {
 
 using replication::Entry;
 using replication::EntryKind;
-
-leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
 
 absl::string_view PayloadOf(const Entry& entry) {
   return entry.payload == nullptr ? absl::string_view() : absl::string_view(*entry.payload);

@@ -10,7 +10,7 @@
 namespace ringleader {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kPartitionFormat = 1;
 constexpr uint64_t kPlanFileBytesMax = 64;
 
 }  // namespace
@@ -63,7 +63,7 @@ void PartitionFactory::RemovePlan(replication::GroupId group, replication::Repli
 }
 
 std::string EncodePlan(const model::TokenRange& range) {
-  std::string bytes(1, static_cast<char>(kFormat));
+  std::string bytes(1, static_cast<char>(kPartitionFormat));
   PutFixed64(range.first, bytes);
   PutFixed64(range.last, bytes);
   PutFixed32(crc32c::Value(bytes), bytes);
@@ -81,9 +81,9 @@ absl::StatusOr<model::TokenRange> DecodePlan(absl::string_view bytes) {
   }
   Decoder decoder(bytes.substr(0, bytes.size() - kChecksumBytes));
   const uint8_t format = decoder.Byte();
-  if (format != kFormat) {
+  if (format != kPartitionFormat) {
     return absl::FailedPreconditionError(absl::StrCat("a plan has format ", format,
-                                                      "; this build knows ", kFormat,
+                                                      "; this build knows ", kPartitionFormat,
                                                       ": a newer program wrote it"));
   }
   model::TokenRange range;

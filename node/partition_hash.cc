@@ -15,16 +15,11 @@
 #include "absl/functional/function_ref.h"
 #include "common/status.h"
 #include "model/key_codec.h"
+#include "node/leveldb_slice.h"
 #include "node/partition.h"
 
 namespace ringleader {
-namespace {
-
-absl::string_view ViewOf(const leveldb::Slice& slice) {
-  return absl::string_view(slice.data(), slice.size());
-}
-
-}  // namespace
+namespace {}  // namespace
 
 // Calls `visit` with the keys from `start` to before `limit` (empty: to the end) that count, until
 // it returns false.

@@ -14,17 +14,12 @@
 #include "model/key_condition.h"
 #include "model/projection.h"
 #include "node/evaluate.h"
+#include "node/leveldb_slice.h"
 
 namespace ringleader {
 namespace {
 
 using model::Item;
-
-absl::string_view ViewOf(const leveldb::Slice& slice) {
-  return absl::string_view(slice.data(), slice.size());
-}
-
-leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
 
 // What Query and Scan have in common.
 struct PageRequest {

@@ -11,7 +11,7 @@
 namespace ringleader {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kRecordFormat = 1;
 constexpr uint64_t kLengthMax = 64 << 20;
 
 std::string Space(model::KeySpace space, absl::string_view rest) {
@@ -32,9 +32,9 @@ absl::Status Malformed(absl::string_view what) {
 absl::Status CheckFormat(Decoder& decoder, absl::string_view what) {
   const uint8_t format = decoder.Byte();
   if (!decoder.ok() || format == 0) return Malformed(what);
-  if (format != kFormat) {
+  if (format != kRecordFormat) {
     return absl::FailedPreconditionError(absl::StrCat("a ", what, " has format ", format,
-                                                      "; this build knows ", kFormat,
+                                                      "; this build knows ", kRecordFormat,
                                                       ": a newer program wrote it"));
   }
   return absl::OkStatus();
@@ -47,7 +47,7 @@ std::string TextOf(absl::string_view bytes) { return std::string(bytes); }
 std::string StateKey() { return Space(model::KeySpace::kMeta, "state"); }
 
 std::string EncodeState(const StoreState& state) {
-  std::string bytes(1, static_cast<char>(kFormat));
+  std::string bytes(1, static_cast<char>(kRecordFormat));
   PutVarint(state.applied.last.index, bytes);
   PutVarint(state.applied.last.term, bytes);
   PutVarint(state.previous, bytes);
@@ -103,7 +103,7 @@ std::string TableKey(uint64_t table) {
 }
 
 std::string EncodeTable(const TableRecord& table) {
-  std::string bytes(1, static_cast<char>(kFormat));
+  std::string bytes(1, static_cast<char>(kRecordFormat));
   PutVarint(table.id, bytes);
   PutVarint(table.schema_version, bytes);
   bytes.push_back(static_cast<char>(table.phase));
@@ -144,7 +144,7 @@ bool SetFlags(uint8_t flags, StoredResult* result) {
 }
 
 std::string EncodeSession(const SessionRecord& session) {
-  std::string bytes(1, static_cast<char>(kFormat));
+  std::string bytes(1, static_cast<char>(kRecordFormat));
   PutFixed64(session.session, bytes);
   PutVarint(session.lowest, bytes);
   PutVarint(static_cast<uint64_t>(session.elapsed_us), bytes);
@@ -181,7 +181,7 @@ absl::StatusOr<SessionRecord> DecodeSession(absl::string_view bytes) {
 }
 
 void AppendStoredItem(uint64_t index, int64_t time_us, absl::string_view item, std::string* out) {
-  out->push_back(static_cast<char>(kFormat));
+  out->push_back(static_cast<char>(kRecordFormat));
   PutVarint(index, *out);
   PutVarint(static_cast<uint64_t>(time_us), *out);
   out->append(item.data(), item.size());

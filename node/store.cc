@@ -14,14 +14,13 @@
 #include "common/status.h"
 #include "leveldb/table.h"
 #include "node/leveldb_manifest.h"
+#include "node/leveldb_slice.h"
 
 namespace ringleader {
 namespace {
 
-constexpr size_t kBlockBytes = 4096;
+constexpr size_t kTableBlockBytes = 4096;
 constexpr int kOpenFilesMax = 500;
-
-leveldb::Slice SliceOf(absl::string_view text) { return leveldb::Slice(text.data(), text.size()); }
 
 // Keeps table files while they are being linked.
 class RemovalHold {
@@ -66,7 +65,7 @@ absl::Status Store::OpenDatabase() {
   options.write_buffer_size = place_.write_buffer_bytes;
   options.max_open_files = kOpenFilesMax;
   options.block_cache = place_.block_cache;
-  options.block_size = kBlockBytes;
+  options.block_size = kTableBlockBytes;
   leveldb::DB* database = nullptr;
   const leveldb::Status opened = leveldb::DB::Open(options, directory_, &database);
   database_.reset(database);

@@ -13,7 +13,7 @@
 namespace ringleader::replication {
 namespace {
 
-constexpr uint8_t kFormatVersion = 1;
+constexpr uint8_t kConfigurationFormat = 1;
 constexpr size_t kMemberBytesMin = 3;
 
 std::vector<ReplicaId> Union(std::initializer_list<const std::vector<Member>*> lists) {
@@ -119,7 +119,7 @@ Configuration LeaveJoint(const Configuration& joint) {
 std::string EncodeConfiguration(const Configuration& configuration) {
   std::string bytes;
   WireWriter writer(&bytes);
-  writer.Byte(kFormatVersion);
+  writer.Byte(kConfigurationFormat);
   writer.Varint(configuration.version);
   EncodeMembers(configuration.voters, &writer);
   EncodeMembers(configuration.outgoing, &writer);
@@ -129,7 +129,7 @@ std::string EncodeConfiguration(const Configuration& configuration) {
 
 absl::StatusOr<Configuration> DecodeConfiguration(absl::string_view bytes) {
   WireReader reader(bytes);
-  if (reader.Byte() != kFormatVersion) {
+  if (reader.Byte() != kConfigurationFormat) {
     return absl::InvalidArgumentError("configuration: unknown format version");
   }
   Configuration configuration;

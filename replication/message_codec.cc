@@ -11,7 +11,7 @@
 namespace ringleader::replication {
 namespace {
 
-constexpr uint8_t kFormatVersion = 1;
+constexpr uint8_t kMessageFormat = 1;
 constexpr uint8_t kRejected = 1;
 constexpr uint8_t kTransfer = 2;
 constexpr uint8_t kLost = 4;
@@ -167,7 +167,7 @@ void WriteBody(const Message& message, WireWriter* writer) {
 
 void EncodeMessage(const Message& message, std::string* out) {
   WireWriter writer(out);
-  writer.Byte(kFormatVersion);
+  writer.Byte(kMessageFormat);
   writer.Byte(static_cast<uint8_t>(message.kind));
   writer.Byte(Flags(message));
   writer.Varint(message.group);
@@ -190,7 +190,7 @@ size_t EncodedSizeMax(const Message& message) {
 
 absl::StatusOr<Message> DecodeMessage(absl::string_view bytes) {
   WireReader reader(bytes);
-  if (reader.Byte() != kFormatVersion) {
+  if (reader.Byte() != kMessageFormat) {
     return absl::InvalidArgumentError("message: unknown format version");
   }
   Message message;

@@ -11,7 +11,7 @@ namespace ringleader::ctl {
 namespace {
 
 // What these commands take, each a part of it.
-struct Arguments {
+struct ItemArguments {
   std::string table;
   std::string item;  // or key, or update
   std::string update;
@@ -29,8 +29,8 @@ struct Arguments {
 
 constexpr char kItemHelp[] = R"(JSON: plain {"id": "ada"} or DynamoDB's {"id": {"S": "ada"}})";
 
-std::shared_ptr<Arguments> AddTableArgument(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+std::shared_ptr<ItemArguments> AddTableArgument(CLI::App& command) {
+  auto arguments = std::make_shared<ItemArguments>();
   command.add_option("table", arguments->table, "The table")->required();
   command.add_flag("--dynamodb-json", arguments->is_dynamodb_json,
                    "Print items in DynamoDB's JSON");
@@ -38,7 +38,7 @@ std::shared_ptr<Arguments> AddTableArgument(CLI::App& command) {
   return arguments;
 }
 
-void AddValues(CLI::App& command, Arguments& arguments) {
+void AddValues(CLI::App& command, ItemArguments& arguments) {
   command.add_option("--values", arguments.values, R"(JSON of placeholders: {":v": 1})");
 }
 
@@ -51,7 +51,7 @@ absl::StatusOr<model::Item> ParseNamed(const std::string& text, absl::string_vie
   return item;
 }
 
-absl::StatusOr<WriteOptions> WriteOptionsOf(const Arguments& arguments) {
+absl::StatusOr<WriteOptions> WriteOptionsOf(const ItemArguments& arguments) {
   WriteOptions options{.condition = arguments.condition};
   options.return_item_on_condition_failure = true;
   ASSIGN_OR_RETURN(options.names, ParseNames(arguments.names));
@@ -59,7 +59,7 @@ absl::StatusOr<WriteOptions> WriteOptionsOf(const Arguments& arguments) {
   return options;
 }
 
-absl::StatusOr<QueryOptions> QueryOptionsOf(const Arguments& arguments) {
+absl::StatusOr<QueryOptions> QueryOptionsOf(const ItemArguments& arguments) {
   QueryOptions options{.key_condition = arguments.key_condition,
                        .filter = arguments.filter,
                        .projection = arguments.projection,
@@ -70,11 +70,11 @@ absl::StatusOr<QueryOptions> QueryOptionsOf(const Arguments& arguments) {
   return options;
 }
 
-void PrintItem(const model::Item& item, const Arguments& arguments) {
+void PrintItem(const model::Item& item, const ItemArguments& arguments) {
   Print(ItemText(item, arguments.is_dynamodb_json) + "\n");
 }
 
-absl::Status WriteStatus(const absl::Status& status, const Arguments& arguments) {
+absl::Status WriteStatus(const absl::Status& status, const ItemArguments& arguments) {
   if (const auto item = FailedItem(status); item.has_value()) {
     return MakeError(KindOf(status), absl::StrCat(status.message(), "; the item is ",
                                                   ItemText(*item, arguments.is_dynamodb_json)));
@@ -84,7 +84,7 @@ absl::Status WriteStatus(const absl::Status& status, const Arguments& arguments)
 
 enum class Write { kPut, kUpdate, kDelete };
 
-absl::Status RunWrite(const Context& context, const Arguments& arguments, Write write) {
+absl::Status RunWrite(const Context& context, const ItemArguments& arguments, Write write) {
   ASSIGN_OR_RETURN(const model::Item item, ParseNamed(arguments.item, "the item or key"));
   ASSIGN_OR_RETURN(WriteOptions options, WriteOptionsOf(arguments));
   if (write == Write::kUpdate) options.return_values = ReturnValues::kAllNew;
@@ -102,7 +102,7 @@ absl::Status RunWrite(const Context& context, const Arguments& arguments, Write 
   return absl::OkStatus();
 }
 
-absl::Status RunGet(const Context& context, const Arguments& arguments) {
+absl::Status RunGet(const Context& context, const ItemArguments& arguments) {
   ASSIGN_OR_RETURN(const model::Item key, ParseNamed(arguments.item, "the key"));
   ReadOptions options{.projection = arguments.projection};
   if (arguments.is_eventual) options.consistency = Consistency::kEventual;
@@ -116,7 +116,7 @@ absl::Status RunGet(const Context& context, const Arguments& arguments) {
 }
 
 // Page after page, until the end or --limit items.
-absl::Status RunQuery(const Context& context, const Arguments& arguments, bool is_scan) {
+absl::Status RunQuery(const Context& context, const ItemArguments& arguments, bool is_scan) {
   ASSIGN_OR_RETURN(QueryOptions options, QueryOptionsOf(arguments));
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
   uint64_t printed = 0;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint64_t kProgressEvery = 1 << 18;  // bytes read between two drawings
 
-struct Arguments {
+struct TransferArguments {
   std::string table;
   std::string file = "-";
   uint32_t parallel = 256;
@@ -57,7 +57,7 @@ uint64_t FileBytes(const std::string& file) {
   return stat(file.c_str(), &attributes) == 0 ? static_cast<uint64_t>(attributes.st_size) : 0;
 }
 
-absl::Status RunImport(const Context& context, const Arguments& arguments) {
+absl::Status RunImport(const Context& context, const TransferArguments& arguments) {
   std::ifstream file;
   const bool is_stdin = arguments.file == "-";
   if (!is_stdin) {
@@ -104,7 +104,7 @@ absl::Status RunImport(const Context& context, const Arguments& arguments) {
 // the only copy of an earlier export.
 class ExportFile {
  public:
-  explicit ExportFile(const Arguments& arguments) : arguments_(arguments) {}
+  explicit ExportFile(const TransferArguments& arguments) : arguments_(arguments) {}
 
   absl::Status Write(const QueryPage& page, const ExportCounts& so_far) {
     if (!is_stdout() && !file_.is_open()) {
@@ -137,13 +137,13 @@ class ExportFile {
                                                         " failed; what is there is incomplete"));
   }
 
-  const Arguments& arguments_;
+  const TransferArguments& arguments_;
   std::ofstream file_;
   ProgressBar bar_{0};
   uint64_t bytes_ = 0;
 };
 
-absl::Status RunExport(const Context& context, const Arguments& arguments) {
+absl::Status RunExport(const Context& context, const TransferArguments& arguments) {
   ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
   ExportOptions options;
   options.timeout = std::chrono::milliseconds(context.timeout_ms);
@@ -184,7 +184,7 @@ absl::Status RunExport(const Context& context, const Arguments& arguments) {
 void AddTransferCommands(CLI::App& app, Context& context) {
   CLI::App* importing = app.add_subcommand(
       "import", "Write the items of a file of JSON lines (plain or DynamoDB's) to a table");
-  auto in = std::make_shared<Arguments>();
+  auto in = std::make_shared<TransferArguments>();
   importing->add_option("table", in->table, "The table")->required();
   importing->add_option("file", in->file, "JSON lines; - is standard input");
   importing->add_option("--parallel", in->parallel, "Writes under way at once")
@@ -195,7 +195,7 @@ void AddTransferCommands(CLI::App& app, Context& context) {
                                            "Write all items of a table as JSON lines. Each is as "
                                            "it was at some time during the export. Partitions "
                                            "that can't be read are named; the others are written");
-  auto out = std::make_shared<Arguments>();
+  auto out = std::make_shared<TransferArguments>();
   exporting->add_option("table", out->table, "The table")->required();
   exporting->add_option("file", out->file, "- is standard output");
   exporting->add_flag("--dynamodb-json", out->is_dynamodb_json, "In DynamoDB's JSON");

@@ -12,7 +12,7 @@ namespace {
 
 namespace meta = ::ringleader::coordinator::v1;
 
-struct Arguments {
+struct VersionArguments {
   bool raise = false;
   uint32_t to = 0;
 };
@@ -49,7 +49,7 @@ void AddVersionCommands(CLI::App& app, Context& context) {
       "version",
       "Which version the cluster is at, and which ones each process can run. What is new in a "
       "version begins when the cluster is raised to it; until then older builds may return");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<VersionArguments>();
   CLI::Option* raise = command->add_flag(
       "--raise", arguments->raise, "Raise it, for ever; refused unless every process can run it");
   command

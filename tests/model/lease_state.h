@@ -69,6 +69,8 @@ struct Lane {
   uint8_t read_early;  // of a mutant: 1 + the version that was read before the holder is registered
 };
 
+inline uint8_t Bit(int key) { return static_cast<uint8_t>(1u << key); }
+
 struct Replica {
   uint8_t term;
   uint8_t leads;

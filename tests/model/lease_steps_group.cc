@@ -6,8 +6,6 @@
 namespace ringleader::lease_model {
 namespace {
 
-uint8_t Bit(int key) { return static_cast<uint8_t>(1u << key); }
-
 bool HasEntry(const Replica& replica, EntryKind kind, int key) {
   for (int i = 0; i < replica.suffix_count; ++i) {
     const Entry& entry = replica.suffix[i];

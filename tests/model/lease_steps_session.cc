@@ -6,8 +6,6 @@
 namespace ringleader::lease_model {
 namespace {
 
-uint8_t Bit(int key) { return static_cast<uint8_t>(1u << key); }
-
 bool HasInvalidation(const Lane& lane, int key) {
   for (int i = 0; i < lane.count; ++i) {
     if (lane.messages[i].kind == MessageKind::kInvalidate && lane.messages[i].key == key) {

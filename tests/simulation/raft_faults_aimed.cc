@@ -17,7 +17,7 @@ using replication::Replica;
 using replication::ReplicaView;
 using replication::Role;
 
-constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+constexpr Duration kAimPeriod = std::chrono::milliseconds(1);
 // What is at stake is decided within a few round trips and syncs.
 constexpr Duration kApartMax = std::chrono::seconds(5);  // long enough for an election
 constexpr Duration kStrikeWithin = std::chrono::milliseconds(40);
@@ -25,7 +25,7 @@ constexpr Duration kStrikeWithin = std::chrono::milliseconds(40);
 }  // namespace
 
 void Faults::Watch() {
-  world_.simulation().At(kWatchPeriod, [this] {
+  world_.simulation().At(kAimPeriod, [this] {
     if (healed_) return;
     for (const auto& [node, machine] : world_.machines()) {
       if (!machine.up()) continue;

@@ -23,7 +23,7 @@ using replication::Term;
 namespace {
 
 // Fine enough for what has to come between two messages.
-constexpr Duration kWatchPeriod = std::chrono::microseconds(500);
+constexpr Duration kStepPeriod = std::chrono::microseconds(500);
 
 std::set<NodeId> NodesOf(const std::vector<Member>& members) {
   std::set<NodeId> nodes;
@@ -93,7 +93,7 @@ void Strategies::Perform(const std::string& name, std::vector<Step> steps) {
 
 void Strategies::Watch(uint64_t performance, Duration waited) {
   const Step& step = steps_[step_];
-  const Duration wait = step.is_so ? kWatchPeriod : step.at_most;
+  const Duration wait = step.is_so ? kStepPeriod : step.at_most;
   world_.simulation().At(wait, [this, performance, waited = waited + wait] {
     if (healed_ || performance != performance_) return;
     const Step& now = steps_[step_];

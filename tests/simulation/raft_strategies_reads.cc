@@ -14,7 +14,7 @@ using replication::Role;
 
 // More than an election takes, a split vote included; less than what a leader that nobody answers
 // stays one for.
-constexpr Duration kElectedWithin = std::chrono::seconds(4);
+constexpr Duration kOthersLeadWithin = std::chrono::seconds(4);
 // A voter that has just restarted is silent for two election timeouts.
 constexpr Duration kAskedWithin = std::chrono::seconds(4);
 constexpr Duration kHeardRecently = std::chrono::milliseconds(400);
@@ -52,7 +52,7 @@ void Strategies::LateAnswers(const Scene& scene) {
       SlowAnswers(scene, std::chrono::milliseconds(20), std::chrono::milliseconds(1500));
   Perform("late answers", {{late + Some(std::chrono::milliseconds(500)), nullptr,
                             [this, scene] { IsolateAndAsk(scene); }},
-                           {kElectedWithin, OthersLead(scene), nullptr},
+                           {kOthersLeadWithin, OthersLead(scene), nullptr},
                            {Some(kReadsFor), nullptr, nullptr}});
 }
 
@@ -70,7 +70,7 @@ void Strategies::Asleep(const Scene& scene) {
     asleep_.clear();
   };
   Perform("asleep", {{late + Some(std::chrono::milliseconds(500)), nullptr, sleep},
-                     {kElectedWithin, OthersLead(scene), nullptr},
+                     {kOthersLeadWithin, OthersLead(scene), nullptr},
                      {Some(std::chrono::milliseconds(300)), nullptr, wake},
                      {Some(kReadsFor), nullptr, nullptr}});
 }
@@ -84,7 +84,7 @@ void Strategies::HandedOver(const Scene& scene) {
     workload_.Besiege(scene.group, scene.leader);
   };
   Perform("handed over", {{late + Some(late), nullptr, hand_over},
-                          {kElectedWithin, OthersLead(scene), nullptr},
+                          {kOthersLeadWithin, OthersLead(scene), nullptr},
                           {late + Some(late), nullptr, nullptr}});
 }
 

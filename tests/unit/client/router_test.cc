@@ -21,14 +21,14 @@ using data::v1::Response;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Item Key(int i) {
+Item KeyItem(int i) {
   Item key;
   key.Set("id", AttributeValue::String(absl::StrCat("key-", i)));
   return key;
 }
 
 Request UpdateOf(int i, milliseconds timeout = milliseconds(0)) {
-  return UpdateRequest("users", Key(i), "ADD n :one", {.timeout = timeout});
+  return UpdateRequest("users", KeyItem(i), "ADD n :one", {.timeout = timeout});
 }
 
 class RouterTest : public ::testing::Test {
@@ -89,11 +89,11 @@ class RouterTest : public ::testing::Test {
 
   uint64_t PartitionOf(int i) {
     return router_->map()
-        .FindByToken(model::TokenOfKey(FakeCluster::kTable, *Key(i).Find("id")))
+        .FindByToken(model::TokenOfKey(FakeCluster::kTable, *KeyItem(i).Find("id")))
         ->id();
   }
   uint64_t LeaderOf(int i) { return router_->map().FindPartition(PartitionOf(i))->leader_node(); }
-  int Count(int i) { return cluster_->counts[model::EncodeItem(Key(i))]; }
+  int Count(int i) { return cluster_->counts[model::EncodeItem(KeyItem(i))]; }
 
   void ExpectNothingTwice() {
     for (const auto& [write, times] : cluster_->applied) {
@@ -379,7 +379,7 @@ TEST_F(RouterTest, MoreThanItsBoundIsRefusedAtOnceAndTheRestIsAnswered) {
 TEST_F(RouterTest, AnUnknownTableIsWaitedForBriefly) {
   // Protects: a table that another process has just created is found; one that is not there, named.
   Start();
-  const Response response = Await(GetRequest("nobody", Key(1), {}));
+  const Response response = Await(GetRequest("nobody", KeyItem(1), {}));
   EXPECT_EQ(response.error(), data::v1::ERROR_TABLE_NOT_FOUND);
 }
 
@@ -387,12 +387,12 @@ TEST_F(RouterTest, ATableThatAnOldMapDoesNotHaveIsAskedFor) {
   // Protects: nobody is told that a table is not there by a map that is older than the table, and
   // while nobody can say, neither is it.
   Start();
-  EXPECT_EQ(Await(GetRequest("nobody", Key(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  EXPECT_EQ(Await(GetRequest("nobody", KeyItem(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND);
   EXPECT_EQ(cluster_->descriptions, 1);
   cluster_->hides_table = true;
   cluster_->Publish(true);
   simulation_.RunFor(milliseconds(10));
-  const size_t early = Begin(GetRequest("users", Key(1), {}));
+  const size_t early = Begin(GetRequest("users", KeyItem(1), {}));
   simulation_.RunFor(seconds(2));
   EXPECT_FALSE(answers_[early].has_value());
   cluster_->hides_table = false;
@@ -401,14 +401,14 @@ TEST_F(RouterTest, ATableThatAnOldMapDoesNotHaveIsAskedFor) {
   ASSERT_TRUE(answers_[early].has_value());
   EXPECT_EQ(answers_[early]->error(), data::v1::ERROR_NONE);
   cluster_->describe = nullptr;
-  EXPECT_EQ(Await(GetRequest("nobody", Key(1), {})).error(), data::v1::ERROR_DEADLINE);
+  EXPECT_EQ(Await(GetRequest("nobody", KeyItem(1), {})).error(), data::v1::ERROR_DEADLINE);
 }
 
 TEST_F(RouterTest, ASilentCoordinatorDoesNotTakeAllOfAQuestion) {
   // Protects: an answer that another attempt would get in time.
   Start();
   cluster_->describe.swap(describe_later_);
-  const size_t asked = Begin(GetRequest("nobody", Key(1), {}));
+  const size_t asked = Begin(GetRequest("nobody", KeyItem(1), {}));
   simulation_.RunFor(milliseconds(500));
   EXPECT_EQ(cluster_->descriptions, 1);
   cluster_->describe.swap(describe_later_);
@@ -421,7 +421,8 @@ TEST_F(RouterTest, ANameThatNoTableCanHaveIsNotAskedFor) {
   // Protects: what the metadata leader could not even read is answered all the same.
   Start();
   for (const char* name : {"no", "a table", "\xff\xfe\xfd"}) {
-    EXPECT_EQ(Await(GetRequest(name, Key(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND) << name;
+    EXPECT_EQ(Await(GetRequest(name, KeyItem(1), {})).error(), data::v1::ERROR_TABLE_NOT_FOUND)
+        << name;
   }
   EXPECT_EQ(cluster_->descriptions, 0);
 }
@@ -430,7 +431,7 @@ TEST_F(RouterTest, QuestionsForTablesAreFew) {
   // Protects the metadata leader from whoever asks for tables that are not there: one question at a
   // time for a name, and a bound for all names.
   Start();
-  for (int i = 0; i < 1000; ++i) Begin(GetRequest("nobody", Key(i), {}));
+  for (int i = 0; i < 1000; ++i) Begin(GetRequest("nobody", KeyItem(i), {}));
   simulation_.RunFor(milliseconds(500));
   for (const auto& answer : answers_) {
     ASSERT_TRUE(answer.has_value());
@@ -439,7 +440,7 @@ TEST_F(RouterTest, QuestionsForTablesAreFew) {
   EXPECT_LE(cluster_->descriptions, 3);
   cluster_->descriptions = 0;
   cluster_->describe = nullptr;
-  for (int i = 0; i < 1000; ++i) Begin(GetRequest(absl::StrCat("nobody-", i), Key(i), {}));
+  for (int i = 0; i < 1000; ++i) Begin(GetRequest(absl::StrCat("nobody-", i), KeyItem(i), {}));
   simulation_.RunFor(milliseconds(500));
   EXPECT_EQ(cluster_->descriptions, 16);
 }
@@ -450,7 +451,7 @@ TEST_F(RouterTest, AMalformedKeyIsAnsweredWithoutBeingSent) {
   Item wrong;
   wrong.Set("other", AttributeValue::String("x"));
   EXPECT_EQ(Await(GetRequest("users", wrong, {})).error(), data::v1::ERROR_VALIDATION);
-  Request garbage = GetRequest("users", Key(1), {});
+  Request garbage = GetRequest("users", KeyItem(1), {});
   garbage.mutable_get()->set_key("\xff\xff\xff");
   EXPECT_EQ(Await(garbage).error(), data::v1::ERROR_VALIDATION);
   EXPECT_EQ(router_->counts().attempts, 0u);
@@ -461,7 +462,7 @@ TEST_F(RouterTest, ShutdownAnswersEverythingHonestly) {
   Start();
   cluster_->treat = [](uint64_t, const Request&) { return Treatment::kIgnore; };
   const size_t sent = Begin(UpdateOf(1));
-  const size_t read = Begin(GetRequest("users", Key(2), {}));
+  const size_t read = Begin(GetRequest("users", KeyItem(2), {}));
   simulation_.RunFor(milliseconds(50));
   executor_->Post([this] { router_->Shutdown(); });
   const size_t late = Begin(UpdateOf(3));
@@ -475,7 +476,7 @@ TEST_F(RouterTest, ShutdownAnswersEverythingHonestly) {
 TEST_F(RouterTest, AScanReadsEveryItemOnceInTokenOrder) {
   // Protects: pages, partitions, segments and a split in the middle neither lose nor repeat.
   Start();
-  for (int i = 0; i < 60; ++i) Await(PutRequest("users", Key(i), {}));
+  for (int i = 0; i < 60; ++i) Await(PutRequest("users", KeyItem(i), {}));
   std::set<std::string> seen;
   QueryOptions options{.limit = 7};
   for (int pages = 0; pages < 40; ++pages) {
@@ -496,11 +497,11 @@ TEST_F(RouterTest, AScanReadsEveryItemOnceInTokenOrder) {
 TEST_F(RouterTest, AStartKeyOutsideTheSegmentIsRefused) {
   // Protects: a caller that mixes up its segments gets an error, not wrong items.
   Start();
-  Await(PutRequest("users", Key(1), {}));
+  Await(PutRequest("users", KeyItem(1), {}));
   int refused = 0;
   for (uint32_t segment = 0; segment < 4; ++segment) {
     const Response response =
-        Await(ScanRequest("users", {.start_key = Key(1), .segment = segment, .segments = 4}));
+        Await(ScanRequest("users", {.start_key = KeyItem(1), .segment = segment, .segments = 4}));
     if (response.error() == data::v1::ERROR_VALIDATION) ++refused;
   }
   EXPECT_EQ(refused, 3);

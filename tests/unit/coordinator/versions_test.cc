@@ -29,7 +29,7 @@ v1::Command Found(uint32_t version) {
   return command;
 }
 
-v1::Command Register(uint64_t incarnation, const VersionRange& versions) {
+v1::Command RegisterAs(uint64_t incarnation, const VersionRange& versions) {
   v1::Command command;
   v1::RegisterRequest& request = *command.mutable_register_node();
   request.set_incarnation(incarnation);
@@ -58,7 +58,7 @@ v1::Command Raise(uint32_t from, uint32_t to) {
 Metadata Upgraded() {
   Metadata metadata;
   for (const auto& command :
-       {Found(1), Register(5, kNew), Register(6, kNew), Describe(1, kNew), Describe(2, kNew)}) {
+       {Found(1), RegisterAs(5, kNew), RegisterAs(6, kNew), Describe(1, kNew), Describe(2, kNew)}) {
     EXPECT_TRUE(metadata.Apply(command).ok());
   }
   return metadata;
@@ -68,7 +68,7 @@ TEST(ClusterVersion, IsRaisedOnlyWhenEveryProcessCanRunIt) {
   // Protects: behaviour that an old build does not understand begins only when none is left.
   {
     Metadata metadata = Upgraded();
-    metadata.Apply(Register(6, kOld));
+    metadata.Apply(RegisterAs(6, kOld));
     const CommandOutcome refused = metadata.Apply(Raise(1, 2));
     EXPECT_EQ(refused.error, v1::ERROR_CONFLICT);
     EXPECT_THAT(refused.message, HasSubstr("node 2 at n6 runs 1 to 1"));
@@ -113,7 +113,7 @@ TEST(ClusterVersion, ACoordinatorThatLostItsDataHasToSayAgainWhatItRuns) {
 TEST(ClusterVersion, ARemovedNodeHoldsNobodyUpAndAnAbsentOneDoes) {
   // Protects: a node that is away may come back with its old build.
   Metadata metadata = Upgraded();
-  metadata.Apply(Register(6, kOld));
+  metadata.Apply(RegisterAs(6, kOld));
   v1::Command away;
   away.mutable_set_node_alive()->set_node(2);
   metadata.Apply(away);
@@ -132,17 +132,17 @@ TEST(ClusterVersion, NeverFallsAndKeepsOldBuildsOut) {
   EXPECT_EQ(metadata.Apply(Raise(2, 1)).error, v1::ERROR_INVALID);
   EXPECT_THAT(metadata.Apply(Raise(1, 3)).message, HasSubstr("is at version 2 by now"));
   EXPECT_EQ(metadata.cluster_version(), 2u);
-  const CommandOutcome known = metadata.Apply(Register(5, kOld));
+  const CommandOutcome known = metadata.Apply(RegisterAs(5, kOld));
   EXPECT_EQ(known.error, v1::ERROR_VERSION);
   EXPECT_THAT(known.message, HasSubstr("runs cluster versions 1 to 1, and the cluster is at "
                                        "version 2: a newer build has to be installed"));
   EXPECT_EQ(metadata.FindNode(1)->node().versions().newest(), 2u);  // nothing was changed
-  EXPECT_EQ(metadata.Apply(Register(9, kOld)).error, v1::ERROR_VERSION);
-  v1::Command silent = Register(9, kNew);
+  EXPECT_EQ(metadata.Apply(RegisterAs(9, kOld)).error, v1::ERROR_VERSION);
+  v1::Command silent = RegisterAs(9, kNew);
   silent.mutable_register_node()->clear_versions();
   EXPECT_EQ(metadata.Apply(silent).error, v1::ERROR_VERSION);
-  EXPECT_THAT(metadata.Apply(Register(9, {3, 4})).message, HasSubstr("raise it"));
-  EXPECT_TRUE(metadata.Apply(Register(9, {2, 3})).ok());
+  EXPECT_THAT(metadata.Apply(RegisterAs(9, {3, 4})).message, HasSubstr("raise it"));
+  EXPECT_TRUE(metadata.Apply(RegisterAs(9, {2, 3})).ok());
 }
 
 TEST(ClusterVersion, IsInTheImageAndItsBytesStay) {

@@ -118,8 +118,9 @@ struct ErrorCase {
 
 constexpr char kUsed[] =
     "The function is not allowed to be used this way in an expression; function: ";
-constexpr char kType[] = "Incorrect operand type for operator or function; operator or function: ";
-constexpr char kCount[] =
+constexpr char kBadOperandType[] =
+    "Incorrect operand type for operator or function; operator or function: ";
+constexpr char kBadOperandCount[] =
     "Incorrect number of operands for operator or function; operator or function: ";
 constexpr char kDistinct[] =
     "The first operand must be distinct from the remaining operands for this operator or "
@@ -183,27 +184,29 @@ TEST(ConditionTest, RefusesWrongFunctions) {
       {"contains(contains(s, :x), :x)", std::string(kUsed) + "contains"},
       {"size(attribute_exists(n)) = :n5", std::string(kUsed) + "attribute_exists"},
       {"n IN (begins_with(s, :x))", std::string(kUsed) + "begins_with"},
-      {"attribute_exists(n, s)", std::string(kCount) + "attribute_exists, number of operands: 2"},
-      {"contains(n)", std::string(kCount) + "contains, number of operands: 1"},
-      {"begins_with(s, :x, :x)", std::string(kCount) + "begins_with, number of operands: 3"},
-      {"size(s, n) = :n5", std::string(kCount) + "size, number of operands: 2"},
+      {"attribute_exists(n, s)",
+       std::string(kBadOperandCount) + "attribute_exists, number of operands: 2"},
+      {"contains(n)", std::string(kBadOperandCount) + "contains, number of operands: 1"},
+      {"begins_with(s, :x, :x)",
+       std::string(kBadOperandCount) + "begins_with, number of operands: 3"},
+      {"size(s, n) = :n5", std::string(kBadOperandCount) + "size, number of operands: 2"},
       {"attribute_exists(:n5)",
        "Operator or function requires a document path; operator or function: attribute_exists"},
       {"attribute_not_exists(size(n))",
        "Operator or function requires a document path; operator or function: "
        "attribute_not_exists"},
-      {"begins_with(s, :n5)", std::string(kType) + "begins_with, operand type: N"},
-      {"begins_with(size(s), :x)", std::string(kType) + "begins_with, operand type: N"},
-      {"attribute_type(s, :n5)", std::string(kType) + "attribute_type, operand type: N"},
-      {"attribute_type(s, n)",
-       std::string(kType) + "attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"},
+      {"begins_with(s, :n5)", std::string(kBadOperandType) + "begins_with, operand type: N"},
+      {"begins_with(size(s), :x)", std::string(kBadOperandType) + "begins_with, operand type: N"},
+      {"attribute_type(s, :n5)", std::string(kBadOperandType) + "attribute_type, operand type: N"},
+      {"attribute_type(s, n)", std::string(kBadOperandType) +
+                                   "attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"},
       {"attribute_type(s, :x)",
        "Invalid attribute type name found; type: x, valid types: "
        "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"},
-      {"size(:n5) = :n5", std::string(kType) + "size, operand type: N"},
-      {"size(:true) = :n5", std::string(kType) + "size, operand type: BOOL"},
-      {"size(:null) = :n5", std::string(kType) + "size, operand type: NULL"},
-      {"size(size(s)) = :n5", std::string(kType) + "size, operand type: N"},
+      {"size(:n5) = :n5", std::string(kBadOperandType) + "size, operand type: N"},
+      {"size(:true) = :n5", std::string(kBadOperandType) + "size, operand type: BOOL"},
+      {"size(:null) = :n5", std::string(kBadOperandType) + "size, operand type: NULL"},
+      {"size(size(s)) = :n5", std::string(kBadOperandType) + "size, operand type: N"},
   });
 }
 
@@ -213,12 +216,12 @@ TEST(ConditionTest, RefusesWrongOperands) {
       {"((n = :n5))", "The expression has redundant parentheses;"},
       {"((n)) = :n5", "The expression has redundant parentheses;"},
       {"n = :n5 AND ((s = :hello OR n = :n1))", "The expression has redundant parentheses;"},
-      {"n < :true", std::string(kType) + "<, operand type: BOOL"},
-      {"n <= :null", std::string(kType) + "<=, operand type: NULL"},
-      {":ssba > n", std::string(kType) + ">, operand type: SS"},
-      {"n >= :ns12", std::string(kType) + ">=, operand type: NS"},
-      {"size(s) > :m", std::string(kType) + ">, operand type: M"},
-      {"n BETWEEN :true AND :true", std::string(kType) + "BETWEEN, operand type: BOOL"},
+      {"n < :true", std::string(kBadOperandType) + "<, operand type: BOOL"},
+      {"n <= :null", std::string(kBadOperandType) + "<=, operand type: NULL"},
+      {":ssba > n", std::string(kBadOperandType) + ">, operand type: SS"},
+      {"n >= :ns12", std::string(kBadOperandType) + ">=, operand type: NS"},
+      {"size(s) > :m", std::string(kBadOperandType) + ">, operand type: M"},
+      {"n BETWEEN :true AND :true", std::string(kBadOperandType) + "BETWEEN, operand type: BOOL"},
       {"n BETWEEN :n5 AND :x",
        "The BETWEEN operator requires same data type for lower and upper bounds; lower bound "
        "operand: AttributeValue: {N:5}, upper bound operand: AttributeValue: {S:x}"},
@@ -245,7 +248,7 @@ TEST(ConditionTest, TellsErrorsInOrder) {
       {"exists(name)", "Invalid function name; function: exists"},
       {"name = contains(s, :x)", std::string(kUsed) + "contains"},
       {"name = :n5 AND #x = :n5", "Attribute name is a reserved keyword; reserved keyword: name"},
-      {"n < :true AND #x = :n5", std::string(kType) + "<, operand type: BOOL"},
+      {"n < :true AND #x = :n5", std::string(kBadOperandType) + "<, operand type: BOOL"},
       {"#x = :n5 AND n < :true",
        "An expression attribute name used in the document path is not defined; attribute name: "
        "#x"},

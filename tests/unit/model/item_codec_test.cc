@@ -6,13 +6,10 @@
 #include "absl/strings/escaping.h"
 #include "model/error.h"
 #include "tests/unit/model/random_value.h"
+#include "tests/unit/model/values.h"
 
 namespace ringleader::model {
 namespace {
-
-AttributeValue N(absl::string_view text) { return AttributeValue::Number(*Decimal::Parse(text)); }
-
-std::string Hex(absl::string_view bytes) { return absl::BytesToHexString(bytes); }
 
 std::string DecodeError(absl::string_view hex) {
   const absl::StatusOr<AttributeValue> value = DecodeValue(absl::HexStringToBytes(hex));
@@ -105,7 +102,7 @@ TEST(ItemCodecTest, AcceptsAnyOrderAndBecomesCanonical) {
             *AttributeValue::NumberSet({Decimal(9), Decimal(10)}));
 }
 
-constexpr char kEmpty[] =
+constexpr char kEmptyValue[] =
     "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
 
 // Protects that each malformation of a value is refused, and named.
@@ -113,7 +110,7 @@ TEST(ItemCodecTest, NamesWhatIsWrong) {
   const char kSecond[] =
       "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
       "supported datatypes";
-  EXPECT_EQ(DecodeError(""), kEmpty);
+  EXPECT_EQ(DecodeError(""), kEmptyValue);
   EXPECT_EQ(DecodeError("0a00"
                         "0a00"),
             kSecond);
@@ -148,7 +145,7 @@ TEST(ItemCodecTest, NamesWhatIsWrong) {
             "One or more parameter values were invalid: An string set  may not be empty");
   EXPECT_EQ(DecodeError("3a02"
                         "0a00"),
-            kEmpty);
+            kEmptyValue);
   EXPECT_EQ(DecodeError("3a02"
                         "1200"),
             "List has an unknown field: number 2, wire type 2");
@@ -158,7 +155,7 @@ TEST(ItemCodecTest, NamesWhatIsWrong) {
 TEST(ItemCodecTest, NamesWhatIsWrongInAnItem) {
   EXPECT_EQ(ItemError("0a03"
                       "0a0161"),
-            kEmpty);
+            kEmptyValue);
   EXPECT_EQ(ItemError("0a0a"
                       "0a0161"
                       "0a0161"

@@ -9,15 +9,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "tests/unit/model/random_value.h"
+#include "tests/unit/model/values.h"
 
 namespace ringleader::model {
 namespace {
-
-AttributeValue S(std::string text) { return AttributeValue::String(std::move(text)); }
-AttributeValue B(std::string bytes) { return AttributeValue::Binary(std::move(bytes)); }
-AttributeValue N(absl::string_view text) { return AttributeValue::Number(*Decimal::Parse(text)); }
-
-std::string Hex(absl::string_view bytes) { return absl::BytesToHexString(bytes); }
 
 // Short, from few bytes, so that prefixes of each other and zeros are common.
 AttributeValue RandomKey(Random* random, AttributeType type) {

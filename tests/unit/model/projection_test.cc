@@ -9,7 +9,7 @@
 namespace ringleader::model {
 namespace {
 
-constexpr char kItem[] =
+constexpr char kProjectedItem[] =
     R"({"a":{"N":"1"},"l":{"L":[{"S":"x"},{"M":{"k":{"S":"y"},"z":{"S":"w"}}},{"S":"q"}]},)"
     R"("m":{"M":{"k":{"N":"2"},"n":{"M":{"deep":{"N":"3"}}},"o":{"N":"4"}}},"x.y":{"N":"5"}})";
 
@@ -34,9 +34,9 @@ TEST(ProjectionTest, Selects) {
       {"l.k", "{}"},
   };
   for (const auto& [expression, expected] : cases) {
-    EXPECT_EQ(Projected(expression, kItem), expected) << expression;
+    EXPECT_EQ(Projected(expression, kProjectedItem), expected) << expression;
   }
-  EXPECT_EQ(Projected("#d, m.#k", kItem, {{"#d", "x.y"}, {"#k", "k"}}),
+  EXPECT_EQ(Projected("#d, m.#k", kProjectedItem, {{"#d", "x.y"}, {"#k", "k"}}),
             R"({"m":{"M":{"k":{"N":"2"}}},"x.y":{"N":"5"}})");
 }
 
@@ -64,12 +64,13 @@ TEST(ProjectionTest, Refuses) {
        "path one: [a, b], path two: [a, [0]]"},
   };
   for (const auto& [expression, error] : cases) {
-    EXPECT_EQ(Projected(expression, kItem), absl::StrCat("Invalid ProjectionExpression: ", error))
+    EXPECT_EQ(Projected(expression, kProjectedItem),
+              absl::StrCat("Invalid ProjectionExpression: ", error))
         << expression;
   }
-  EXPECT_EQ(Projected(std::string(4097, 'a'), kItem),
+  EXPECT_EQ(Projected(std::string(4097, 'a'), kProjectedItem),
             "Invalid ProjectionExpression: Expression size has exceeded the maximum allowed size;");
-  EXPECT_EQ(Projected(std::string(4096, 'a'), kItem), "{}");
+  EXPECT_EQ(Projected(std::string(4096, 'a'), kProjectedItem), "{}");
 }
 
 }  // namespace

@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/model/values.h"
+
 namespace ringleader::model {
 namespace {
 
 constexpr char kMismatch[] = "The provided key element does not match the schema";
-
-AttributeValue S(std::string text) { return AttributeValue::String(std::move(text)); }
-AttributeValue B(std::string bytes) { return AttributeValue::Binary(std::move(bytes)); }
 
 TableSchema Table(bool has_sort = true) {
   TableSchema table;

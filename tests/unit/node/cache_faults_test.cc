@@ -336,9 +336,9 @@ TEST(CacheFaultsTest, NothingIsGrantedWhileAClosingEntryIsUnderWay) {
 }
 
 // A session as the network brings it.
-class Stream {
+class SessionStream {
  public:
-  Stream(PartitionWorld& world, const CacheServiceOptions& options, bool opens = true)
+  SessionStream(PartitionWorld& world, const CacheServiceOptions& options, bool opens = true)
       : service_([&world](replication::GroupId) { return world.ReplicaOf(1); },
                  *world.node(1).registry, *world.node(1).cache_sessions, *world.node(1).clock,
                  options) {
@@ -382,21 +382,21 @@ cache::v1::ToNode WithRelease(size_t key_bytes) {
 TEST(CacheFaultsTest, WhatWaitsOfASessionIsBoundedInBytesAndInAcknowledgements) {
   PartitionWorld world(69, 1);
   world.CreatePartition(1);
-  Stream large(world, {.bytes_max = 10'000});
+  SessionStream large(world, {.bytes_max = 10'000});
   large.Send(WithRelease(9000));
   world.RunFor(milliseconds(50));  // taken in
   large.Send(WithRelease(9000));
   EXPECT_FALSE(large.is_over());
   large.Send(WithRelease(9000));
   EXPECT_TRUE(large.is_over());
-  Stream many(world, {.messages_max = 10});
+  SessionStream many(world, {.messages_max = 10});
   cache::v1::ToNode frame;
   for (int i = 0; i < 10; ++i) frame.add_acknowledgements()->set_partition(PartitionWorld::kGroup);
   many.Send(frame);
   EXPECT_FALSE(many.is_over());
   many.Send(WithRelease(1));
   EXPECT_TRUE(many.is_over());
-  Stream long_frame(world, {.frame_bytes_max = 1000});
+  SessionStream long_frame(world, {.frame_bytes_max = 1000});
   long_frame.Send(WithRelease(1001));
   EXPECT_TRUE(long_frame.is_over());
 }
@@ -405,11 +405,11 @@ TEST(CacheFaultsTest, WhatWaitsOfASessionIsBoundedInBytesAndInAcknowledgements) 
 TEST(CacheFaultsTest, AStreamOpensOnce) {
   PartitionWorld world(71, 1);
   world.CreatePartition(1);
-  Stream twice(world, {});
+  SessionStream twice(world, {});
   EXPECT_FALSE(twice.is_over());
   twice.SendOpen();
   EXPECT_TRUE(twice.is_over());
-  Stream never(world, {}, /*opens=*/false);
+  SessionStream never(world, {}, /*opens=*/false);
   never.Send(WithRelease(1));
   EXPECT_TRUE(never.is_over());
 }
@@ -418,7 +418,7 @@ TEST(CacheFaultsTest, AStreamOpensOnce) {
 TEST(CacheFaultsTest, AFillIsAGet) {
   PartitionWorld world(70, 1);
   world.CreatePartition(1);
-  Stream stream(world, {});
+  SessionStream stream(world, {});
   cache::v1::ToNode frame;
   Request& put = *frame.add_fills()->mutable_request();
   put = PutRequest(R"({"pk":"a","sk":1})");

@@ -13,14 +13,14 @@ using testing::SizeIs;
 using Refusal = LeaseGate::Refusal;
 using std::chrono::milliseconds;
 
-constexpr replication::Term kTerm = 5;
+constexpr replication::Term kGateTerm = 5;
 
 Instant At(int64_t ms) { return {milliseconds(ms), milliseconds(ms)}; }
 
 class LeaseGateTest : public testing::Test {
  protected:
   // A term of 100 ms; grants of 90 at most.
-  LeaseGateTest() : gate_(Options(), kTerm, At(0), Eras()) { Cover({"a", "b", "c"}); }
+  LeaseGateTest() : gate_(Options(), kGateTerm, At(0), Eras()) { Cover({"a", "b", "c"}); }
 
   static LeaseOptions Options() {
     return {.lease_term = milliseconds(100), .drift = 0, .margin = milliseconds(10)};
@@ -28,11 +28,11 @@ class LeaseGateTest : public testing::Test {
   void Cover(const std::vector<std::string>& keys) {
     std::set<uint16_t> buckets;
     for (const std::string& key : keys) buckets.insert(EraBucketOf(key));
-    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}, 100}, kTerm);
+    eras_.Apply({EraChange::kOpen, {buckets.begin(), buckets.end()}, 100}, kGateTerm);
   }
   static Eras Earlier(absl::string_view key, uint32_t lease_term_ms) {
     Eras eras;
-    eras.Apply({EraChange::kOpen, {EraBucketOf(key)}, lease_term_ms}, kTerm - 1);
+    eras.Apply({EraChange::kOpen, {EraBucketOf(key)}, lease_term_ms}, kGateTerm - 1);
     return eras;
   }
   // Its fill has the number `last_fill_`.
@@ -173,7 +173,7 @@ TEST_F(LeaseGateTest, TheLongestLifeEndsBeforeTheShortestWait) {
 
 // Protects grants of the term before: what its eras cover waits a full term; the rest does not.
 TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
-  gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", 100));
+  gate_ = LeaseGate(Options(), kGateTerm, At(1000), Earlier("a", 100));
   EXPECT_TRUE(Enter("b", 1000));
   EXPECT_FALSE(Enter("a", 1000));
   EXPECT_THAT(sent_, IsEmpty());
@@ -190,7 +190,7 @@ TEST_F(LeaseGateTest, EarlierErasDelayWhatTheyCover) {
 // shorter one than its own.
 TEST_F(LeaseGateTest, WhatEarlierErasNameIsWaitedFor) {
   for (const int64_t ms : {50, 300}) {
-    gate_ = LeaseGate(Options(), kTerm, At(1000), Earlier("a", static_cast<uint32_t>(ms)));
+    gate_ = LeaseGate(Options(), kGateTerm, At(1000), Earlier("a", static_cast<uint32_t>(ms)));
     EXPECT_FALSE(Enter("a", 1000));
     EXPECT_EQ(gate_.UntilOpening(At(1010)), milliseconds(ms - 10));
     EXPECT_FALSE(gate_.EnterRange("a", "b", At(1000 + ms - 1), &sent_));
@@ -270,7 +270,7 @@ TEST_F(LeaseGateTest, EverythingIsBounded) {
   options.session_keys_max = 1;
   options.key_holders_max = 1;
   options.keys_max = 2;
-  gate_ = LeaseGate(options, kTerm, At(0), Eras());
+  gate_ = LeaseGate(options, kGateTerm, At(0), Eras());
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone) << "again is nothing new";
   EXPECT_EQ(Grant(1, "b", 0).refusal, Refusal::kFull) << "keys of a session";
