@@ -39,9 +39,10 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Paths are taken relative to the checkout, so that every checkout of it shares what is compiled.
+  # Paths are taken relative to the checkout, so that every checkout of it shares what is compiled (but for groups:
+  # CMake names their files by whole paths). What is not in the cache is not preprocessed first: a fifth less time.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
-      CCACHE_NOHASHDIR=1 ${CCACHE})
+      CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 ${CCACHE})
 endif()
 find_program(MOLD mold)
 if(MOLD)
