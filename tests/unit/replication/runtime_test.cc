@@ -239,6 +239,23 @@ TEST_F(RuntimeTest, ARestartedVoterStaysSilentUntilEveryLeaseItMayHaveGrantedIsO
   EXPECT_FALSE(replica->LeaseRead().ok());
 }
 
+// Rule 16: heartbeats do not wait behind data, so a lane of data on which nothing arrives costs
+// nobody the leadership.
+TEST_F(RuntimeTest, DataThatDoesNotArriveHoldsUpNoHeartbeat) {
+  const NodeId leader = world_.LeaderOf(1);
+  const Term term = world_.machine(leader).runtime->Find(1)->view().term;
+  for (const auto& [node, machine] : world_.machines()) {
+    if (node != leader) world_.network().Cut(leader, node, LaneMethod(Lane::kAppend));
+  }
+  EXPECT_FALSE(AddOne());
+  Run(seconds(20));
+  EXPECT_EQ(world_.LeaderOf(1), leader);
+  EXPECT_EQ(world_.machine(leader).runtime->Find(1)->view().term, term);
+  world_.network().MendLinks();
+  Run(seconds(5));
+  EXPECT_EQ(ValueOn(leader), 1);
+}
+
 // Rule 17: a leader whose disk makes no progress hands over.
 TEST_F(SmallLogTest, ALeaderWhoseDiskStallsLosesLeadership) {
   const NodeId leader = world_.LeaderOf(1);
