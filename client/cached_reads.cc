@@ -95,6 +95,7 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
                                             const ReadOptions& options) {
   if (!IsWholeItem(options)) return std::nullopt;
   thread_local std::string bytes;  // allocated once, not for every read
+  const uint64_t tables = tables_number_.load(std::memory_order_acquire);
   {
     const ReadSections::Section section(table_sections_);
     if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
@@ -105,7 +106,8 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
                                                [&](const Item& item) { result->item = item; });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   result->found = found == ItemCache::Found::kItem;
-  result->watched = notices_ != nullptr;
+  result->watched =
+      notices_ != nullptr && tables_number_.load(std::memory_order_acquire) == tables;
   return result;
 }
 
@@ -212,6 +214,7 @@ void CachedReads::TakeMap() {
     return;
   }
   tables_.store(tables.get(), std::memory_order_seq_cst);
+  tables_number_.fetch_add(1, std::memory_order_release);
   if (tables_owned_ != nullptr) tables_retired_.Retire(std::move(tables_owned_));
   tables_owned_ = std::move(tables);
   tables_retired_.Collect(table_sections_);
@@ -229,7 +232,8 @@ void CachedReads::Begin(std::string key, Reader reader) {
   if (is_shut_down_ || !reader.is_filling || readers_ >= router_.options().requests_max) {
     return AskRouter(std::move(reader));
   }
-  const bool is_worth = cache_.IsWorthAGrant(key, kItemBytesExpected);
+  const bool is_worth = cache_.IsWorthAGrant(key, kItemBytesExpected) &&
+                        (notices_ == nullptr || notices_->MayWatchMore());
   if (const auto joined = flights_.find(key); joined != flights_.end()) {
     ++readers_;
     joined->second.readers.push_back(std::move(reader));
@@ -278,18 +282,18 @@ std::shared_ptr<CacheLane> CachedReads::LaneTo(const std::string& key, data::v1:
 void CachedReads::Inserted(const std::string& key, uint64_t version,
                            const std::shared_ptr<const GrantDeadline>& deadline,
                            const std::vector<ItemCache::Dropped>& dropped) {
-  bool is_kept = true;
+  const auto table = tables_owned_->by_id.find(model::TableInKey(key));
+  const bool is_gone = table == tables_owned_->by_id.end();
+  if (notices_ != nullptr && !is_gone) {
+    notices_->Inserted(key, version, deadline, table->second->schema);
+  }
   for (const ItemCache::Dropped& each : dropped) {
     for (const auto& [address, lane] : lanes_) lane->GiveBack(each);
-    is_kept &= each.key != key;
-    if (notices_ != nullptr && each.key != key) notices_->Gone(each.key, each.deadline.get());
+    // Also of the new entry itself: a lookup may have found it before it had to go.
+    if (notices_ != nullptr) notices_->Gone(each.key, each.deadline.get());
   }
-  if (notices_ == nullptr) return;
-  const auto table = tables_owned_->by_id.find(model::TableInKey(key));
-  if (is_kept && table != tables_owned_->by_id.end()) {
-    return notices_->Inserted(key, version, deadline, table->second->schema);
-  }
-  // It was dropped itself, or its table is gone meanwhile: nothing may be found that has no notice.
+  if (notices_ == nullptr || !is_gone) return;
+  // Who finds it sees that the tables are others, and does not count on a notice.
   cache_.Erase(key, deadline.get());
   notices_->Gone(key, nullptr);
 }

@@ -132,6 +132,7 @@ class CachedReads : private CacheLane::Observer {
   // The tables that are cached, as the map has them: replaced as a whole, read without a lock.
   ReadSections table_sections_;
   std::atomic<const Tables*> tables_{nullptr};
+  std::atomic<uint64_t> tables_number_{0};  // of changes
   std::unique_ptr<Tables> tables_owned_;
   RetiredPieces<Tables> tables_retired_;
   std::unique_ptr<InvalidationNotices> notices_;             // null: nobody wants them

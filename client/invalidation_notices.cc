@@ -76,8 +76,11 @@ void InvalidationNotices::Notify(const std::string& key, const TableNames& names
   Item item;
   item.Set(names.partition, std::move(decoded->partition));
   if (decoded->sort.has_value()) item.Set(names.sort, *std::move(decoded->sort));
-  application_.Post(
-      [this, table = names.table, item = std::move(item)] { callback_(table, item); });
+  pending_.fetch_add(1, std::memory_order_relaxed);
+  application_.Post([this, table = names.table, item = std::move(item)] {
+    callback_(table, item);
+    pending_.fetch_sub(1, std::memory_order_relaxed);
+  });
 }
 
 }  // namespace ringleader::client

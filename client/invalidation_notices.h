@@ -6,15 +6,19 @@
 // no later read finds it and counts on a notice.
 //
 // Invariants
-//   1. Every entry that a lookup may find is in the table, or is put there in the same turn.
+//   1. Every entry that a lookup may find is in the table, or is put there in the same turn. Where
+//      it leaves memory in that turn, it is put there and leaves it again: a lookup may have found
+//      it in between. (Not that of a table that is gone: lookups see that the tables changed.)
 //   2. What leaves the table left memory before, or stayed there as the same version. Only then is
 //      its notice posted.
 //
 // Threads: that of the lanes, which never waits for the application: it is told on another
-// executor.
+// executor. While kPendingMax notices wait for it nothing more comes into memory, so that those
+// that wait are bounded by that and by the entries that there are.
 #ifndef RINGLEADER_CLIENT_INVALIDATION_NOTICES_H_
 #define RINGLEADER_CLIENT_INVALIDATION_NOTICES_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -33,6 +37,8 @@ namespace ringleader::client {
 
 class InvalidationNotices {
  public:
+  static constexpr uint64_t kPendingMax = 10'000;
+
   // All outlive it. `application`: where the callback runs; stopped before this is destroyed.
   InvalidationNotices(InvalidationCallback callback, ItemCache& cache, Executor& application,
                       Clock& clock)
@@ -45,6 +51,9 @@ class InvalidationNotices {
   // The entry with this deadline is not in memory any more; null: whichever was there. Nothing, if
   // the table has another.
   void Gone(absl::string_view key, const GrantDeadline* deadline);
+
+  // Whether the application keeps up with its notices.
+  bool MayWatchMore() const { return pending_.load(std::memory_order_relaxed) < kPendingMax; }
 
   // Whether this version is in memory, and a notice will come.
   bool IsWatched(absl::string_view key, uint64_t version) const;
@@ -72,6 +81,7 @@ class InvalidationNotices {
   ItemCache& cache_;
   Executor& application_;
   Clock& clock_;
+  std::atomic<uint64_t> pending_{0};  // notices
   std::map<uint64_t, std::shared_ptr<const TableNames>> names_;  // by id, of tables in keys_
   WatchedKeys keys_;
   // The same, by deadline: few deadlines, many keys.

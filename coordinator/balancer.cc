@@ -39,6 +39,7 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
     ++round.moves;
     ++round.moves_into[record.move().add_node()];
   }
+  NoteMissing(round);
   for (const auto& [id, record] : metadata.partitions()) {
     Reconcile(round, record);
     const auto led = round.leaders.find(id);
@@ -52,7 +53,6 @@ Decision Balancer::Decide(const Metadata& metadata, const Observations& seen, co
   OrderDestruction(round);
   OrderRebuilding(round);
   MendBadFiles(round);
-  NoteMissing(round);
   PlanReplacements(round);
   PlanMoves(round);
   SettleTables(round);

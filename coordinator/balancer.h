@@ -113,9 +113,10 @@ class Balancer {
                uint64_t leader_node);
   void RemoveStrays(Round& round, const v1::PartitionRecord& record,
                     const v1::ReplicaReport& report, uint64_t leader_node);
-  bool ShouldAbort(const Round& round, const v1::MoveRecord& move) const;
+  bool ShouldAbort(const Round& round, const v1::PartitionRecord& record) const;
   bool MayVoteAgain(const Round& round, const v1::PartitionRecord& record) const;
   void NoteMissing(const Round& round);
+  bool IsGone(const Round& round, uint64_t replica) const;
   void PlanReplacements(Round& round) const;
   void PlanMoves(Round& round) const;
   bool MayMove(const Round& round, const v1::PartitionRecord& record, const Move& move) const;

@@ -36,10 +36,17 @@ Replicas Without(const Replicas& members, uint64_t replica) {
 
 // --- What is under way --------------------------------------------------------------------------
 
-bool Balancer::ShouldAbort(const Round& round, const v1::MoveRecord& move) const {
+// Its target is leaving or dead, or the new replica's log is lost before it votes: then it never
+// catches up.
+bool Balancer::ShouldAbort(const Round& round, const v1::PartitionRecord& record) const {
+  const v1::MoveRecord& move = record.move();
   const v1::NodeRecord* node = round.metadata.FindNode(move.add_node());
   CHECK(node != nullptr);
-  return node->node().state() != v1::NODE_STATE_UP || round.dead.contains(move.add_node());
+  if (node->node().state() != v1::NODE_STATE_UP || round.dead.contains(move.add_node())) {
+    return true;
+  }
+  const v1::ReplicaReport* there = round.Replica(move.add_node(), record.partition().id());
+  return there != nullptr && there->replica() == move.add_replica() && there->needs_replacement();
 }
 
 // Whether what an aborted move would have removed can vote again. What was destroyed to make room
@@ -52,9 +59,7 @@ bool Balancer::MayVoteAgain(const Round& round, const v1::PartitionRecord& recor
   }
   const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
   const bool is_there = there != nullptr && there->replica() == move.remove_replica();
-  const bool all_is_said =
-      round.alive.contains(move.remove_node()) && round.seen.at(move.remove_node()).complete;
-  return is_there ? !there->needs_replacement() : !all_is_said;
+  return is_there ? !there->needs_replacement() : !IsGone(round, move.remove_replica());
 }
 
 void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
@@ -73,7 +78,7 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
     }
     return;
   }
-  if (!move.aborting() && !votes && ShouldAbort(round, move)) {
+  if (!move.aborting() && !votes && ShouldAbort(round, record)) {
     RARE_BRANCH("plan: a move is aborted");
     *round.NewCommand().mutable_abort_move() = EndOf(record);
     return;
@@ -167,7 +172,8 @@ void Balancer::StartMove(Round& round, const v1::PartitionRecord& record, uint64
 void Balancer::NoteMissing(const Round& round) {
   std::map<uint64_t, Instant> missing;
   for (const auto& [id, record] : round.metadata.partitions()) {
-    if (record.has_move() || !round.leaders.contains(id)) continue;
+    const bool moves = record.has_move() && !record.move().aborting();
+    if (moves || !round.leaders.contains(id)) continue;
     for (const v1::Replica& replica : record.wish()) {
       if (!round.alive.contains(replica.node()) || !round.seen.at(replica.node()).complete) {
         continue;
@@ -181,6 +187,13 @@ void Balancer::NoteMissing(const Round& round) {
   missing_ = std::move(missing);
 }
 
+// For so long that it is no report that came late.
+bool Balancer::IsGone(const Round& round, uint64_t replica) const {
+  const auto missing = missing_.find(replica);
+  return missing != missing_.end() &&
+         WaiterElapsed(missing->second, round.now) >= options_.alive_timeout;
+}
+
 // A replica whose log forgot what it had promised, that never got one, or that its node does not
 // have, gets a successor on the same node.
 void Balancer::PlanReplacements(Round& round) const {
@@ -192,9 +205,7 @@ void Balancer::PlanReplacements(Round& round) const {
       const v1::NodeRecord* node = round.metadata.FindNode(replica.node());
       const bool has_no_log =
           report != nullptr && report->replica() == replica.id() && report->needs_replacement();
-      const auto missing = missing_.find(replica.id());
-      const bool is_gone = missing != missing_.end() &&
-                           WaiterElapsed(missing->second, round.now) >= options_.alive_timeout;
+      const bool is_gone = IsGone(round, replica.id());
       if ((!has_no_log && !is_gone) || !round.alive.contains(replica.node()) ||
           node->node().state() != v1::NODE_STATE_UP ||
           round.moves_into[replica.node()] >= options_.moves_into_node_max) {

@@ -76,6 +76,8 @@ struct CacheOptions {
   //   2. read;
   //   3. if `watched`, and your mark is still there, put what you derived in its place.
   // The callback removes whatever it finds; another read's mark takes the place of yours.
+  // While 10,000 notices wait for it nothing more is kept in memory. It ends with the client: drop
+  // what you derived before you destroy it, which must not happen in the callback itself.
   InvalidationCallback on_invalidated;
 };
 

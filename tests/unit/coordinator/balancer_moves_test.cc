@@ -113,6 +113,41 @@ TEST(Balancer, AnAbortEndsThoughItsNodeDoesNotHaveTheOldReplica) {
   ExpectAnAbortEndsAfter(&ModelCluster::Lose);
 }
 
+TEST(Balancer, AnAbortDoesNotGiveUpAReplicaThatIsNotReportedForAMoment) {
+  // Protects: the old replica is swapped back though one report leaves it out just then.
+  ModelCluster cluster(6, 16, 3);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
+  cluster.Join("a");
+  cluster.Run(1);
+  const uint64_t moving = cluster.Moving();
+  ASSERT_NE(moving, 0u);
+  const v1::MoveRecord move = cluster.metadata().partitions().at(moving).move();
+  ASSERT_NE(cluster.AbortAsItVotes(moving, 60), 0u);
+  cluster.Stop(4);
+  cluster.SetHidden(move.remove_node(), moving);
+  cluster.Run(2);
+  cluster.SetHidden(move.remove_node(), 0);
+  cluster.Run(10);
+  bool votes = false;
+  for (const v1::Replica& member : cluster.groups().at(moving).members) {
+    votes |= member.id() == move.remove_replica() && member.voter();
+  }
+  EXPECT_TRUE(votes);
+}
+
+TEST(Balancer, AMoveWhoseNewReplicaLosesItsLogBeginsAnew) {
+  // Protects: nobody waits for a learner that never catches up.
+  ModelCluster cluster(6, 16, 3);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
+  cluster.Join("a");
+  cluster.Run(1);
+  const uint64_t moving = cluster.Moving();
+  ASSERT_NE(moving, 0u);
+  cluster.Damage(4, moving);
+  ASSERT_GE(cluster.RunUntilSettled(500), 0);
+  EXPECT_TRUE(cluster.IsWhole());
+}
+
 TEST(Balancer, AReplicaThatItsNodeDoesNotHaveIsReplaced) {
   // Protects: what was destroyed for a successor comes back under a new id though the move to that
   // successor was given up: its tombstone lets no message make it again.
