@@ -106,8 +106,7 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
                                                [&](const Item& item) { result->item = item; });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   result->found = found == ItemCache::Found::kItem;
-  result->watched =
-      notices_ != nullptr && tables_number_.load(std::memory_order_acquire) == tables;
+  result->watched = notices_ != nullptr && tables_number_.load(std::memory_order_acquire) == tables;
   return result;
 }
 

@@ -81,7 +81,7 @@ class InvalidationNotices {
   ItemCache& cache_;
   Executor& application_;
   Clock& clock_;
-  std::atomic<uint64_t> pending_{0};  // notices
+  std::atomic<uint64_t> pending_{0};                             // notices
   std::map<uint64_t, std::shared_ptr<const TableNames>> names_;  // by id, of tables in keys_
   WatchedKeys keys_;
   // The same, by deadline: few deadlines, many keys.
