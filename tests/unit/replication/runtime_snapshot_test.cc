@@ -1,0 +1,164 @@
+// Protects snapshots that install whole or not at all.
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "replication/runtime.h"
+#include "tests/unit/replication/runtime_fixture.h"
+
+namespace ringleader::replication {
+namespace {
+
+using simulation::RegisterCommand;
+using simulation::RegisterOperation;
+using simulation::Simulation;
+using simulation::World;
+using simulation::WorldOptions;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+WorldOptions SmallSnapshots() {
+  WorldOptions options;
+  options.runtime.replica.retain_bytes = 0;
+  options.runtime.replica.compaction_ticks = 1;
+  options.runtime.snapshots.chunk_bytes = options.runtime.snapshots.window_bytes = 64;
+  return options;
+}
+
+class SnapshotTest : public RuntimeTest {
+ protected:
+  SnapshotTest() : RuntimeTest(SmallSnapshots()) {}
+
+  // A follower misses what the others then compact away.
+  NodeId LeaveOneBehind() {
+    const NodeId behind = Follower();
+    world_.Kill(behind);
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(AddOne());
+    FlushAll();
+    return behind;
+  }
+
+  // Registers enough for a snapshot of many chunks.
+  void WriteMany() {
+    const auto replica = LeaderReplica();
+    std::vector<Payload> payloads;
+    for (uint64_t key = 1; key <= 60; ++key) {
+      const RegisterCommand command{
+          .id = ++last_id_, .key = key, .operation = RegisterOperation::kAdd, .input = 1};
+      payloads.push_back(std::make_shared<const std::string>(simulation::EncodeCommand(command)));
+    }
+    replica->Propose(replica->view().term, std::move(payloads),
+                     [](const absl::StatusOr<LogPosition>&) {});
+    Run(seconds(1));
+  }
+
+  std::string GroupDirectory(NodeId node) {
+    const auto state = world_.machine(node).runtime->log().Group(1);
+    return absl::StrCat("/data/groups/1.", state->creation.replica);
+  }
+  uint64_t Generation(NodeId node) {
+    return world_.machine(node).runtime->log().Group(1)->snapshot->generation;
+  }
+
+  // Whether a snapshot's file is being written that the log of this node does not name.
+  bool IsStaging(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    const auto generations = disk.List(GroupDirectory(node));
+    if (!generations.ok()) return false;
+    for (const std::string& name : *generations) {
+      if (name == absl::StrCat(Generation(node))) continue;
+      const auto size = disk.FileSize(JoinPath(JoinPath(GroupDirectory(node), name), "registers"));
+      if (size.ok() && *size > 0) return true;
+    }
+    return false;
+  }
+
+  // Whether the state that the log names is there.
+  bool StateIsThere(NodeId node) {
+    const std::string generation = JoinPath(GroupDirectory(node), absl::StrCat(Generation(node)));
+    return world_.machine(node).disk->Exists(JoinPath(generation, "registers")).value_or(false);
+  }
+};
+
+TEST_F(SnapshotTest, WhoFellBehindTheLogReturnsBySnapshot) {
+  const NodeId behind = LeaveOneBehind();
+  world_.Start(behind);
+  Run(seconds(10));
+  EXPECT_EQ(ValueOn(behind), 5);
+  EXPECT_GT(world_.machine(behind).runtime->log().Group(1)->snapshot->generation, 0u);
+}
+
+// Rule 12: the commit point is one record; a crash anywhere before or after it leaves old or new.
+TEST_F(SnapshotTest, APowerCutAtAnyMomentOfAnInstallationLeavesOldOrNew) {
+  NodeId behind = LeaveOneBehind();
+  for (uint64_t operations = 1; operations <= 60; ++operations) {
+    world_.Start(behind);
+    if (!world_.machine(behind).up()) continue;
+    world_.machine(behind).disk->CrashAfter(operations);
+    Run(seconds(
+        4));  // the watch of the world cuts its power when the disk is gone, and starts it again
+    if (world_.machine(behind).up()) world_.CutPower(behind);
+  }
+  world_.Start(behind);
+  Run(seconds(15));
+  ASSERT_TRUE(AddOne());
+  Run(seconds(2));
+  EXPECT_EQ(ValueOn(behind), 6);
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// Rule 12: a replica that is closed while the record of its snapshot is on its way keeps what the
+// record names. It would be without state otherwise, with a log that begins behind it.
+TEST_F(SnapshotTest, AReplicaThatClosesDuringAnInstallationKeepsWhatItsLogNames) {
+  const NodeId behind = LeaveOneBehind();
+  int named = 0;
+  for (int steps = 0; steps <= 30; steps += 3) {
+    world_.Start(behind);
+    while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+    for (int i = 0; i < steps; ++i) ASSERT_TRUE(simulation_.Step());
+    const auto replica = world_.machine(behind).runtime->Find(1);
+    replica->PostToWorker([replica] { replica->Close(absl::UnavailableError("a test")); });
+    Run(milliseconds(300));
+    const bool counts = Generation(behind) != 0;
+    named += counts;
+    ASSERT_TRUE(!counts || StateIsThere(behind)) << "after " << steps << " steps";
+    world_.Kill(behind);
+    AddOne();
+    FlushAll();
+  }
+  EXPECT_GT(named, 0) << "no moment was after the commit point";
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// What is left of a transfer whose leader is gone and whose replica was opened again meanwhile
+// takes nothing with it when it ends: not what the next leader's transfer has installed.
+TEST_F(SnapshotTest, AStaleTransferLeavesTheLiveGenerationAlone) {
+  const NodeId behind = LeaveOneBehind();
+  WriteMany();
+  FlushAll();
+  const NodeId first = world_.LeaderOf(1);
+  world_.Start(behind);
+  while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+  world_.Pause(first);
+  Run(milliseconds(100));
+  ASSERT_TRUE(IsStaging(behind)) << "the transfer was over too early";
+  // Its replica fails, and is opened again.
+  world_.machine(behind).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/0/", 0, 1,
+                                           absl::InternalError("a test"));
+  world_.machine(behind).runtime->Find(1)->FlushAndCompact();
+  Run(seconds(15));
+  ASSERT_NE(world_.LeaderOf(1), first);
+  ASSERT_TRUE(StateIsThere(behind));
+  ASSERT_GT(Generation(behind), 0u);
+  world_.Resume(first);
+  Run(seconds(30));
+  EXPECT_TRUE(StateIsThere(behind));
+  EXPECT_EQ(world_.violation(), "");
+}
+
+}  // namespace
+}  // namespace ringleader::replication
