@@ -287,6 +287,7 @@ void SimulatedEndpoint::EndServed() {
     if (connection == nullptr || connection->sides[kServer].endpoint != this) continue;
     auto& side = connection->sides[kServer];
     side.endpoint = nullptr;
+    side.held.clear();  // each holds the connection
     if (!std::exchange(side.ended, true) && side.handler != nullptr) {
       side.handler->OnEnd(absl::UnavailableError("the listener is closed"));
     }
@@ -324,6 +325,7 @@ SimulatedEndpoint::~SimulatedEndpoint() {
       auto& side = connection->sides[i];
       if (side.endpoint != this) continue;
       side.endpoint = nullptr;
+      side.held.clear();  // each holds the connection
       if (!side.ended && side.handler != nullptr) {
         side.ended = true;
         side.handler->OnEnd(absl::CancelledError("the process is stopping"));
