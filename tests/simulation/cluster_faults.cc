@@ -115,6 +115,8 @@ void ClusterFaults::Inject(Kind kind) {
       return Join();
     case Kind::kFlush:
       return FlushOne();
+    case Kind::kLeases:
+      return StrikeLeases();
     case Kind::kKinds:
       break;
   }
@@ -295,9 +297,9 @@ void ClusterFaults::WipeOne() {
 
 // --- Network ------------------------------------------------------------------------------------
 
-void ClusterFaults::Block(const std::vector<std::pair<HostId, HostId>>& links) {
+void ClusterFaults::Block(const std::vector<std::pair<HostId, HostId>>& links, Duration span) {
   for (const auto& [from, to] : links) world_.network().Block(from, to);
-  world_.simulation().At(Some(pace_.lasts_max), [this, links] {
+  world_.simulation().At(span, [this, links] {
     for (const auto& [from, to] : links) world_.network().Unblock(from, to);
   });
 }
@@ -330,7 +332,7 @@ void ClusterFaults::Partition() {
   }
   const char* const names[] = {"around one", "from one", "to one", "in two parts", "to a ring"};
   Count(absl::StrCat("partition ", names[shape]));
-  Block(links);
+  Block(links, Some(pace_.lasts_max));
 }
 
 // Whoever leads something is cut off from its peers, and its clients are not.
@@ -349,7 +351,7 @@ void ClusterFaults::IsolateLeader() {
     links.push_back({leader, peer});
     if (!one_way) links.push_back({peer, leader});
   }
-  Block(links);
+  Block(links, Some(pace_.lasts_max));
 }
 
 void ClusterFaults::Weather() {
@@ -415,6 +417,7 @@ void ClusterFaults::Join() {
 void ClusterFaults::Heal() {
   is_healed_ = true;
   world_.network().UnblockAll();
+  world_.network().MendLinks();
   world_.network().SetFaults({});
   for (const MachineKind kind :
        {MachineKind::kCoordinator, MachineKind::kNode, MachineKind::kClient}) {

@@ -54,6 +54,7 @@ class ClusterFaults {
     kDrain,
     kJoin,
     kFlush,
+    kLeases,
     kKinds,
   };
 
@@ -74,7 +75,7 @@ class ClusterFaults {
   void FlushOne();
   void Partition();
   void IsolateLeader();
-  void Block(const std::vector<std::pair<HostId, HostId>>& links);
+  void Block(const std::vector<std::pair<HostId, HostId>>& links, Duration span);
   void Weather();
   void DiskError(HostId host);
   void Damage();
@@ -85,6 +86,18 @@ class ClusterFaults {
   void Drain();
   void Join();
   bool MayDamage(HostId host);
+
+  // cluster_faults_leases.cc
+  void StrikeLeases();
+  HostId RandomHolder();
+  void SlowDown(HostId leader, HostId holder);
+  void Silence(uint64_t partition, HostId holder);
+  void StopLeader(uint64_t partition);
+  void AwaitSuccessor(uint64_t partition, HostId stopped, Duration until);
+  void PauseFor(HostId host, Duration span);
+  // Unless everything is mended by then.
+  void After(Duration delay, Task task);
+
   Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
   void Count(const std::string& what) { ++counts_[what]; }
 

@@ -26,7 +26,7 @@ constexpr Duration kStep = std::chrono::milliseconds(500);
 constexpr Duration kAgreeWithin = std::chrono::seconds(20);
 constexpr Duration kReadWithin = std::chrono::seconds(30);
 // A run in which less than this got through proves nothing.
-constexpr uint64_t kOperationsMin = 100;
+constexpr uint64_t kOperationsMin = 50;
 
 // Rates, and steps of what they leave of the bound, over the shortest lease that anybody holds.
 void DrawClocks(Random& random, ClusterOptions& cluster) {
@@ -89,9 +89,12 @@ ClusterOptions DrawCluster(Random& random) {
     cluster.node.cache_sessions.queue_bytes_max = static_cast<uint64_t>(random.Between(100, 2000));
   }
   // One for all nodes, or several, so that a leader's successor may have been given a shorter one.
+  // Long ones outlast two elections.
   cluster.lease_terms.clear();
+  const bool are_long = random.Chance(0.2);
   for (uint64_t terms = 1 + random.Below(3); terms > 0; --terms) {
-    cluster.lease_terms.push_back(std::chrono::milliseconds(random.Between(200, 4000)));
+    cluster.lease_terms.push_back(std::chrono::milliseconds(are_long ? random.Between(4000, 8000)
+                                                                     : random.Between(200, 4000)));
   }
   DrawClocks(random, cluster);
   return cluster;

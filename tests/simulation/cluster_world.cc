@@ -29,7 +29,7 @@ constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 constexpr Duration kRestartAfter = std::chrono::milliseconds(500);
 constexpr HostId kNodeHosts = 100, kClientHosts = 200, kObserverHost = 999;
 // Longer than any lease: no two steps of a clock fall into one.
-constexpr Duration kClockStepsApart = std::chrono::seconds(6);
+constexpr Duration kClockStepsApart = std::chrono::seconds(12);
 constexpr Duration kAnswerWithin = std::chrono::seconds(5);
 
 class OneAnswer : public CallHandler {

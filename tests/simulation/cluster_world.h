@@ -127,6 +127,8 @@ class ClusterWorld {
   HostId MetadataLeader() const;
   // The host of the node whose replica serves as the partition's leader; 0: none does.
   HostId LeaderOf(replication::GroupId partition) const;
+  // Those that run or stand still.
+  std::vector<CachingProcess> CachingProcesses() const;
   // As the leading coordinator has them; empty: none leads.
   std::map<uint64_t, coordinator::v1::PartitionRecord> Partitions() const;
   // The host at a node's address, by the leading coordinator's metadata; 0: unknown.
@@ -164,7 +166,6 @@ class ClusterWorld {
   void Watch();
   std::string AtThisTime(const std::string& what) const;
   void GateViolation(const std::string& what);
-  std::vector<CachingProcess> CachingProcesses() const;
   void Observe(const ClusterMachine& machine);
   void ObserveEpochs();
   // One page after the other, of one replica.
