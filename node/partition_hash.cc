@@ -19,8 +19,6 @@
 #include "node/partition.h"
 
 namespace ringleader {
-namespace {}  // namespace
-
 // Calls `visit` with the keys from `start` to before `limit` (empty: to the end) that count, until
 // it returns false.
 absl::Status Partition::WalkReplicated(

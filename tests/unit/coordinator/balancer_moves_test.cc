@@ -6,6 +6,14 @@
 namespace ringleader::coordinator {
 namespace {
 
+// Three nodes come to rest and a fourth joins. A partition that moves to it; 0: none does.
+uint64_t BeginMoveToFourth(ModelCluster& cluster) {
+  if (!cluster.JoinAndSettle({"a", "b", "c"}, 200)) return 0;
+  cluster.Join("a");
+  cluster.Run(1);
+  return cluster.Moving();
+}
+
 TEST(Balancer, AReplicaThatLostItsLogIsReplacedInPlace) {
   // Protects: a damaged replica gets a successor under a new id though no other node is free.
   ModelCluster cluster(5, 8, 3);
@@ -37,10 +45,7 @@ TEST(Balancer, AMoveWhoseTargetDiesIsAborted) {
 TEST(Balancer, AnAbortAsTheNewReplicaComesToVoteIsSwappedBack) {
   // Protects: an abort that finds the new replica voting leaves the wish as it was.
   ModelCluster cluster(6, 16, 3);
-  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
-  cluster.Join("a");
-  cluster.Run(1);
-  const uint64_t moving = cluster.Moving();
+  const uint64_t moving = BeginMoveToFourth(cluster);
   ASSERT_NE(moving, 0u);
   const auto wish = cluster.metadata().partitions().at(moving).wish();
   ASSERT_NE(cluster.AbortAsItVotes(moving, 60), 0u);
@@ -89,10 +94,7 @@ TEST(Balancer, AnAbortEndsThoughTheOldReplicasNodeIsDead) {
 // What `lose` does to the replica that was to be removed, after the abort was applied.
 void ExpectAnAbortEndsAfter(void (ModelCluster::*lose)(uint64_t node, uint64_t partition)) {
   ModelCluster cluster(6, 16, 3);
-  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
-  cluster.Join("a");
-  cluster.Run(1);
-  const uint64_t moving = cluster.Moving();
+  const uint64_t moving = BeginMoveToFourth(cluster);
   ASSERT_NE(moving, 0u);
   const uint64_t from = cluster.metadata().partitions().at(moving).move().remove_node();
   const uint64_t added = cluster.AbortAsItVotes(moving, 60);
@@ -116,10 +118,7 @@ TEST(Balancer, AnAbortEndsThoughItsNodeDoesNotHaveTheOldReplica) {
 TEST(Balancer, AnAbortDoesNotGiveUpAReplicaThatIsNotReportedForAMoment) {
   // Protects: the old replica is swapped back though one report leaves it out just then.
   ModelCluster cluster(6, 16, 3);
-  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
-  cluster.Join("a");
-  cluster.Run(1);
-  const uint64_t moving = cluster.Moving();
+  const uint64_t moving = BeginMoveToFourth(cluster);
   ASSERT_NE(moving, 0u);
   const v1::MoveRecord move = cluster.metadata().partitions().at(moving).move();
   ASSERT_NE(cluster.AbortAsItVotes(moving, 60), 0u);
@@ -138,10 +137,7 @@ TEST(Balancer, AnAbortDoesNotGiveUpAReplicaThatIsNotReportedForAMoment) {
 TEST(Balancer, AMoveWhoseNewReplicaLosesItsLogBeginsAnew) {
   // Protects: nobody waits for a learner that never catches up.
   ModelCluster cluster(6, 16, 3);
-  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
-  cluster.Join("a");
-  cluster.Run(1);
-  const uint64_t moving = cluster.Moving();
+  const uint64_t moving = BeginMoveToFourth(cluster);
   ASSERT_NE(moving, 0u);
   cluster.Damage(4, moving);
   ASSERT_GE(cluster.RunUntilSettled(500), 0);

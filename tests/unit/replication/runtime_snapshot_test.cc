@@ -1,13 +1,10 @@
 // Protects snapshots that install whole or not at all.
 #include <gtest/gtest.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "replication/runtime.h"
 #include "tests/unit/replication/runtime_fixture.h"
 
 namespace ringleader::replication {
@@ -15,8 +12,6 @@ namespace {
 
 using simulation::RegisterCommand;
 using simulation::RegisterOperation;
-using simulation::Simulation;
-using simulation::World;
 using simulation::WorldOptions;
 using std::chrono::milliseconds;
 using std::chrono::seconds;

@@ -17,8 +17,6 @@ namespace {
 
 using simulation::RegisterCommand;
 using simulation::RegisterOperation;
-using simulation::Simulation;
-using simulation::World;
 using simulation::WorldOptions;
 using std::chrono::milliseconds;
 using std::chrono::seconds;

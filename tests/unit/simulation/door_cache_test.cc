@@ -12,6 +12,7 @@
 #include "common/logging.h"
 #include "model/item_codec.h"
 #include "tests/simulation/cluster_world.h"
+#include "tests/unit/simulation/things_table.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -39,14 +40,7 @@ class DoorCacheTest : public ::testing::Test {
     options.door_cache_bytes = 1 << 20;
     options.node.memtable_bytes = 1 << 20;
     world_ = std::make_unique<ClusterWorld>(simulation_, options);
-    world_->Create();
-    const KeySchema key{.partition = {"id", AttributeType::kString}};
-    for (int tries = 0; tries < 20; ++tries) {
-      simulation_.RunFor(seconds(1));
-      const absl::Status made = world_->administration().CreateTable("things", key).status();
-      if (made.ok() || KindOf(made) == ErrorKind::kTableExists) break;
-    }
-    simulation_.RunFor(seconds(2));
+    CreateWithThings(simulation_, *world_);
   }
 
   static Item KeyItem() {
