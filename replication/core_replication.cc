@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "replication/configuration.h"
 #include "replication/core.h"
 
@@ -209,9 +210,14 @@ void Core::StepAppendRejected(const Message& message, Progress& progress) {
   const LogPosition hint = message.position;
   const Index agree =
       hint.index < log_.base().index ? hint.index : log_.HighestPossibleMatch(hint).index;
-  if (message.lost && agree < progress.match) {
-    // It lost what it had acknowledged. What was committed with its help stays committed: it votes
-    // for nobody who lacks that.
+  // It says that it lost what it had acknowledged, or a probe right behind that did not fit. Late
+  // answers do no harm here: what is known of the peer is less than the truth, until it answers.
+  const bool probed =
+      progress.state == Progress::State::kProbe && message.index == progress.next - 1;
+  if ((message.lost || probed) && agree < progress.match) {
+    // What was committed with its help stays committed. A peer that knows of its loss votes for
+    // nobody who lacks that; one that does not is given it at once.
+    if (!message.lost) RARE_BRANCH("leader: a peer lost what it acknowledged and does not know it");
     progress.match = agree;
     if (progress.state == Progress::State::kSnapshot) return;
     progress.BecomeProbe();

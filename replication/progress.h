@@ -58,7 +58,7 @@ struct Progress {
 
   State state = State::kProbe;
   // The peer's durable log equals the leader's up to here. Only grows, except when the peer says
-  // that it lost what it had acknowledged (Message::lost).
+  // that it lost what it had acknowledged (Message::lost), or its answer to a probe shows it.
   Index match = 0;
   // The next entry to send; match < next <= last + 1. In kProbe nothing above is under way, in
   // kReplicate everything in [match + 1, next - 1] is.

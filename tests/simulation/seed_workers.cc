@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 
 namespace ringleader::simulation {
 namespace {
+
+constexpr int kProcessorSecondsMax = 120;
 
 constexpr char kField = '\x1f', kRecord = '\x1e';  // in no text of ours
 
@@ -36,6 +39,22 @@ void WriteAll(int file, const std::string& text) {
     if (wrote <= 0) _exit(3);  // nobody listens any more
     at += static_cast<size_t>(wrote);
   }
+}
+
+// Ends this process if it takes that much of a core's time before the next call. Hundreds of times
+// what a run takes: replicas that answer each other for ever would keep all the others from
+// running.
+void LimitProcessorTime() {
+  const itimerval limit{.it_interval = {}, .it_value = {.tv_sec = kProcessorSecondsMax}};
+  CHECK_EQ(setitimer(ITIMER_PROF, &limit, nullptr), 0);
+}
+
+std::string HowItEnded(int status) {
+  if (!WIFSIGNALED(status)) return absl::StrCat("the run ended with ", WEXITSTATUS(status));
+  if (WTERMSIG(status) == SIGPROF) {
+    return absl::StrCat("the run took more than ", kProcessorSecondsMax, " s of a core");
+  }
+  return absl::StrCat("the run ended by signal ", WTERMSIG(status), "; what it said is above");
 }
 
 class Pool {
@@ -82,6 +101,7 @@ class Pool {
       for (uint64_t seed = worker.next; seed <= range_.last && !TimeIsOver();
            seed += workers_.size()) {
         WriteAll(ends[1], absl::StrCat(seed, std::string(1, kRecord)));
+        LimitProcessorTime();
         WriteAll(ends[1], EncodeResult(run_(seed)) + kRecord);
       }
       _exit(0);
@@ -134,11 +154,7 @@ class Pool {
       worker.begun = worker.next;
       worker.next += workers_.size();
     }
-    Report({.seed = worker.begun,
-            .violation = WIFSIGNALED(status)
-                             ? absl::StrCat("the run ended by signal ", WTERMSIG(status),
-                                            "; what it said is above")
-                             : absl::StrCat("the run ended with ", WEXITSTATUS(status))});
+    Report({.seed = worker.begun, .violation = HowItEnded(status)});
     Begin(worker);
   }
 

@@ -243,7 +243,8 @@ class Schedule {
     if (!random_.Chance(0.3) || Indispensable(replica)) return;
     if (damaged_ != 0 && cluster_.node(damaged_).disk.promised != LogPosition{}) return;
     damaged_ = replica;
-    cluster_.LoseTail(replica, 1 + random_.Below(4), doubtful);
+    cluster_.LoseTail(replica, 1 + random_.Below(4),
+                      doubtful ? TestCluster::Loss::kDoubtful : TestCluster::Loss::kCertain);
   }
 
   // Losing a replica's log here could make the group wait for ever, by design: it is in every

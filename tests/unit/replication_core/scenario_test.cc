@@ -287,7 +287,10 @@ class Script {
     } else if (command == "wipe") {
       cluster_->Wipe(replica);
     } else if (command == "lose") {
-      cluster_->LoseTail(replica, At(2), Has("doubtful"));
+      cluster_->LoseTail(replica, At(2),
+                         Has("doubtful") ? TestCluster::Loss::kDoubtful
+                         : Has("unseen") ? TestCluster::Loss::kUnseen
+                                         : TestCluster::Loss::kCertain);
     } else if (command == "doubt") {
       cluster_->Doubt(replica, {At(2), At(3)});
     } else if (command == "compact") {

@@ -287,14 +287,14 @@ void TestCluster::Wipe(ReplicaId replica) {
   Start(&node, /*restarted=*/false);
 }
 
-void TestCluster::LoseTail(ReplicaId replica, size_t count, bool doubtful) {
+void TestCluster::LoseTail(ReplicaId replica, size_t count, Loss loss) {
   TestDisk& disk = nodes_.at(replica).disk;
   const LogPosition last = disk.last();
   while (count-- > 0 && disk.last().index > disk.applied) disk.entries.pop_back();
-  if (disk.last() == last) return;
+  if (disk.last() == last || loss == Loss::kUnseen) return;
   // A certain promise is not made doubtful by a later loss.
   const bool certain = disk.promised != LogPosition{} && !disk.doubtful;
-  disk.doubtful = doubtful && !certain;
+  disk.doubtful = loss == Loss::kDoubtful && !certain;
   disk.promised = std::max(disk.promised, last);
 }
 

@@ -93,9 +93,14 @@ class TestCluster {
   void Restart(ReplicaId replica);
   // Comes back with an empty disk (while down).
   void Wipe(ReplicaId replica);
+  enum class Loss {
+    kCertain,   // it knows that they were there
+    kDoubtful,  // it can't say whether they were synced
+    kUnseen,    // it does not notice, as when their write went elsewhere
+  };
   // The disk can't read its newest `count` entries any more (only while down, only what is not
   // applied durably).
-  void LoseTail(ReplicaId replica, size_t count, bool doubtful);
+  void LoseTail(ReplicaId replica, size_t count, Loss loss);
   // The disk can't say whether entries up to `torn` were synced (while down).
   void Doubt(ReplicaId replica, LogPosition torn);
   // Everything that can be done at once, until nothing is left: sync, apply, fetch, deliver.
