@@ -217,7 +217,7 @@ void Core::StepAppendRejected(const Message& message, Progress& progress) {
   if ((message.lost || probed) && agree < progress.match) {
     // What was committed with its help stays committed. A peer that knows of its loss votes for
     // nobody who lacks that; one that does not is given it at once.
-    if (!message.lost) RARE_BRANCH("leader: a peer lost what it acknowledged and does not know it");
+    if (!message.lost) RARE_BRANCH("leader: a peer may have lost what it acknowledged");
     progress.match = agree;
     if (progress.state == Progress::State::kSnapshot) return;
     progress.BecomeProbe();
