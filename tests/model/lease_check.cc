@@ -61,6 +61,26 @@ std::vector<Bounds> CorrectBounds() {
        .crashes = 0,
        .transfers = 0,
        .lane = 1},
+      {.name = "releases",
+       .clients = 1,
+       .keys = 1,
+       .terms = 1,
+       .writes = 2,
+       .requests = 3,
+       .crashes = 0,
+       .transfers = 0,
+       .releases = 2,
+       .reads = 1},
+      {.name = "releases, failover",
+       .clients = 1,
+       .keys = 1,
+       .terms = 2,
+       .writes = 1,
+       .requests = 2,
+       .sessions = 0,
+       .crashes = 0,
+       .transfers = 0,
+       .releases = 1},
       {.name = "reads of two steps, late messages",
        .clients = 1,
        .keys = 1,
@@ -181,6 +201,13 @@ Bounds MutantBounds(Mutation mutation) {
       bounds.keys = 2;
       bounds.requests = 3;
       break;
+    case Mutation::kReleaseOfAnyFill:
+      bounds.requests = 2;
+      bounds.releases = 1;
+      break;
+    case Mutation::kReleasedAndServed:
+      bounds.releases = 1;
+      break;
     case Mutation::kTransferWithoutRevoking:
       bounds.transfers = 1;
       bounds.terms = 2;
@@ -201,7 +228,7 @@ std::string Describe(const Bounds& bounds) {
          (bounds.first_lease_term == 0 ? "" : " or " + std::to_string(bounds.first_lease_term)) +
          " ticks" + part(bounds.writes, "writes") + part(bounds.requests, "requests") +
          part(bounds.sessions, "new sessions") + part(bounds.crashes, "restarts") +
-         part(bounds.transfers, "transfers");
+         part(bounds.transfers, "transfers") + part(bounds.releases, "releases");
 }
 
 struct Task {

@@ -27,6 +27,8 @@ constexpr const char* kMutationNames[] = {
     "granted while a write is pending",
     "renewal overtaking an invalidation",
     "transfer without revoking",
+    "release of any fill",
+    "given back and still served",
 };
 static_assert(std::size(kMutationNames) == static_cast<size_t>(Mutation::kCount));
 
@@ -50,6 +52,8 @@ constexpr const char* kStepNames[] = {
     "deliver",
     "deliver-late",
     "take-acknowledgement",
+    "release",
+    "take-release",
     "end-session",
     "new-session",
     "read-begins",
@@ -64,6 +68,16 @@ void CountDown(uint8_t& timer) {
 
 void CountUp(uint8_t& age, int most) {
   if (age < most) ++age;
+}
+
+// No release will name them any more, but for those that are on their way.
+void ForgetFills(Client& client, Lane& lane) {
+  for (CachedItem& item : client.cache) item.fill = 0;
+  for (Message& message : lane.messages) message.fill = 0;
+  client.late.fill = 0;
+  for (int key = 0; key < kKeys; ++key) {
+    if ((lane.released & Bit(key)) == 0) lane.fill[key] = 0;
+  }
 }
 
 }  // namespace
@@ -123,7 +137,10 @@ std::vector<Step> LeaseModel::AllSteps() const {
     add(kind, clients, kReplicas, 1);
   }
   add(StepKind::kFill, clients, kReplicas, keys);
-  add(StepKind::kTakeAcknowledgement, clients, kReplicas, keys);
+  for (const StepKind kind :
+       {StepKind::kTakeAcknowledgement, StepKind::kRelease, StepKind::kTakeRelease}) {
+    add(kind, clients, kReplicas, keys);
+  }
   for (const StepKind kind : {StepKind::kDeliverLate, StepKind::kReadLooks, StepKind::kReadEnds}) {
     add(kind, clients, 1, 1);
   }
@@ -158,6 +175,10 @@ bool LeaseModel::MayTake(const Step& step, const State& state) {
       return state.lanes[step.a][step.b].read_early != 0;
     case StepKind::kTakeAcknowledgement:
       return state.lanes[step.a][step.b].acknowledged != 0;
+    case StepKind::kRelease:
+      return state.clients[step.a].cache[step.key].present;
+    case StepKind::kTakeRelease:
+      return state.lanes[step.a][step.b].released != 0;
     case StepKind::kNewSession:
       return !state.lanes[step.a][step.b].live;
     default:
@@ -260,6 +281,7 @@ void LeaseModel::Forget(State& state) const {
       for (int key = 0; key < kKeys; ++key) {
         if ((lane.invalidating & (1u << key)) == 0) lane.wait[key] = 0;
       }
+      if (state.releases >= bounds_.releases) ForgetFills(client, lane);
     }
     for (CachedItem& item : client.cache) {
       if (!item.present || mutation_ == Mutation::kOutlivesTerm) continue;

@@ -33,6 +33,8 @@ enum class Mutation : uint8_t {
   kGrantedWhilePending,      // a key is granted between its write's proposal and application
   kRenewalOvertakes,         // renewals leave the lane's order
   kTransferWithoutRevoking,  // the closing entry goes out with grants about
+  kReleaseOfAnyFill,         // one that comes late takes back what a newer fill granted
+  kReleasedAndServed,        // it is given back before it is dropped
   kCount,
 };
 const char* NameOf(Mutation mutation);
@@ -49,6 +51,7 @@ struct Bounds {
   int crashes = 1;
   int transfers = 1;
   int lane = kLaneMax;                // messages to a client; one more overflows it
+  int releases = 0;                   // of what the client's memory evicts
   int reads = 0;                      // two-step reads; the invariant covers those of one step
   bool late = false;                  // messages of an ended session that come later
   bool slow_acknowledgement = false;  // an acknowledgement takes time
@@ -84,6 +87,8 @@ enum class StepKind : uint8_t {
   kDeliver,
   kDeliverLate,
   kTakeAcknowledgement,
+  kRelease,
+  kTakeRelease,
   kEndSession,
   kNewSession,
   kReadBegins,
@@ -143,6 +148,8 @@ class LeaseModel {
   int Life(int node, const Replica& leader) const;
   bool Grant(State& state, int client, int node, int key, int version) const;
   void Invalidate(State& state, int node, int key) const;
+  bool Release(State& state, int client, int node, int key) const;
+  bool TakeRelease(Lane& lane, int key) const;
   bool Deliver(State& state, int client, int node) const;
   void Insert(Client& client, const Message& message, int incarnation) const;
   void EndSession(State& state, int client, int node) const;

@@ -47,6 +47,7 @@ struct Message {
   uint8_t version;
   uint8_t term;
   uint8_t life;  // how long the grant lasts, from when the client sent what is answered
+  uint8_t fill;  // the number of the request it answers; 0 where no release can name it
 };
 
 enum class RequestKind : uint8_t { kNone, kFill, kRenew };
@@ -56,13 +57,17 @@ struct Lane {
   uint8_t live;  // the node has the session
   RequestKind request;
   uint8_t request_key;
-  uint8_t request_age;   // since it was sent; stops at the longest lease term
-  uint8_t taken;         // the node has answered it
-  uint8_t acknowledged;  // keys whose invalidation the client acknowledged, on the way
+  uint8_t request_number;  // 0 where nothing is released
+  uint8_t request_age;     // since it was sent; stops at the longest lease term
+  uint8_t taken;           // the node has answered it
+  uint8_t acknowledged;    // keys whose invalidation the client acknowledged, on the way
+  uint8_t released;        // keys that the client gave back, on the way
+  std::array<uint8_t, kKeys> released_fill;
   uint8_t count;
   std::array<Message, kLaneMax> messages;
   // Of the node's present leadership.
   uint8_t held;                     // keys
+  std::array<uint8_t, kKeys> fill;  // the newest by which each was granted
   uint8_t invalidating;             // keys: sent and not acknowledged
   uint8_t granted;                  // time until the last grant's deadline
   std::array<uint8_t, kKeys> wait;  // the same for an invalidation, as of when it was queued
@@ -99,6 +104,7 @@ struct CachedItem {
   uint8_t version;
   uint8_t term;
   uint8_t incarnation;
+  uint8_t fill;
 };
 
 enum class ReadPhase : uint8_t { kIdle, kBegun, kHalf };
@@ -138,6 +144,7 @@ struct State {
   uint8_t sessions;  // begun anew
   uint8_t crashes;
   uint8_t transfers;
+  uint8_t releases;
   uint8_t reads;
   uint8_t stale_read;  // a two-step read returned what was old when it began
 };

@@ -117,7 +117,7 @@ void LeaseModel::EndLeadership(State& state, int index) const {
   for (auto& lanes : state.lanes) {
     Lane& lane = lanes[index];
     lane.held = lane.invalidating = lane.granted = lane.read_early = lane.acknowledged = 0;
-    lane.wait = {};
+    lane.wait = lane.fill = {};
   }
 }
 

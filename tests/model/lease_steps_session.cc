@@ -17,7 +17,7 @@ bool HasInvalidation(const Lane& lane, int key) {
 
 void FinishRequest(Lane& lane) {
   lane.request = RequestKind::kNone;
-  lane.request_key = lane.request_age = lane.taken = lane.read_early = 0;
+  lane.request_key = lane.request_number = lane.request_age = lane.taken = lane.read_early = 0;
 }
 
 }  // namespace
@@ -36,6 +36,7 @@ bool LeaseModel::TakeSessionStep(const Step& step, State& state) const {
       ++state.requests;
       lane.request = step.kind == StepKind::kFill ? RequestKind::kFill : RequestKind::kRenew;
       lane.request_key = step.key;
+      if (bounds_.releases > 0) lane.request_number = state.requests;
       return true;
     case StepKind::kTakeRequest:
       return TakeRequest(state, step.a, step.b);
@@ -63,6 +64,10 @@ bool LeaseModel::TakeSessionStep(const Step& step, State& state) const {
       lane.acknowledged &= static_cast<uint8_t>(~Bit(step.key));
       lane.invalidating &= static_cast<uint8_t>(~Bit(step.key));
       return true;
+    case StepKind::kRelease:
+      return Release(state, step.a, step.b, step.key);
+    case StepKind::kTakeRelease:
+      return TakeRelease(lane, step.key);
     case StepKind::kEndSession:
       // One that holds nothing is not worth a step.
       if (!lane.live || !state.replicas[step.b].leads || state.ends >= bounds_.sessions) {
@@ -125,9 +130,10 @@ bool LeaseModel::Grant(State& state, int client, int node, int key, int version)
   if (life == 0 || lane.count == bounds_.lane) return false;
   lane.granted = std::max<uint8_t>(lane.granted, static_cast<uint8_t>(life));
   const int told = life + (mutation_ == Mutation::kNoDriftMargin ? 1 : 0);
-  Message message{MessageKind::kRenew, 0, 0, leader.term, static_cast<uint8_t>(told)};
+  Message message{MessageKind::kRenew, 0, 0, leader.term, static_cast<uint8_t>(told), 0};
   if (key >= 0) {
     lane.held |= Bit(key);
+    message.fill = lane.fill[key] = lane.request_number;
     message.kind = MessageKind::kFill;
     message.key = static_cast<uint8_t>(key);
     message.version = static_cast<uint8_t>(version);
@@ -147,6 +153,7 @@ void LeaseModel::Invalidate(State& state, int node, int key) const {
     Lane& lane = state.lanes[client][node];
     if ((lane.held & Bit(key)) == 0) continue;
     lane.held &= static_cast<uint8_t>(~Bit(key));
+    lane.fill[key] = 0;
     if (lane.count == bounds_.lane && mutation_ == Mutation::kDroppedOnOverflow) continue;
     lane.wait[key] = lane.granted;
     lane.invalidating |= Bit(key);
@@ -155,13 +162,44 @@ void LeaseModel::Invalidate(State& state, int node, int key) const {
       EndSession(state, client, node);
       continue;
     }
-    lane.messages[lane.count++] = {MessageKind::kInvalidate, static_cast<uint8_t>(key), 0, 0, 0};
+    lane.messages[lane.count++] = {MessageKind::kInvalidate, static_cast<uint8_t>(key), 0, 0, 0, 0};
   }
 }
 
 // However late: whether it may be served is decided when it is read.
 void LeaseModel::Insert(Client& client, const Message& message, int incarnation) const {
-  client.cache[message.key] = {1, message.version, message.term, static_cast<uint8_t>(incarnation)};
+  client.cache[message.key] = {1, message.version, message.term, static_cast<uint8_t>(incarnation),
+                               message.fill};
+}
+
+// Memory evicts an item. The node need not ask for it any more when it changes. On its way a
+// release may be overtaken by whatever comes later, as long as the session lasts.
+bool LeaseModel::Release(State& state, int index, int node, int key) const {
+  Lane& lane = state.lanes[index][node];
+  Client& client = state.clients[index];
+  CachedItem& item = client.cache[key];
+  if (!item.present || state.node_of_term[item.term] != node || !lane.live ||
+      item.incarnation != client.incarnation[node] || (lane.released & Bit(key)) != 0 ||
+      state.releases >= bounds_.releases) {
+    return false;
+  }
+  ++state.releases;
+  lane.released |= Bit(key);
+  lane.released_fill[key] = item.fill;
+  if (mutation_ != Mutation::kReleasedAndServed) item = {};
+  return true;
+}
+
+bool LeaseModel::TakeRelease(Lane& lane, int key) const {
+  if ((lane.released & Bit(key)) == 0) return false;
+  const bool is_newest =
+      lane.fill[key] == lane.released_fill[key] || mutation_ == Mutation::kReleaseOfAnyFill;
+  lane.released &= static_cast<uint8_t>(~Bit(key));
+  lane.released_fill[key] = 0;
+  if ((lane.held & Bit(key)) == 0 || !is_newest) return true;
+  lane.held &= static_cast<uint8_t>(~Bit(key));
+  lane.fill[key] = 0;
+  return true;
 }
 
 bool LeaseModel::Deliver(State& state, int index, int node) const {
