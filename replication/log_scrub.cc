@@ -99,4 +99,9 @@ absl::StatusOr<LogScrub> LogImplementation::Scrub(uint64_t after) {
   return scrub;
 }
 
+bool LogImplementation::RewriteIsDue() const {
+  MutexLock lock(mutex_);
+  return !index_.uses().empty() && index_.uses().begin()->first <= rewrite_through_;
+}
+
 }  // namespace ringleader::replication

@@ -101,6 +101,14 @@ void LogWriter::ScheduleBatch(const Instant& now) {
   }
 }
 
+void LogWriter::Rewrite() {
+  MutexLock lock(mutex_);
+  rewrite_asked_ = true;
+  if (scheduled_ || !progress_.failure.ok()) return;  // the end of that batch sees to it
+  scheduled_ = true;
+  executor_->Post([this] { RunBatch(); });
+}
+
 LogProgress LogWriter::progress() const {
   MutexLock lock(mutex_);
   return progress_;
@@ -250,17 +258,20 @@ void LogWriter::Fail(std::vector<Submission> batch, const absl::Status& failure)
 void LogWriter::ScheduleNext(bool out_of_space) {
   // Copying forward competes with nobody when there is nothing to write, and keeps pace when there
   // is.
+  bool is_rewriting = false;
   if (!out_of_space) {
     const absl::StatusOr<uint64_t> reclaimed = log_.Reclaim(options_.reclaim_bytes);
     if (!reclaimed.ok() && !absl::IsResourceExhausted(reclaimed.status())) {
       Fail({}, reclaimed.status());
       return;
     }
+    is_rewriting = reclaimed.ok() && *reclaimed > 0 && log_.RewriteIsDue();
   }
   MutexLock lock(mutex_);
-  progress_.out_of_space = out_of_space;
   progress_.pending = !queue_.empty();
-  scheduled_ = progress_.pending;
+  progress_.out_of_space = out_of_space && progress_.pending;
+  scheduled_ = progress_.pending || is_rewriting || rewrite_asked_;
+  rewrite_asked_ = false;
   if (!scheduled_) {
     ArmSeal();
   } else if (out_of_space) {

@@ -84,6 +84,10 @@ class LogWriter {
   //   anything else       the log failed before
   absl::Status Submit(std::vector<GroupWrite> writes, Executor& reply, Done done);
 
+  // Copies forward what a scrub found to be due (Log::RewriteIsDue), whether or not anything is
+  // written meanwhile: a log that nobody writes to keeps its bad blocks otherwise.
+  void Rewrite();
+
   LogProgress progress() const;
   uint64_t queued_bytes() const;
   const LogWriterMeters& meters() const { return meters_; }
@@ -123,7 +127,8 @@ class LogWriter {
   std::deque<Submission> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // the batch under way included
   bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;     // a RunBatch is posted, delayed or running
-  bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;    // a Seal is posted
+  bool rewrite_asked_ ABSL_GUARDED_BY(mutex_) = false;
+  bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;        // a Seal is posted
   Duration gather_ ABSL_GUARDED_BY(mutex_) = Duration(0);  // the pause after the last batch
   LogProgress progress_ ABSL_GUARDED_BY(mutex_);
 

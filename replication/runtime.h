@@ -123,8 +123,8 @@ class Runtime : public TransportHandler {
   // known to have lost since, it gets from its peers, or lets go if it is applied. No effect as
   // above.
   void ReopenReplica(GroupId group, ReplicaId replica, const absl::Status& why);
-  // Log::Scrub; one thread at a time.
-  absl::StatusOr<LogScrub> ScrubLog(uint64_t after) { return log_->Scrub(after); }
+  // Log::Scrub; one thread at a time. What is found bad is written anew at once.
+  absl::StatusOr<LogScrub> ScrubLog(uint64_t after);
 
   // The open replica of a group, or null.
   std::shared_ptr<Replica> Find(GroupId group) const;

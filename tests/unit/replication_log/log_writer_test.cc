@@ -8,6 +8,7 @@
 #include <deque>
 #include <thread>
 
+#include "replication/log_format.h"
 #include "tests/unit/replication_log/log_fixture.h"
 
 namespace ringleader::replication {
@@ -123,6 +124,29 @@ TEST_F(LogWriterTest, AfterAPauseAnEmptyBatchProvesTheLast) {
   loop_.FireTimers();
   EXPECT_EQ(log_->statistics().batches, batches + 1);
   EXPECT_EQ(loop_.timers(), 0u);  // once
+}
+
+TEST_F(LogWriterTest, WhatAScrubFoundBadIsWrittenAnewThoughNobodyWrites) {
+  ASSERT_TRUE(Submit(Creation(1, 1)).ok());
+  loop_.Run();
+  Index last = 0;
+  while (log_->statistics().segments < 3) {
+    ASSERT_TRUE(Submit(OneEntry(++last, 5000)).ok());
+    loop_.Run();
+  }
+  const std::string first = "log/" + SegmentName(1);
+  disk_.DamageBlock(first, 12, Disk::BadBlock::kNoise);  // the head of a batch
+  writer_->Rewrite();
+  loop_.Run();
+  EXPECT_TRUE(*disk_.Exists(first));  // nobody knows of it yet
+  ASSERT_EQ(log_->Scrub(0)->bad_blocks, 1u);
+  ASSERT_TRUE(log_->RewriteIsDue());
+  writer_->Rewrite();
+  loop_.Run();
+  EXPECT_FALSE(log_->RewriteIsDue());
+  loop_.FireTimers();  // an empty batch says where the log begins
+  EXPECT_FALSE(*disk_.Exists(first));
+  EXPECT_EQ(log_->Read(1, 1, last, 1 << 30)->size(), last);
 }
 
 class BusyLogTest : public LogWriterTest {
