@@ -259,7 +259,7 @@ class Core {
   bool SendAppend(ReplicaId to, Progress& progress, bool even_if_empty);
   void EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entries);
   void FetchFor(ReplicaId to, Progress& progress);
-  void RequestSnapshot(ReplicaId to, Progress& progress);
+  void RequestSnapshot(ReplicaId to, Progress& progress, Index at_least);
   void StepAppendAnswer(const Message& message);
   void StepAppendRejected(const Message& message, Progress& progress);
   void AdvanceCommit();

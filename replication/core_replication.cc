@@ -90,7 +90,7 @@ void Core::SendAppends(ReplicaId to, bool even_if_empty) {
 bool Core::SendAppend(ReplicaId to, Progress& progress, bool even_if_empty) {
   if (progress.Paused()) return false;
   if (progress.next <= log_.base().index) {
-    RequestSnapshot(to, progress);
+    RequestSnapshot(to, progress, log_.base().index);
     return false;
   }
   const Index last = log_.last().index;
@@ -132,10 +132,10 @@ void Core::FetchFor(ReplicaId to, Progress& progress) {
   progress.fetching = true;
 }
 
-void Core::RequestSnapshot(ReplicaId to, Progress& progress) {
+void Core::RequestSnapshot(ReplicaId to, Progress& progress, Index at_least) {
   if (!progress.active) return;  // building one for a dead peer is work for nothing
   progress.BecomeSnapshot();
-  effects_.snapshots.push_back({NewMessage(MessageKind::kSnapshot, to), log_.base().index});
+  effects_.snapshots.push_back({NewMessage(MessageKind::kSnapshot, to), at_least});
 }
 
 void Core::EntriesFetched(ReplicaId replica, Index first,
@@ -149,7 +149,11 @@ void Core::EntriesFetched(ReplicaId replica, Index first,
   // The peer answered meanwhile and needs others by now.
   if (progress.next != first) return SendAppends(replica, /*even_if_empty=*/false);
   if (progress.next <= log_.base().index || absl::IsOutOfRange(entries.status())) {
-    RequestSnapshot(replica, progress);
+    RequestSnapshot(replica, progress, log_.base().index);
+  } else if (absl::IsDataLoss(entries.status()) && first <= applied_) {
+    // Its disk lost it. Peers that wait for it can commit nothing; what it did is in the state.
+    RARE_BRANCH("leader: a snapshot stands in for an entry that can't be read");
+    RequestSnapshot(replica, progress, first);
   } else if (!entries.ok() || entries->empty() || !IsOurs(*entries, first)) {
     progress.BecomeProbe();
     progress.probe_sent = true;  // retried when a heartbeat is answered

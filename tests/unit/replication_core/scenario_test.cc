@@ -302,7 +302,7 @@ class Script {
       if (!cluster_->ApplyOne(replica)) absl::StrAppend(&out_, "nothing to apply\n");
       Print(replica);
     } else if (command == "fetch") {
-      cluster_->AnswerFetch(replica);
+      cluster_->AnswerFetch(replica, !Has("unreadable"));
       Print(replica);
     } else if (command == "snapshot") {
       cluster_->SendSnapshot(replica, !Has("fail"));

@@ -220,7 +220,7 @@ bool TestCluster::ApplyOne(ReplicaId replica) {
   return true;
 }
 
-bool TestCluster::AnswerFetch(ReplicaId replica) {
+bool TestCluster::AnswerFetch(ReplicaId replica, bool is_readable) {
   TestNode& node = nodes_.at(replica);
   if (node.core == nullptr || node.fetches.empty()) return false;
   const FetchRequest fetch = node.fetches.front();
@@ -228,6 +228,10 @@ bool TestCluster::AnswerFetch(ReplicaId replica) {
   const TestDisk& disk = node.disk;
   if (fetch.first <= disk.base.index) {
     node.core->EntriesFetched(fetch.replica, fetch.first, absl::OutOfRangeError("compacted"));
+    return true;
+  }
+  if (!is_readable) {
+    node.core->EntriesFetched(fetch.replica, fetch.first, absl::DataLossError("damaged"));
     return true;
   }
   std::vector<Entry> entries;

@@ -85,7 +85,7 @@ class TestCluster {
   bool Sync(ReplicaId replica);
   bool ApplyOne(ReplicaId replica);
   // Answers the oldest fetch / completes the oldest snapshot request (sends it and reports it).
-  bool AnswerFetch(ReplicaId replica);
+  bool AnswerFetch(ReplicaId replica, bool is_readable = true);
   bool SendSnapshot(ReplicaId replica, bool report_ok);
   absl::StatusOr<uint64_t> Read(ReplicaId replica);
   // keep_writes of the writes under way are on disk nevertheless.
