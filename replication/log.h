@@ -168,8 +168,8 @@ class Log {
   // reading the segment twice. An error: the file system failed, which is no damage.
   virtual absl::StatusOr<LogScrub> Scrub(uint64_t after) = 0;
 
-  // Entries live in a segment in which a scrub found something bad, or before it, and Reclaim can
-  // read them.
+  // Readable entries live in a segment in which a scrub found something bad, or in one before it:
+  // Reclaim has work.
   virtual bool RewriteIsDue() const = 0;
 
   // The groups that keep the oldest segment alive, most entries first. Whoever can should flush and

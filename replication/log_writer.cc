@@ -303,7 +303,7 @@ void LogWriter::Seal(uint64_t syncs) {
   }
   MutexLock lock(mutex_);
   progress_.last_completed = clock_.Now();
-  scheduled_ = !queue_.empty();
+  scheduled_ = !queue_.empty() || rewrite_asked_;
   if (scheduled_) executor_->Post([this] { RunBatch(); });
 }
 

@@ -125,10 +125,10 @@ class LogWriter {
   // Never held across a call that may block.
   mutable Mutex mutex_;
   std::deque<Submission> queue_ ABSL_GUARDED_BY(mutex_);
-  uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // the batch under way included
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;     // a RunBatch is posted, delayed or running
-  bool rewrite_asked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;        // a Seal is posted
+  uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;   // the batch under way included
+  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;      // a RunBatch is posted, delayed or running
+  bool rewrite_asked_ ABSL_GUARDED_BY(mutex_) = false;  // since the last ScheduleNext
+  bool seal_armed_ ABSL_GUARDED_BY(mutex_) = false;     // a Seal is posted
   Duration gather_ ABSL_GUARDED_BY(mutex_) = Duration(0);  // the pause after the last batch
   LogProgress progress_ ABSL_GUARDED_BY(mutex_);
 

@@ -522,18 +522,18 @@ void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
   });
 }
 
-absl::StatusOr<LogScrub> Runtime::ScrubLog(uint64_t after) {
-  absl::StatusOr<LogScrub> scrub = log_->Scrub(after);
-  if (log_->RewriteIsDue()) writer_->Rewrite();
-  return scrub;
-}
-
 void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
   OpenAnew(group, replica, why, Replica::kQuarantined);
 }
 
 void Runtime::ReopenReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
   OpenAnew(group, replica, why, "");
+}
+
+absl::StatusOr<LogScrub> Runtime::ScrubLog(uint64_t after) {
+  absl::StatusOr<LogScrub> scrub = log_->Scrub(after);
+  if (log_->RewriteIsDue()) writer_->Rewrite();
+  return scrub;
 }
 
 void Runtime::OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why,
