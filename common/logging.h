@@ -9,6 +9,9 @@
 #ifndef RINGLEADER_COMMON_LOGGING_H_
 #define RINGLEADER_COMMON_LOGGING_H_
 
+#include <functional>
+#include <string>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -20,6 +23,9 @@ void SetLogLevel(LogLevel level);
 // Whether a line of this level is written: to avoid building it.
 bool LogEnabled(LogLevel level);
 void WriteLog(LogLevel level, absl::string_view message);
+// Lines begin with what `origin` says instead of the time of day and their level, while it is not
+// null: a simulator has many machines and a time of its own. Not while others write.
+void SetLogOrigin(std::function<std::string()> origin);
 
 // LogWarning("partition ", id, ": ", status): the parts are joined as by absl::StrCat.
 template <typename... Parts>

@@ -47,6 +47,7 @@ std::string EncodeSnapshotChunk(const SnapshotChunk& chunk) {
       PutLengthPrefixed(chunk.bytes, bytes);
       break;
     case SnapshotChunkKind::kEnd:
+    case SnapshotChunkKind::kAsk:
       break;
     case SnapshotChunkKind::kAck:
       PutVarint(chunk.received, bytes);
@@ -74,6 +75,7 @@ absl::StatusOr<SnapshotChunk> DecodeSnapshotChunk(absl::string_view bytes) {
       chunk.bytes = std::string(decoder.LengthPrefixed());
       break;
     case SnapshotChunkKind::kEnd:
+    case SnapshotChunkKind::kAsk:
       break;
     case SnapshotChunkKind::kAck:
       chunk.received = decoder.Varint();

@@ -1,7 +1,7 @@
 // What travels on the snapshot lane. A transfer sends a directory's files in order:
 //
-//   sender -> receiver   Begin (what it is, which files), Data ... Data, End
-//   receiver -> sender   Ack (bytes received so far) after each Data, Done (outcome)
+//   sender -> receiver   Begin (what it is, which files), Data ... Data, End; Ask where nothing comes
+//   receiver -> sender   Ack (bytes received so far) after each Data and Ask, Done (outcome)
 //
 // Bytes: kind, then varints and length-prefixed strings in the order of the fields. On the wire:
 // may not change; a golden-bytes test pins it.
@@ -17,7 +17,14 @@
 
 namespace ringleader::replication {
 
-enum class SnapshotChunkKind : uint8_t { kBegin = 1, kData = 2, kEnd = 3, kAck = 4, kDone = 5 };
+enum class SnapshotChunkKind : uint8_t {
+  kBegin = 1,
+  kData = 2,
+  kEnd = 3,
+  kAck = 4,
+  kDone = 5,
+  kAsk = 6
+};
 
 struct SnapshotFile {
   std::string name;  // within the directory: no separators, not "." or ".."

@@ -25,6 +25,7 @@ SnapshotReceiver::SnapshotReceiver(FileSystem& file_system, Executor& files, Tra
 void SnapshotReceiver::OnChunk(NodeId from, SnapshotChunk chunk) {
   files_.Post([this, from, chunk = std::move(chunk)]() mutable {
     const Key key{from, chunk.transfer};
+    if (chunk.kind == SnapshotChunkKind::kAsk) return Answer(key);
     absl::Status status;
     if (chunk.kind == SnapshotChunkKind::kBegin) {
       status = Begin(key, chunk);
@@ -35,11 +36,7 @@ void SnapshotReceiver::OnChunk(NodeId from, SnapshotChunk chunk) {
       status = chunk.kind == SnapshotChunkKind::kData ? Write(found->second, chunk)
                                                       : Complete(key, found->second);
       if (status.ok() && chunk.kind == SnapshotChunkKind::kData) {
-        transport_.Send(from, Lane::kSnapshot,
-                        EncodeSnapshotChunk({.kind = SnapshotChunkKind::kAck,
-                                             .transfer = chunk.transfer,
-                                             .received = found->second.received}));
-        transport_.Flush();
+        SendAck(key, found->second.received);
       }
     }
     if (!status.ok()) {
@@ -48,6 +45,18 @@ void SnapshotReceiver::OnChunk(NodeId from, SnapshotChunk chunk) {
       SendDone(key, status);
     }
   });
+}
+
+// An answer was lost, or there is none yet: files take their time to sync, a replica to install.
+void SnapshotReceiver::Answer(const Key& key) {
+  const auto found = transfers_.find(key);
+  if (found != transfers_.end()) {
+    found->second.heard = clock_.Now();
+    return SendAck(key, found->second.received);
+  }
+  const auto installing = installing_.find(key);
+  if (installing != installing_.end()) return SendAck(key, installing->second);
+  SendDone(key, absl::UnavailableError("it is over at the receiver, or was dropped there"));
 }
 
 absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
@@ -124,6 +133,7 @@ absl::Status SnapshotReceiver::Complete(const Key& key, Transfer& transfer) {
   counters_.snapshots_received.Add();
   counters_.snapshots_receiving = static_cast<int64_t>(transfers_.size());
   Transfer& done = node.mapped();
+  installing_[key] = done.received;
   const std::shared_ptr<Replica> replica = done.replica;
   replica->PostToWorker([this, key, replica, message = std::move(done.message),
                          directory = std::move(done.directory)]() mutable {
@@ -136,6 +146,7 @@ absl::Status SnapshotReceiver::Complete(const Key& key, Transfer& transfer) {
 }
 
 void SnapshotReceiver::Decided(const Key& key, StagedFate fate, const std::string& directory) {
+  installing_.erase(key);
   if (fate == StagedFate::kUnknown) {
     return SendDone(key, absl::UnavailableError("the replica was closed while it installed it"));
   }
@@ -170,6 +181,14 @@ void SnapshotReceiver::Drop(const Key& key) {
   counters_.snapshots_receiving = static_cast<int64_t>(transfers_.size());
   node.mapped().open = nullptr;
   RemoveRecursively(file_system_, node.mapped().directory).IgnoreError();  // or at the next start
+}
+
+void SnapshotReceiver::SendAck(const Key& key, uint64_t received) {
+  transport_.Send(key.first, Lane::kSnapshot,
+                  EncodeSnapshotChunk({.kind = SnapshotChunkKind::kAck,
+                                       .transfer = key.second,
+                                       .received = received}));
+  transport_.Flush();
 }
 
 void SnapshotReceiver::SendDone(const Key& key, const absl::Status& status) {

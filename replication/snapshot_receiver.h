@@ -43,8 +43,8 @@ class SnapshotReceiver {
   SnapshotReceiver(FileSystem& file_system, Executor& files, Transport& transport, Clock& clock,
                    ReplicationCounters& counters, FindReplica find);
 
-  void OnChunk(NodeId from, SnapshotChunk chunk);  // kBegin, kData, kEnd
-  // The lane from this node broke: what it was sending is dropped.
+  void OnChunk(NodeId from, SnapshotChunk chunk);  // kBegin, kData, kEnd, kAsk
+  // The lane to this node broke, on which it is answered: what it was sending is dropped. It asks.
   void OnUnreachable(NodeId node);
 
  private:
@@ -70,6 +70,8 @@ class SnapshotReceiver {
   void Decided(const Key& key, StagedFate fate, const std::string& directory);
   void DropSilent();
   void Drop(const Key& key);
+  void Answer(const Key& key);
+  void SendAck(const Key& key, uint64_t received);
   void SendDone(const Key& key, const absl::Status& status);
 
   FileSystem& file_system_;
@@ -79,6 +81,7 @@ class SnapshotReceiver {
   ReplicationCounters& counters_;
   const FindReplica find_;
   std::map<Key, Transfer> transfers_;
+  std::map<Key, uint64_t> installing_;  // arrived whole, with their bytes; the replicas decide
   // Of all replicas. No generation is given out twice in the life of a process: what is left of an
   // earlier transfer may still remove its directory, and must not find another's under that name.
   // Earlier lives left nothing that could.

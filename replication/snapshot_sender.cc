@@ -103,6 +103,7 @@ void SnapshotSender::Captured(uint64_t number, absl::StatusOr<AppliedState> stat
   if (!transport_.Send(transfer.to, Lane::kSnapshot, EncodeSnapshotChunk(begin))) {
     return Finish(number, absl::UnavailableError("the snapshot lane takes nothing"));
   }
+  transfer.begun = true;
   Pump(number);
 }
 
@@ -198,12 +199,20 @@ void SnapshotSender::OnUnreachable(NodeId node) {
   });
 }
 
+// What the receiver sent last may be lost with its lane, and it may have dropped the transfer.
 void SnapshotSender::CheckSilence() {
   std::vector<uint64_t> silent;
   const Instant now = clock_.Now();
   for (const auto& [number, transfer] : transfers_) {
-    if (HolderElapsed(transfer.heard, now) > options_.silence_max) silent.push_back(number);
+    const Duration silence = HolderElapsed(transfer.heard, now);
+    if (silence > options_.silence_max) {
+      silent.push_back(number);
+    } else if (transfer.begun && silence > kSilenceCheckPeriod) {
+      transport_.Send(transfer.to, Lane::kSnapshot,
+                      EncodeSnapshotChunk({.kind = SnapshotChunkKind::kAsk, .transfer = number}));
+    }
   }
+  transport_.Flush();
   for (const uint64_t number : silent) {
     Finish(number, absl::DeadlineExceededError("the receiver fell silent"));
   }

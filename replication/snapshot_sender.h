@@ -74,6 +74,7 @@ class SnapshotSender {
     uint64_t offset = 0;
     uint64_t sent = 0;
     uint64_t acknowledged = 0;
+    bool begun = false;  // the receiver was told of it
     bool ended = false;  // everything is sent
     bool counts = true;  // it was not put off because others were under way
     Instant heard;

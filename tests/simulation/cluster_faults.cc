@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/logging.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -37,6 +38,11 @@ void ClusterFaults::RunFor(Duration span) {
     world_.simulation().RunFor(Some(pace_.every_max));
     Inject(static_cast<Kind>(DrawKind(random_, weights_)));
   }
+}
+
+void ClusterFaults::Count(const std::string& what) {
+  LogInfo("fault: ", what);
+  ++counts_[what];
 }
 
 HostId ClusterFaults::Random(MachineKind kind) {
@@ -416,6 +422,7 @@ void ClusterFaults::Join() {
 
 void ClusterFaults::Heal() {
   is_healed_ = true;
+  LogInfo("faults are over");
   world_.network().UnblockAll();
   world_.network().MendLinks();
   world_.network().SetFaults({});

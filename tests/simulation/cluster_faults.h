@@ -99,7 +99,7 @@ class ClusterFaults {
   void After(Duration delay, Task task);
 
   Duration Some(Duration max) { return Duration(random_.Between(1, max.count())); }
-  void Count(const std::string& what) { ++counts_[what]; }
+  void Count(const std::string& what);
 
   ClusterWorld& world_;
   const FaultPace pace_;

@@ -121,7 +121,8 @@ void ClusterWorld::Start(HostId host) {
   CHECK(!machine.up());
   ++machine.starts;
   machine.failed = false;
-  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max,
+                                                       absl::StrCat("host ", host));
   machine.threads->Slow(kLogThread, machine.sync_time_max);
   const ProcessScope process(simulation_, machine.threads.get());
   if (machine.kind == MachineKind::kClient) return StartClient(machine);

@@ -104,7 +104,8 @@ void World::Start(NodeId node) {
   CHECK(!machine.up());
   ++machine.starts;
   machine.failed = false;
-  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max);
+  machine.threads = std::make_unique<SimulatedThreads>(simulation_, options_.task_time_max,
+                                                       absl::StrCat("node-", node));
   machine.threads->Slow(kLogThread, machine.sync_time_max);
   machine.network =
       network_.NewEndpoint(node, [threads = machine.threads.get()] { return threads->paused(); });

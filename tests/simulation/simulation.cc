@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
 #include "common/check.h"
+#include "common/logging.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -15,7 +17,14 @@ constexpr uint64_t kSecondEventsMax = 200'000;
 
 }  // namespace
 
-Simulation::Simulation(uint64_t seed) : random_(seed) {}
+Simulation::Simulation(uint64_t seed) : random_(seed) {
+  SetLogOrigin([this] {
+    return absl::StrFormat("%.3f %s:", std::chrono::duration<double>(now_).count(),
+                           process_ == nullptr ? "simulator" : process_->name());
+  });
+}
+
+Simulation::~Simulation() { SetLogOrigin(nullptr); }
 
 uint64_t Simulation::At(Duration delay, Task task) {
   const Duration due = now_ + std::max(delay, Duration(0));

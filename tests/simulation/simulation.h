@@ -24,6 +24,7 @@ namespace ringleader::simulation {
 class Simulation {
  public:
   explicit Simulation(uint64_t seed);
+  ~Simulation();
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
@@ -107,8 +108,10 @@ class SimulatedClock : public Clock {
 // executors is the process's end. How long a task keeps its executor busy is drawn from the seed.
 class SimulatedThreads : public Threads {
  public:
-  SimulatedThreads(Simulation& simulation, Duration task_time_max)
+  // `name` is the machine's, in log lines.
+  SimulatedThreads(Simulation& simulation, Duration task_time_max, absl::string_view name)
       : simulation_(simulation),
+        name_(name),
         random_(simulation.random().Fork()),
         task_time_max_(task_time_max) {}
 
@@ -121,6 +124,7 @@ class SimulatedThreads : public Threads {
   void Pause() { paused_ = true; }
   void Resume();
   bool paused() const { return paused_; }
+  const std::string& name() const { return name_; }
 
   // A task of this process waits, in a call of LevelDB, for a compaction. Runs the oldest task of
   // one of the executors that compact or flush ("compact...", "flush") to its end, in no time.
@@ -130,6 +134,7 @@ class SimulatedThreads : public Threads {
  private:
   friend class SimulatedExecutor;
   Simulation& simulation_;
+  const std::string name_;
   Random random_;
   const Duration task_time_max_;
   std::string slow_name_;

@@ -78,8 +78,8 @@ void CoordinatorWorld::Start(uint64_t number) {
   CoordinatorMachine& machine = machines_.at(number);
   CHECK(machine.coordinator == nullptr);
   machine.failed = false;
-  machine.threads =
-      std::make_unique<simulation::SimulatedThreads>(simulation_, std::chrono::microseconds(100));
+  machine.threads = std::make_unique<simulation::SimulatedThreads>(
+      simulation_, std::chrono::microseconds(100), "coordinator");
   machine.network =
       network_.NewEndpoint(number, [threads = machine.threads.get()] { return threads->paused(); });
   CoordinatorOptions options = OptionsOf(number);

@@ -31,8 +31,8 @@ std::string PartitionWorld::Address(uint64_t node) { return absl::StrCat("node-"
 
 void PartitionWorld::Start(uint64_t number) {
   PartitionNode& node = nodes_.at(number);
-  node.threads =
-      std::make_unique<simulation::SimulatedThreads>(simulation_, std::chrono::microseconds(50));
+  node.threads = std::make_unique<simulation::SimulatedThreads>(
+      simulation_, std::chrono::microseconds(50), "node");
   node.network =
       network_.NewEndpoint(number, [threads = node.threads.get()] { return threads->paused(); });
   node.registry = std::make_unique<Registry>();

@@ -87,6 +87,22 @@ TEST_F(SnapshotTest, WhoFellBehindTheLogReturnsBySnapshot) {
   EXPECT_GT(world_.machine(behind).runtime->log().Group(1)->snapshot->generation, 0u);
 }
 
+// The receiver's lane to the sender breaks, not the other: both would wait for each other.
+TEST_F(SnapshotTest, AnAnswerThatIsLostIsAskedForAgain) {
+  const NodeId behind = LeaveOneBehind();
+  WriteMany();
+  FlushAll();
+  const NodeId leader = world_.LeaderOf(1);
+  world_.Start(behind);
+  while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+  world_.network().Cut(behind, leader, LaneMethod(Lane::kSnapshot));
+  Run(seconds(3));
+  ASSERT_EQ(Generation(behind), 0u) << "nothing was lost";
+  world_.network().MendLinks();
+  Run(seconds(5));  // less than the silence that ends a transfer
+  EXPECT_GT(Generation(behind), 0u);
+}
+
 // Rule 12: the commit point is one record; a crash anywhere before or after it leaves old or new.
 TEST_F(SnapshotTest, APowerCutAtAnyMomentOfAnInstallationLeavesOldOrNew) {
   NodeId behind = LeaveOneBehind();

@@ -30,6 +30,7 @@ TEST(SnapshotChunkTest, GoldenBytes) {
   EXPECT_EQ(Hex({.kind = SnapshotChunkKind::kEnd, .transfer = 1}), "0301");
   EXPECT_EQ(Hex({.kind = SnapshotChunkKind::kAck, .transfer = 1, .received = 128}), "04018001");
   EXPECT_EQ(Hex({.kind = SnapshotChunkKind::kDone, .transfer = 1, .error = "no"}), "0501026e6f");
+  EXPECT_EQ(Hex({.kind = SnapshotChunkKind::kAsk, .transfer = 1}), "0601");
 }
 
 TEST(SnapshotChunkTest, WhatIsEncodedIsDecoded) {
