@@ -84,6 +84,18 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
     return;
   }
 
+  if (!move.aborting() && !votes && move.add_node() == move.remove_node()) {
+    // The same node: what is there has to go before its successor can be made. It may come back
+    // when the successor is a member already, if the node's log lost that it was destroyed.
+    const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
+    if (there != nullptr && there->replica() == move.remove_replica()) {
+      v1::DestroyReplica& order = *round.decision.orders[move.remove_node()].add_destroy();
+      order.set_partition(record.partition().id());
+      order.set_replica(move.remove_replica());
+      return;
+    }
+  }
+
   Replicas wanted = members;
   if (move.aborting() && !votes) {
     wanted = Without(members, move.add_replica());
@@ -94,16 +106,6 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
       if (member.id() == move.remove_replica()) member.set_voter(true);
     }
   } else if (added == nullptr) {
-    if (move.add_node() == move.remove_node()) {
-      // The same node: what is there has to go before its successor can be made.
-      const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
-      if (there != nullptr && there->replica() == move.remove_replica()) {
-        v1::DestroyReplica& order = *round.decision.orders[move.remove_node()].add_destroy();
-        order.set_partition(record.partition().id());
-        order.set_replica(move.remove_replica());
-        return;
-      }
-    }
     v1::Replica& learner = *wanted.Add();
     learner.set_id(move.add_replica());
     learner.set_node(move.add_node());

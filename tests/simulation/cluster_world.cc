@@ -10,6 +10,7 @@
 #include "client/admin.h"
 #include "common/check.h"
 #include "common/crc32c.h"
+#include "common/logging.h"
 #include "common/status.h"
 #include "coordinator/placement.h"
 #include "node/data_service.h"
@@ -45,6 +46,17 @@ class OneAnswer : public CallHandler {
  private:
   const std::shared_ptr<Answer> answer_;
 };
+
+std::string Text(const std::vector<replication::Member>& members) {
+  return absl::StrJoin(members, " ", [](std::string* out, const replication::Member& member) {
+    absl::StrAppend(out, member.replica, "@", member.node);
+  });
+}
+
+std::string Text(const replication::Configuration& members) {
+  return absl::StrCat("[", Text(members.voters), "] before [", Text(members.outgoing),
+                      "] learners [", Text(members.learners), "] version ", members.version);
+}
 
 }  // namespace
 
@@ -523,7 +535,27 @@ std::string ClusterWorld::AtThisTime(const std::string& what) const {
 }
 
 void ClusterWorld::Violation(const std::string& what) {
-  if (violation_.empty()) violation_ = AtThisTime(what);
+  if (!violation_.empty()) return;
+  violation_ = AtThisTime(what);
+  LogError(what);
+  if (LogEnabled(LogLevel::kInfo)) LogState();
+}
+
+// What the metadata and the replicas say of themselves.
+void ClusterWorld::LogState() const {
+  for (const auto& [id, record] : Partitions()) LogInfo("plan: ", record.ShortDebugString());
+  for (const auto& [host, machine] : machines_) {
+    if (machine->runtime() == nullptr) continue;
+    for (const auto& replica : machine->runtime()->Replicas()) {
+      const replication::ReplicaView view = replica->view();
+      LogInfo("host ", host, ": group ", replica->group(), " replica ", replica->id(), ": term ",
+              view.term, view.serving ? ", leads" : "", ", commit ", view.commit, ", applied ",
+              view.applied, ", members ", Text(view.configuration));
+    }
+    for (const auto& [group, why] : machine->runtime()->damaged()) {
+      LogInfo("host ", host, ": group ", group, ": ", why.ToString());
+    }
+  }
 }
 
 void ClusterWorld::GateViolation(const std::string& what) {

@@ -165,6 +165,7 @@ class ClusterWorld {
   void KillClient(ClusterMachine& machine);
   void Watch();
   std::string AtThisTime(const std::string& what) const;
+  void LogState() const;
   void GateViolation(const std::string& what);
   void Observe(const ClusterMachine& machine);
   void ObserveEpochs();

@@ -109,7 +109,8 @@ class SimulatedClock : public Clock {
 class SimulatedThreads : public Threads {
  public:
   // `name` is the machine's, in log lines.
-  SimulatedThreads(Simulation& simulation, Duration task_time_max, absl::string_view name)
+  SimulatedThreads(Simulation& simulation, Duration task_time_max,
+                   absl::string_view name = "process")
       : simulation_(simulation),
         name_(name),
         random_(simulation.random().Fork()),

@@ -29,6 +29,23 @@ TEST(Balancer, AReplicaThatLostItsLogIsReplacedInPlace) {
   ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
 }
 
+TEST(Balancer, AReplicaThatComesBackMakesRoomForItsSuccessorAgain) {
+  // Protects: a log that lost that it had destroyed a replica stops no move: the successor is a
+  // member already, and nothing could make it where the old one is.
+  ModelCluster cluster(5, 8, 3);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
+  cluster.Damage(2, 5);
+  for (int i = 0; i < 20 && cluster.Moving() == 0; ++i) cluster.Run(1);
+  ASSERT_EQ(cluster.Moving(), 5u);
+  cluster.SetHidden(2, 5);  // as if it were destroyed
+  for (int i = 0; i < 20 && cluster.groups().at(5).members.size() < 4; ++i) cluster.Run(1);
+  ASSERT_EQ(cluster.groups().at(5).members.size(), 4u);
+  cluster.SetHidden(2, 0);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  EXPECT_TRUE(cluster.IsWhole());
+  ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
+}
+
 TEST(Balancer, AMoveWhoseTargetDiesIsAborted) {
   // Protects: a move never waits for ever for a node that is gone, and leaves nothing behind.
   ModelCluster cluster(6, 16, 3);
