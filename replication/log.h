@@ -168,6 +168,10 @@ class Log {
   // reading the segment twice. An error: the file system failed, which is no damage.
   virtual absl::StatusOr<LogScrub> Scrub(uint64_t after) = 0;
 
+  // Reads an entry again that could not be read: from now on it is kCorrupt damage of its group if
+  // it can't be read now either. Whether it is damaged.
+  virtual bool Distrust(GroupId group, Index index) = 0;
+
   // Readable entries live in a segment in which a scrub found something bad, or in one before it:
   // Reclaim has work.
   virtual bool RewriteIsDue() const = 0;

@@ -71,6 +71,7 @@ class LogImplementation : public Log {
   absl::Status Write(absl::Span<const GroupWrite> batch) override;
   absl::StatusOr<uint64_t> Reclaim(uint64_t bytes_max) override;
   absl::StatusOr<LogScrub> Scrub(uint64_t after) override;
+  bool Distrust(GroupId group, Index index) override;
   bool RewriteIsDue() const override;
   std::vector<LogPin> Pins() const override;
   absl::StatusOr<std::vector<Entry>> Read(GroupId group, Index first, Index last,

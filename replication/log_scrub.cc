@@ -99,6 +99,23 @@ absl::StatusOr<LogScrub> LogImplementation::Scrub(uint64_t after) {
   return scrub;
 }
 
+bool LogImplementation::Distrust(GroupId group, Index index) {
+  std::vector<LocatedEntry> located;
+  {
+    MutexLock lock(mutex_);
+    const LogIndex::GroupLog* const log = index_.Find(group);
+    if (log == nullptr || !log->shape.Holds(index)) return false;
+    located = Locate(group, *log, index, index, kEntryBytesMax);
+  }
+  if (located.empty()) return true;
+  const LocatedEntry& entry = located.front();
+  if (!absl::IsDataLoss(ReadPayload(entry).status())) return false;
+  MutexLock lock(mutex_);
+  ++statistics_.read_errors;
+  index_.MarkCorrupt(group, index, entry.slot);
+  return true;
+}
+
 bool LogImplementation::RewriteIsDue() const {
   MutexLock lock(mutex_);
   return !index_.uses().empty() && index_.uses().begin()->first <= rewrite_through_;

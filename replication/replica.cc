@@ -381,13 +381,35 @@ void Replica::Fetch(const FetchRequest& request) {
         self->place_.log.Read(self->group_, request.first, request.last, request.bytes_max);
     self->place_.worker.Post([self, request, entries = std::move(entries)]() mutable {
       if (self->closed_) return;
-      if (absl::IsDataLoss(entries.status())) {
-        LogWarning("group ", self->group_, ": log entry ", request.first, ": ",
-                   entries.status().ToString());
-      }
+      if (absl::IsDataLoss(entries.status())) self->NoteUnreadable(request.first);
       self->core_.EntriesFetched(request.replica, request.first, std::move(entries));
       self->Turn();
       self->place_.flush_soon();
+    });
+  });
+}
+
+// What is not applied and can't be read is with the peers only: opened again, as after a restart,
+// this replica gets it from whoever leads then. The only voter has no peers; it tries for ever.
+void Replica::NoteUnreadable(Index index) {
+  const Configuration& members = core_.configuration();
+  if (index <= core_.applied_index() || giving_up_ ||
+      (members.voters.size() < 2 && !members.joint())) {
+    return;
+  }
+  giving_up_ = true;
+  place_.files.Post([self = shared_from_this(), index] {
+    const bool is_damaged = self->place_.log.Distrust(self->group_, index);
+    self->place_.applier.Post([self, index, is_damaged] {
+      // What was applied and is in memory only may be unreadable as well.
+      const bool may = is_damaged && self->HasState() && self->machine_->Flush().ok();
+      self->place_.worker.Post([self, index, may] {
+        self->giving_up_ = false;
+        if (self->closed_ || !may || index <= self->core_.applied_index()) return;
+        RARE_BRANCH("replica: opened again for an entry that can't be read");
+        self->Fail(absl::UnavailableError(
+            absl::StrCat("log entry ", index, " can't be read, and is not applied yet")));
+      });
     });
   });
 }

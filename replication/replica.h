@@ -234,6 +234,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void SendMessage(const Message& message);
   void SendHeartbeats(const HeartbeatRound& round);
   void Fetch(const FetchRequest& request);
+  void NoteUnreadable(Index index);
   void HandOut(Effects& effects);
   void HandOutEntries();
   void InstallDurable(SnapshotMeta meta);
@@ -263,6 +264,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   RepairTracker repairs_;
   RoundTimes rounds_;
   bool turning_ = false;
+  bool giving_up_ = false;  // it may have to be opened again for an entry that can't be read
   bool closed_ = false;
   Term serving_term_ = 0;  // told the state machine of; 0: of none
   uint32_t ticks_ = 0;

@@ -114,12 +114,14 @@ void Form(ClusterWorld& world, ClusterWorkload& workload, Random& random) {
   world.Violation(absl::StrCat("the cluster did not form: ", why_not));
 }
 
-// Load goes on: every key has to be served again soon, whatever happened.
+// Load goes on: every key has to be served again soon, whatever happened, and as much as it takes
+// for the run to show something.
 void AwaitService(ClusterWorld& world, const ClusterWorkload& workload) {
   const Duration healed = world.simulation().now();
   int waits_for = 0;
-  while (world.simulation().now() < healed + kServeWithin && waits_for < workload.options().keys) {
-    if (workload.last_success(waits_for) > healed) {
+  while (world.simulation().now() < healed + kServeWithin &&
+         (waits_for < workload.options().keys || workload.succeeded() < kOperationsMin)) {
+    if (waits_for < workload.options().keys && workload.last_success(waits_for) > healed) {
       ++waits_for;
       continue;
     }

@@ -154,6 +154,8 @@ TEST_F(SmallLogTest, ALeaderWhoseDiskStallsLosesLeadership) {
 // A replica that lost part of its log or its state.
 class LossTest : public RuntimeTest {
  protected:
+  explicit LossTest(const WorldOptions& options = {}) : RuntimeTest(options) {}
+
   GroupState LogOf(NodeId node) { return *world_.machine(node).runtime->log().Group(1); }
 
   void RemoveState(NodeId node) {
@@ -186,6 +188,52 @@ class LossTest : public RuntimeTest {
     }
   }
 };
+
+// Entries are read back from the log to be applied.
+class UnreadableTest : public LossTest {
+ protected:
+  UnreadableTest() : LossTest(NoCache()) {}
+
+  static WorldOptions NoCache() {
+    WorldOptions options;
+    options.runtime.replica.core.entry_cache_bytes_max = 1;
+    options.runtime.replica.core.unapplied_bytes_max = 1;
+    return options;
+  }
+
+  bool IsInLog(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    for (const std::string& path : disk.Files()) {
+      if (absl::StrContains(path, "/log/") && absl::StrContains(disk.Content(path), kLarge))
+        return true;
+    }
+    return false;
+  }
+
+  // An entry goes bad on this node between its writing and its application.
+  void LoseBeforeApplication(NodeId node) {
+    ProposeLarge();
+    while (!IsInLog(node)) ASSERT_TRUE(simulation_.Step());
+    const Index applied = world_.machine(node).runtime->Find(1)->view().applied;
+    DamageLarge(node);
+    Run(milliseconds(500));
+    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing was lost";
+    Run(seconds(15));
+    EXPECT_GT(world_.machine(node).runtime->Find(1)->view().applied, applied);
+    ASSERT_TRUE(AddOne());
+    Run(seconds(3));
+    EXPECT_EQ(ValueOn(node), 1);
+    EXPECT_TRUE(LogOf(node).damage.empty());
+    EXPECT_EQ(world_.violation(), "");
+  }
+
+  const std::string kLarge = std::string(8192, 'x');
+};
+
+// It would apply nothing any more, count as a voter that is well, and serve nothing once it leads.
+TEST_F(UnreadableTest, AFollowerThatCantReadWhatItHasToApplyIsRepaired) {
+  LoseBeforeApplication(Follower());
+}
 
 // An empty directory is the state of a new group only. A log that started over behind what was
 // applied looks new otherwise, and the empty state would be served as if it were at that index.
