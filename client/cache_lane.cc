@@ -133,7 +133,7 @@ void CacheLane::End(const absl::Status& status) {
           ? options_.reopen_min
           : std::min(refused ? options_.reopen_max : 2 * reopen_after_, options_.reopen_max);
   if (!MUTANT("entries-outlive-incarnation")) grants_.clear();
-  fills_ = 0;
+  fills_ = reads_ = 0;
   for (auto& [number, request] : std::exchange(requests_, {})) {
     if (request.done) request.done(std::nullopt);
   }
@@ -145,20 +145,43 @@ void CacheLane::Close() { End(absl::CancelledError("the client is closing")); }
 
 bool CacheLane::Fill(data::v1::Request request, const std::string& key, FillDone done) {
   if (fills_ >= options_.fills_max || !Open()) return false;
+  Ask({.made = clock_.Now(),
+       .key = key,
+       .done = std::move(done),
+       .is_fill = true,
+       .wait_max = options_.fill_wait_max},
+      std::move(request));
+  return true;
+}
+
+bool CacheLane::Read(data::v1::Request request, Duration wait_max, FillDone done) {
+  if (fills_ >= options_.fills_max || reads_ >= options_.reads_max || !Open()) return false;
+  ++reads_;
+  Ask({.made = clock_.Now(),
+       .key = "",
+       .done = std::move(done),
+       .is_fill = true,
+       .no_grant = true,
+       .wait_max = std::min(wait_max, options_.fill_wait_max)},
+      std::move(request));
+  return true;
+}
+
+void CacheLane::Ask(Request request, data::v1::Request read) {
   const uint64_t number = ++last_number_;
-  requests_.emplace(number, Request{clock_.Now(), key, std::move(done), true});
-  ++fills_;
   cache::v1::Fill fill;
   fill.set_number(number);
-  *fill.mutable_request() = std::move(request);
+  fill.set_no_grant(request.no_grant);
+  *fill.mutable_request() = std::move(read);
+  requests_.emplace(number, std::move(request));
+  ++fills_;
   *waiting_.For(fill.ByteSizeLong()).add_fills() = std::move(fill);
   FlushSoon();
-  return true;
 }
 
 void CacheLane::Renew(const PartitionTerm& where, Grants& grants, const Instant& now) {
   const uint64_t number = ++last_number_;
-  requests_.emplace(number, Request{now, "", nullptr});
+  requests_.emplace(number, Request{.made = now});
   grants.is_asked = true;
   cache::v1::Renew renewal;
   renewal.set_number(number);
@@ -180,14 +203,25 @@ void CacheLane::GiveBack(const ItemCache::Dropped& dropped) {
   *waiting_.For(release.ByteSizeLong()).add_releases() = std::move(release);
 }
 
-void CacheLane::GiveUpFills(Duration asked_ago) {
+template <typename Condition>
+void CacheLane::GiveUp(Condition is_given_up) {
   std::vector<FillDone> given_up;
-  const Instant now = clock_.Now();
   for (auto& [number, request] : requests_) {
-    if (HolderElapsed(request.made, now) < asked_ago) break;  // as is everything behind it
-    if (request.done) given_up.push_back(std::exchange(request.done, nullptr));
+    if (request.done && is_given_up(request)) {
+      given_up.push_back(std::exchange(request.done, nullptr));
+    }
   }
   for (FillDone& done : given_up) done(std::nullopt);
+}
+
+void CacheLane::GiveUpFills() {
+  GiveUp([](const Request&) { return true; });
+}
+
+void CacheLane::GiveUpOverdue() {
+  GiveUp([now = clock_.Now()](const Request& request) {
+    return HolderElapsed(request.made, now) >= request.wait_max;
+  });
 }
 
 bool CacheLane::Tend() {
@@ -199,7 +233,7 @@ bool CacheLane::Tend() {
     End(absl::DeadlineExceededError("the node does not answer"));
     return false;
   }
-  GiveUpFills(options_.fill_wait_max);
+  GiveUpOverdue();
   for (auto at = grants_.begin(); at != grants_.end();) {
     auto& [where, grants] = *at;
     const bool has_entries = grants.deadline.use_count() > 1;
@@ -237,10 +271,12 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   if (node.empty() || !node.mapped().is_fill) {
     return End(absl::DataLossError("an answer to nothing that was asked"));
   }
-  --fills_;
   Request& request = node.mapped();
+  --fills_;
+  if (request.no_grant) --reads_;
   Answer answer{.response = std::move(*filled.mutable_response())};
-  const bool is_granted = filled.life_us() > 0 && answer.response.error() == data::v1::ERROR_NONE;
+  const bool is_granted =
+      filled.life_us() > 0 && !request.no_grant && answer.response.error() == data::v1::ERROR_NONE;
   std::optional<model::Item> item;
   if (is_granted && answer.response.found()) {
     absl::StatusOr<model::Item> decoded = model::DecodeItem(answer.response.item());

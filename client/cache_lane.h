@@ -40,6 +40,7 @@ namespace ringleader::client {
 
 struct CacheLaneOptions {
   size_t fills_max = 4096;  // outstanding
+  size_t reads_max = 256;   // of them, those for no grant: a fill waits for what is before it
   Duration answer_max = std::chrono::seconds(3);
   // Who waits for a fill asks elsewhere after this; the grant that may still come is taken.
   Duration fill_wait_max = answer_max;
@@ -90,9 +91,14 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   // Asks for an item and its grant; `key` is the whole key. False, and `done` is not called: there
   // is no stream at the moment, or it has enough to do.
   bool Fill(data::v1::Request request, const std::string& key, FillDone done);
+  // Asks for an item alone, for so long at most: what is asked on one stream travels in fewer
+  // frames.
+  bool Read(data::v1::Request request, Duration wait_max, FillDone done);
 
-  // Answers what was asked for so long ago with nothing; the grants that still come are taken.
-  void GiveUpFills(Duration asked_ago = Duration(0));
+  // Answers what is asked for with nothing: all, or that which has waited for its longest time. The
+  // grants that still come are taken.
+  void GiveUpFills();
+  void GiveUpOverdue();
 
   // Gives back what memory dropped, if this stream was granted it.
   void GiveBack(const ItemCache::Dropped& dropped);
@@ -114,6 +120,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
     std::string key;  // of a fill
     FillDone done;    // null: a renewal, or a fill that was given up
     bool is_fill = false;
+    bool no_grant = false;
+    Duration wait_max{0};  // for a fill's answer
   };
   // What was granted in one partition and term, by this stream.
   struct Grants {
@@ -129,6 +137,9 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   void FlushSoon();
   void Flush();
   void End(const absl::Status& status);
+  void Ask(Request request, data::v1::Request read);
+  template <typename Condition>
+  void GiveUp(Condition is_given_up);
   void Renew(const PartitionTerm& where, Grants& grants, const Instant& now);
 
   // Of stream number `stream`; ignored if that is over.
@@ -165,6 +176,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   uint64_t last_number_ = 0;
   std::map<uint64_t, Request> requests_;
   size_t fills_ = 0;  // of requests_
+  size_t reads_ = 0;  // of fills_
   std::map<PartitionTerm, Grants> grants_;
 };
 

@@ -13,6 +13,9 @@ namespace {
 constexpr Duration kMapWait = std::chrono::hours(1);
 // What an item is taken to have before it has been read.
 constexpr size_t kItemBytesExpected = 256;
+// Larger ones, on average, take ways on which they hold up no invalidation, if no grant is wanted.
+constexpr double kLaneItemBytesMax = 4096;
+constexpr double kItemWeight = 1.0 / 16;  // of the newest in the average
 
 }  // namespace
 
@@ -238,7 +241,7 @@ void CachedReads::Begin(std::string key, Reader reader) {
     joined->second.readers.push_back(std::move(reader));
     return;
   }
-  if (!is_worth) return AskRouter(std::move(reader));
+  if (!is_worth) return ReadAlone(key, std::move(reader));
   data::v1::Request request = reader.request;
   const std::shared_ptr<CacheLane> lane = LaneTo(key, &request);
   const uint64_t flight = ++last_flight_;
@@ -252,6 +255,30 @@ void CachedReads::Begin(std::string key, Reader reader) {
   begun.number = flight;
   begun.readers.push_back(std::move(reader));
   TendSoon();
+}
+
+// On the lane too: its frames carry more then than two half-empty streams would.
+void CachedReads::ReadAlone(const std::string& key, Reader reader) {
+  data::v1::Request request = reader.request;
+  const std::shared_ptr<CacheLane> lane =
+      item_bytes_ <= kLaneItemBytesMax ? LaneTo(key, &request) : nullptr;
+  if (lane == nullptr) return AskRouter(std::move(reader));
+  const auto waiting = std::make_shared<Reader>(std::move(reader));
+  const bool is_asked =
+      lane->Read(std::move(request), LeftOf(*waiting), [this, waiting](auto answer) {
+        if (!answer.has_value() || answer->response.error() != data::v1::ERROR_NONE) {
+          return AskRouter(std::move(*waiting));
+        }
+        NoteSize(answer->response);
+        answer->response.set_id(waiting->request.id());
+        waiting->done(std::move(answer->response), false);
+      });
+  if (!is_asked) return AskRouter(std::move(*waiting));
+  TendSoon();
+}
+
+void CachedReads::NoteSize(const data::v1::Response& response) {
+  item_bytes_ += (static_cast<double>(response.item().size()) - item_bytes_) * kItemWeight;
 }
 
 // Null: the leader is not known, or not to be reached directly.
@@ -324,13 +351,17 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
   }
 }
 
+Duration CachedReads::LeftOf(const Reader& reader) const {
+  return reader.timeout - (router_.Now() - reader.began);
+}
+
 // With what is left of its time.
 void CachedReads::AskRouter(Reader reader) {
-  const Duration left = reader.timeout - (router_.Now() - reader.began);
-  const int64_t left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+  const int64_t left_ms = LeftOf(reader) / std::chrono::milliseconds(1);
   reader.request.set_timeout_ms(static_cast<uint32_t>(std::max<int64_t>(1, left_ms)));
   router_.Execute(std::move(reader.request),
-                  [done = std::move(reader.done)](data::v1::Response response) mutable {
+                  [this, done = std::move(reader.done)](data::v1::Response response) mutable {
+                    NoteSize(response);
                     done(std::move(response), false);
                   });
 }

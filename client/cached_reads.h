@@ -110,6 +110,9 @@ class CachedReads : private CacheLane::Observer {
   void TakeMap();
   void Begin(std::string key, Reader reader);
   std::shared_ptr<CacheLane> LaneTo(const std::string& key, data::v1::Request* request);
+  void ReadAlone(const std::string& key, Reader reader);
+  Duration LeftOf(const Reader& reader) const;
+  void NoteSize(const data::v1::Response& response);
   void Filled(const std::string& key, uint64_t flight, std::optional<CacheLane::Answer> answer);
   void AskRouter(Reader reader);
   void Inserted(const std::string& key, uint64_t version,
@@ -139,7 +142,8 @@ class CachedReads : private CacheLane::Observer {
   std::map<std::string, std::shared_ptr<CacheLane>> lanes_;  // by address
   std::map<std::string, Flight> flights_;                    // by key
   uint64_t last_flight_ = 0;
-  size_t readers_ = 0;  // of flights_
+  size_t readers_ = 0;     // of flights_
+  double item_bytes_ = 0;  // of what was read lately
   bool is_tending_ = false;
   bool is_shut_down_ = false;
 };

@@ -153,44 +153,61 @@ bool CacheService::Take(CacheSessionId session, const Untaken& untaken, cache::v
       return false;
     }
     Share& share = share_of(fill.request().route().partition(), fill.ByteSizeLong());
-    share.fills.push_back({session, fill.number(), std::move(*fill.mutable_request()), now});
+    share.fills.push_back(
+        {session, fill.number(), std::move(*fill.mutable_request()), now, fill.no_grant()});
   }
   if (messages + untaken->messages > options_.messages_max ||
       bytes + untaken->bytes > options_.bytes_max) {
     return false;
   }
-  for (auto& [group, share] : shares) {
-    share.place = Place(untaken, share.messages, share.bytes);
-    Post(session, group, std::move(share));
-  }
+  for (auto& [group, share] : shares) share.place = Place(untaken, share.messages, share.bytes);
+  Post(session, std::move(shares));
   return true;
 }
 
-void CacheService::Post(CacheSessionId session, replication::GroupId group, Share share) {
-  const auto replica = find_(group);
-  if (replica == nullptr) {
+// One task for each applier, however many of its partitions the frame is for, and one frame with
+// their answers; in the order of groups, as the order of addresses would differ from run to run.
+void CacheService::Post(CacheSessionId session, Shares shares) {
+  struct Part {
+    Executor* applier = nullptr;
+    std::vector<std::pair<std::shared_ptr<replication::Replica>, Share>> shares;
+  };
+  std::vector<Part> parts;
+  for (auto& [group, share] : shares) {
+    auto replica = find_(group);
+    if (replica == nullptr) {
+      for (const CacheFill& fill : share.fills) sessions_.Send(session, 0, NotHere(fill));
+      continue;
+    }
+    Executor* const applier = &replica->applier();
+    auto part = std::find_if(parts.begin(), parts.end(),
+                             [applier](const Part& each) { return each.applier == applier; });
+    if (part == parts.end()) part = parts.insert(parts.end(), Part{applier, {}});
+    part->shares.emplace_back(std::move(replica), std::move(share));
+  }
+  for (Part& part : parts) {
+    part.applier->Post([this, session, shares = std::move(part.shares)]() mutable {
+      const CacheSessions::Gathering gathering(sessions_, session);
+      for (auto& [replica, share] : shares) CarryOut(session, replica, share);
+    });
+  }
+}
+
+void CacheService::CarryOut(CacheSessionId session,
+                            const std::shared_ptr<replication::Replica>& replica, Share& share) {
+  Partition* const partition = registry_.Open(replica->group());
+  if (partition == nullptr) {
     for (const CacheFill& fill : share.fills) sessions_.Send(session, 0, NotHere(fill));
     return;
   }
-  replica->applier().Post([this, session, replica, share = std::move(share)]() mutable {
-    Partition* const partition = registry_.Open(replica->group());
-    if (partition == nullptr) {
-      for (const CacheFill& fill : share.fills) {
-        sessions_.Send(session, 0, NotHere(fill));
-      }
-      return;
-    }
-    for (const auto& [term, numbers] : share.acknowledgements) {
-      partition->Acknowledged(replica, session, term, numbers);
-    }
-    for (const cache::v1::Release& release : share.releases) {
-      partition->Released(session, release);
-    }
-    for (const cache::v1::Renew& renewal : share.renewals) {
-      partition->Renew(replica, session, renewal);
-    }
-    for (CacheFill& fill : share.fills) partition->Fill(replica, std::move(fill));
-  });
+  for (const auto& [term, numbers] : share.acknowledgements) {
+    partition->Acknowledged(replica, session, term, numbers);
+  }
+  for (const cache::v1::Release& release : share.releases) partition->Released(session, release);
+  for (const cache::v1::Renew& renewal : share.renewals) {
+    partition->Renew(replica, session, renewal);
+  }
+  if (!share.fills.empty()) partition->Fill(replica, std::move(share.fills));
 }
 
 void CacheService::Maintain() {

@@ -103,7 +103,10 @@ class CacheService : public Service {
 
   // False: it is malformed, or more than may wait.
   bool Take(CacheSessionId session, const Untaken& untaken, cache::v1::ToNode message);
-  void Post(CacheSessionId session, replication::GroupId group, Share share);
+  using Shares = std::map<replication::GroupId, Share>;
+  void Post(CacheSessionId session, Shares shares);
+  void CarryOut(CacheSessionId session, const std::shared_ptr<replication::Replica>& replica,
+                Share& share);
   void End(CacheSessionId session, const absl::Status& why);
   void AnswerStatus(const cache::v1::StatusRequest& request, std::shared_ptr<Call> call);
 

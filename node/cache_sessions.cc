@@ -52,7 +52,30 @@ bool CacheSessions::Send(CacheSessionId session, replication::GroupId partition,
     return false;
   }
   *lane.waiting.For(bytes).add_events() = std::move(event);
-  return lane.is_frame_out || Flush(lane);
+  return lane.is_frame_out || lane.gatherings > 0 || Flush(lane);
+}
+
+bool CacheSessions::HasRoom(CacheSessionId session, size_t bytes) const {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  return found != lanes_.end() &&
+         found->second.waiting.bytes() + bytes <= options_.queue_bytes_max / 2;
+}
+
+void CacheSessions::Gather(CacheSessionId session) {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  if (found != lanes_.end()) ++found->second.gatherings;
+}
+
+// A session that ends by this tells its partitions by the end of its call.
+void CacheSessions::EndGathering(CacheSessionId session) {
+  MutexLock lock(mutex_);
+  const auto found = lanes_.find(session);
+  if (found == lanes_.end() || found->second.gatherings == 0) return;
+  Lane& lane = found->second;
+  const bool is_due = --lane.gatherings == 0 && !lane.is_over && !lane.is_frame_out;
+  if (is_due && !lane.waiting.empty()) Flush(lane);
 }
 
 // Nothing goes out any more: what waits never arrives, and nothing that is sent later does. The

@@ -83,6 +83,23 @@ class CacheSessions {
 
   // Queues one event. False: the session is over, or is ended by this.
   bool Send(CacheSessionId session, replication::GroupId partition, cache::v1::Event event);
+  // Whether what can wait may be queued as well: half of the queue is left to what has to be said.
+  bool HasRoom(CacheSessionId session, size_t bytes) const;
+  // What is sent in the life of this goes out at its end, in one frame if it fits.
+  class Gathering {
+   public:
+    Gathering(CacheSessions& sessions, CacheSessionId session)
+        : sessions_(sessions), session_(session) {
+      sessions_.Gather(session_);
+    }
+    ~Gathering() { sessions_.EndGathering(session_); }
+    Gathering(const Gathering&) = delete;
+    Gathering& operator=(const Gathering&) = delete;
+
+   private:
+    CacheSessions& sessions_;
+    const CacheSessionId session_;
+  };
   // Whether what is sent to the session may arrive.
   bool IsOpen(CacheSessionId session) const;
   // The same, and its client has said something.
@@ -114,6 +131,7 @@ class CacheSessions {
     bool is_over = false;  // and not yet ended
     client::CacheFrames<cache::v1::ToClient> waiting;
     bool is_frame_out = false;
+    int gatherings = 0;
     std::string peer;
     uint64_t client = 0;
     uint64_t incarnation = 0;
@@ -124,6 +142,8 @@ class CacheSessions {
     std::set<replication::GroupId> partitions;
   };
 
+  void Gather(CacheSessionId session);
+  void EndGathering(CacheSessionId session);
   bool Flush(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Close(Lane& lane, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -1,6 +1,7 @@
 #include "node/eras.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -137,6 +138,25 @@ Duration Eras::LeaseTermBefore(replication::Term term) const {
 
 bool Eras::Covers(replication::Term term, uint16_t bucket, Duration lease_term) const {
   return term == term_ && own_[bucket] && lease_term <= std::chrono::milliseconds(own_lease_ms_);
+}
+
+std::vector<uint16_t> Eras::ToOpen(replication::Term term, const std::set<uint16_t>& wanted,
+                                   Duration lease_term) const {
+  const size_t open = (term == term_ ? own_.count() : 0) + wanted.size();
+  const size_t block = std::bit_floor(std::max<size_t>(1, open / kEraBlockShare));
+  static_assert(std::has_single_bit(kEraBuckets));
+  EraBuckets opened;
+  for (const uint16_t bucket : wanted) {
+    const size_t first = bucket - bucket % block;
+    for (size_t i = first; i < first + block; ++i) {
+      if (!Covers(term, static_cast<uint16_t>(i), lease_term)) opened.set(i);
+    }
+  }
+  std::vector<uint16_t> buckets;
+  for (size_t i = 0; i < kEraBuckets; ++i) {
+    if (opened[i]) buckets.push_back(static_cast<uint16_t>(i));
+  }
+  return buckets;
 }
 
 std::string Eras::Encode() const {

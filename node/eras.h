@@ -13,6 +13,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,12 @@ class Eras {
   Duration LeaseTermBefore(replication::Term term) const;
   // Whether the leader of `term` may grant here what a successor waits `lease_term` for.
   bool Covers(replication::Term term, uint16_t bucket, Duration lease_term) const;
+  // What the leader of `term` opens where these buckets are wanted: around each, the larger a block
+  // of others the more are open, so that all of them take a few hundred entries. Up to
+  // 2 * kEraBlockShare, exactly those: with few keys held, few others wait after a failover.
+  static constexpr size_t kEraBlockShare = 32;
+  std::vector<uint16_t> ToOpen(replication::Term term, const std::set<uint16_t>& wanted,
+                               Duration lease_term) const;
   bool empty() const { return own_.none() && earlier_.none(); }
 
   // In the store: version (1 byte), varint term, then both sets, the newest term's and the earlier

@@ -111,6 +111,7 @@ struct CacheFill {
   uint64_t number = 0;
   data::v1::Request request;  // a get
   Instant received;
+  bool no_grant = false;  // the read is all that is wanted
 };
 
 // A request on its way; unanswered only if the process ends first.
@@ -136,7 +137,7 @@ class Partition : public replication::StateMachine {
   void HandOver(const ReplicaPointer& replica, replication::ReplicaId to);
 
   // Of the cache's sessions, in the order in which their messages came.
-  void Fill(const ReplicaPointer& replica, CacheFill fill);
+  void Fill(const ReplicaPointer& replica, std::vector<CacheFill> fills);
   void Renew(const ReplicaPointer& replica, CacheSessionId session,
              const cache::v1::Renew& renewal);
   void Acknowledged(const ReplicaPointer& replica, CacheSessionId session, replication::Term term,
@@ -315,6 +316,7 @@ class Partition : public replication::StateMachine {
   void ForgetGrants(const Instant& now);
   void CountHeld(const LeaseGate::Counts& now);
   void TendCache(const ReplicaPointer& replica);
+  void AnswerGranted(const CacheFill& fill, Duration life);
   LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 
   // partition_apply.cc

@@ -207,10 +207,12 @@ void Partition::TendEras() {
     RARE_BRANCH("era: earlier ones are closed");
     era.change = EraChange::kCloseEarlier;
   } else if (!leadership.eras_wanted.empty()) {
-    RARE_BRANCH("era: one is opened");
-    era.buckets.assign(leadership.eras_wanted.begin(), leadership.eras_wanted.end());
-    era.lease_term_ms = WholeMillis(place_.options.lease.lease_term);
+    RARE_BRANCH("era: some are opened");
+    const Duration lease_term = place_.options.lease.lease_term;
+    era.buckets = eras_.ToOpen(leadership.term, leadership.eras_wanted, lease_term);
+    era.lease_term_ms = WholeMillis(lease_term);
     leadership.eras_wanted.clear();
+    if (era.buckets.empty()) return;  // opened since they were asked for
   } else {
     return;
   }
@@ -340,23 +342,40 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
   return answer;
 }
 
-void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
+// What gets no grant is read like everybody's.
+void Partition::Fill(const ReplicaPointer& replica, std::vector<CacheFill> fills) {
   CacheSessions* const sessions = place_.cache_sessions;
   CHECK(sessions != nullptr);
-  if (!sessions->IsOpen(fill.session)) return;  // nobody is there to answer
-  const LeaseGate::Answer grant = TryGrant(replica, fill);
-  const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
-  (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();
-  if (!is_granted) {
-    std::vector<PendingRequest> read;
-    read.push_back({std::move(fill.request), fill.received,
-                    [sessions, group = group_, session = fill.session,
-                     number = fill.number](data::v1::Response response) {
-                      sessions->Send(session, group, FilledEvent(number, std::move(response)));
-                    }});
-    return Execute(replica, std::move(read));
+  std::vector<PendingRequest> reads;
+  for (CacheFill& fill : fills) {
+    if (!sessions->IsOpen(fill.session)) continue;  // nobody is there to answer
+    if (!fill.no_grant) {
+      const LeaseGate::Answer grant = TryGrant(replica, fill);
+      const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
+      (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();
+      if (is_granted) {
+        AnswerGranted(fill, grant.life);
+        continue;
+      }
+    }
+    reads.push_back({std::move(fill.request), fill.received,
+                     [sessions, group = group_, session = fill.session,
+                      number = fill.number](data::v1::Response response) {
+                       cache::v1::Event event = FilledEvent(number, std::move(response));
+                       // Bulk must not end the session: it can be had elsewhere.
+                       if (!sessions->HasRoom(session, event.ByteSizeLong())) {
+                         event =
+                             FilledEvent(number, ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
+                                                               "the cache's lane is full"));
+                       }
+                       sessions->Send(session, group, std::move(event));
+                     }});
   }
-  // Registered, read and sent in one turn: no write can come between.
+  if (!reads.empty()) Execute(replica, std::move(reads));
+}
+
+// Registered, read and sent in one turn: no write can come between.
+void Partition::AnswerGranted(const CacheFill& fill, Duration life) {
   data::v1::Response error;
   auto response = Read(fill.request, *FindTable(fill.request, /*is_current=*/false, &error),
                        *state().range, *store_);
@@ -365,13 +384,13 @@ void Partition::Fill(const ReplicaPointer& replica, CacheFill fill) {
     event = FilledEvent(fill.number, *std::move(response));
     event.mutable_filled()->set_partition(group_);
     event.mutable_filled()->set_term(leadership_->term);
-    event.mutable_filled()->set_life_us(Micros(grant.life));
+    event.mutable_filled()->set_life_us(Micros(life));
   } else {
     store_->MarkDamaged(response.status());
     event = FilledEvent(fill.number, ErrorResponse(data::v1::ERROR_UNAVAILABLE,
                                                    "this replica's storage is damaged"));
   }
-  if (!sessions->Send(fill.session, group_, std::move(event))) {
+  if (!place_.cache_sessions->Send(fill.session, group_, std::move(event))) {
     leadership_->gate->Ended(fill.session);
   }
 }

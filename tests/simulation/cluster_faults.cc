@@ -442,12 +442,29 @@ void ClusterFaults::Heal() {
   }
   // Ids are never reused: those of wiped disks are among them, and nobody minds.
   for (uint64_t node = 1; node <= static_cast<uint64_t>(world_.options().nodes_max) + 8; ++node) {
-    meta::NodeRequest request;
-    request.set_node(node);
-    const auto undrained =
-        world_.administration().Administer<meta::AdminResponse>("UndrainNode", request);
-    if (KindOf(undrained.status()) == ErrorKind::kNotFound) break;
+    if (!Undrain(node)) break;
   }
+}
+
+// False: there is no such node. Coordinators that start just now are asked again.
+bool ClusterFaults::Undrain(uint64_t node) {
+  meta::NodeRequest request;
+  request.set_node(node);
+  absl::Status undrained;
+  for (int tries = 0; tries < 20; ++tries) {
+    undrained =
+        world_.administration().Administer<meta::AdminResponse>("UndrainNode", request).status();
+    const ErrorKind kind = KindOf(undrained);
+    if (kind == ErrorKind::kNotFound) return false;
+    // Any other answer: it was not draining.
+    if (kind != ErrorKind::kUnavailable && kind != ErrorKind::kDeadline &&
+        kind != ErrorKind::kUnknownOutcome) {
+      return true;
+    }
+    world_.simulation().RunFor(std::chrono::seconds(1));
+  }
+  world_.Violation(absl::StrCat("node ", node, " can't be undrained: ", undrained.ToString()));
+  return false;
 }
 
 }  // namespace ringleader::simulation

@@ -84,6 +84,7 @@ class ClusterFaults {
   void TransferLeader();
   void MovePartition();
   void Drain();
+  bool Undrain(uint64_t node);
   void Join();
   bool MayDamage(HostId host);
 

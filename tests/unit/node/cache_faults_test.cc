@@ -43,7 +43,7 @@ class Client {
         world_, node_,
         [this, number = ++last_fill_, request = FillRequest(pk)](const auto& replica,
                                                                  Partition& partition) {
-          partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
+          partition.Fill(replica, {{session_, number, request, world_.node(node_).clock->Now()}});
         });
   }
   void Renew(uint64_t term) {

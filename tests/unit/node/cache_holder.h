@@ -67,7 +67,7 @@ class Holder {
     OnApplier(
         world_, node_,
         [this, request = FillRequest(pk), number](const auto& replica, Partition& partition) {
-          partition.Fill(replica, {session_, number, request, world_.node(node_).clock->Now()});
+          partition.Fill(replica, {{session_, number, request, world_.node(node_).clock->Now()}});
         });
     for (int step = 0; step < 200; ++step) {
       world_.RunFor(std::chrono::milliseconds(5));

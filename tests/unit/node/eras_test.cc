@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 
 namespace ringleader {
@@ -38,6 +40,41 @@ TEST(ErasTest, OnlyItsOwnTermMayGrant) {
 }
 
 // Protects grants of the present term: closing what came before leaves them covered.
+TEST(ErasTest, FewKeysOpenTheirOwnBucketsOnly) {
+  Eras eras;
+  for (uint16_t bucket = 0; bucket < 2 * Eras::kEraBlockShare - 1; ++bucket) {
+    const uint16_t wanted = bucket * 61 % kEraBuckets;
+    const std::vector<uint16_t> buckets = eras.ToOpen(2, {wanted}, std::chrono::milliseconds(2000));
+    EXPECT_EQ(buckets, std::vector<uint16_t>{wanted});
+    eras.Apply({.change = EraChange::kOpen, .buckets = buckets}, 2);
+  }
+  EXPECT_EQ(eras.Before(3).count(), 63u);
+}
+
+TEST(ErasTest, AllBucketsAreOpenAfterAFewHundredEntries) {
+  Eras eras;
+  int entries = 0;
+  for (size_t i = 0; i < kEraBuckets; ++i) {
+    const uint16_t wanted = i * 2741 % kEraBuckets;  // once each, in no order
+    const std::vector<uint16_t> buckets = eras.ToOpen(2, {wanted}, std::chrono::milliseconds(2000));
+    ASSERT_TRUE(std::is_sorted(buckets.begin(), buckets.end()));
+    if (buckets.empty()) continue;
+    ++entries;
+    eras.Apply({.change = EraChange::kOpen, .buckets = buckets}, 2);
+    ASSERT_TRUE(eras.Covers(2, wanted, std::chrono::milliseconds(2000)));
+  }
+  EXPECT_EQ(eras.Before(3).count(), kEraBuckets);
+  EXPECT_LT(entries, 300);
+}
+
+TEST(ErasTest, ABucketIsOpenedAnewForALongerLeaseTerm) {
+  Eras eras;
+  eras.Apply({.change = EraChange::kOpen, .buckets = {7}, .lease_term_ms = 500}, 2);
+  EXPECT_EQ(eras.ToOpen(2, {7}, std::chrono::milliseconds(500)), std::vector<uint16_t>());
+  EXPECT_EQ(eras.ToOpen(2, {7}, std::chrono::milliseconds(900)), std::vector<uint16_t>{7});
+  EXPECT_EQ(eras.ToOpen(3, {7}, std::chrono::milliseconds(500)), std::vector<uint16_t>{7});
+}
+
 TEST(ErasTest, ClosingEarlierOnesLeavesOnesOwn) {
   Eras eras;
   eras.Apply(Open({1}), 1);

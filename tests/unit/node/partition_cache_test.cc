@@ -359,7 +359,7 @@ TEST(PartitionCacheTest, AnEndedSessionIsGrantedNothing) {
   world.node(1).cache_sessions->End(holder.id(), absl::CancelledError("overflow"));
   for (int i = 0; i < 1000; ++i) {
     replica->applier().Post([&world, replica, id = holder.id()] {
-      world.PartitionOf(1)->Fill(replica, {id, 7, FillRequest("a"), world.node(1).clock->Now()});
+      world.PartitionOf(1)->Fill(replica, {{id, 7, FillRequest("a"), world.node(1).clock->Now()}});
     });
   }
   world.RunFor(milliseconds(200));
