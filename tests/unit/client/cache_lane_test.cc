@@ -297,6 +297,32 @@ TEST_F(CacheLaneTest, AStreamThatDoesNotAnswerIsGivenUp) {
   EXPECT_FALSE(answers_[0].has_value());
 }
 
+// Protects memory from what nobody asked for, and callers' time: a read for no grant brings nothing
+// in, whatever the node answers, and waits as long as it says.
+TEST_F(CacheLaneTest, AReadForNoGrantBringsNothingIn) {
+  const auto read = [this](Duration wait_max) {
+    OnExecutor([this, wait_max] {
+      EXPECT_TRUE(lane_->Read(data::v1::Request(), wait_max,
+                              [this](auto answer) { answers_.push_back(std::move(answer)); }));
+    });
+  };
+  read(seconds(1));
+  ASSERT_EQ(node_.fills.size(), 1u);
+  EXPECT_TRUE(node_.fills[0].no_grant());
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0]->response.found());
+  EXPECT_FALSE(answers_[0]->holds_now);
+  EXPECT_EQ(cache_.statistics().entries, 0u);
+  Fill("a");
+  read(milliseconds(300));
+  Run(milliseconds(400));
+  OnExecutor([this] { EXPECT_TRUE(lane_->Tend()); });
+  ASSERT_EQ(answers_.size(), 2u) << "the fill has more time";
+  EXPECT_FALSE(answers_[1].has_value());
+}
+
 // Protects callers from a node that the rest of the library has given up: what was asked for is
 // answered with nothing at once, and an answer that comes after all is kept.
 TEST_F(CacheLaneTest, FillsAreGivenUpAndTheirGrantsAreTaken) {

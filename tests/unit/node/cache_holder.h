@@ -62,13 +62,14 @@ class Holder {
       : world_(world), node_(node), session_(sessions().Open(lane_)) {}
 
   // Asks for the item; runs until it is answered. The first of a bucket is never granted.
-  cache::v1::Filled Fill(absl::string_view pk) {
+  cache::v1::Filled Fill(absl::string_view pk, bool no_grant = false) {
     const uint64_t number = ++last_fill_;
-    OnApplier(
-        world_, node_,
-        [this, request = FillRequest(pk), number](const auto& replica, Partition& partition) {
-          partition.Fill(replica, {{session_, number, request, world_.node(node_).clock->Now()}});
-        });
+    OnApplier(world_, node_,
+              [this, request = FillRequest(pk), number, no_grant](const auto& replica,
+                                                                  Partition& partition) {
+                partition.Fill(replica, {{session_, number, request,
+                                          world_.node(node_).clock->Now(), no_grant}});
+              });
     for (int step = 0; step < 200; ++step) {
       world_.RunFor(std::chrono::milliseconds(5));
       for (const cache::v1::Event& event : Events()) {

@@ -108,6 +108,34 @@ TEST_F(CacheSessionsTest, AnOverflowedLaneIsCancelledWhenItsLastWordsDoNotGoOut)
   EXPECT_EQ(sessions_.size(), 0u);
 }
 
+// Protects the cost of a miss: the answers of one turn go out in one frame, behind none of them.
+TEST_F(CacheSessionsTest, WhatIsSentInOneTurnGoesOutInOneFrame) {
+  {
+    const CacheSessions::Gathering outer(sessions_, session_);
+    const CacheSessions::Gathering inner(sessions_, session_);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(Send());
+    EXPECT_THAT(stream_->frames, IsEmpty());
+  }
+  ASSERT_THAT(stream_->frames, SizeIs(1));
+  cache::v1::ToClient message;
+  ASSERT_TRUE(message.ParseFromString(stream_->frames[0]));
+  EXPECT_EQ(message.events_size(), 3);
+  sessions_.Idle(session_);
+  EXPECT_TRUE(Send());
+  EXPECT_THAT(stream_->frames, SizeIs(2));
+}
+
+// Protects holders from bulk: half of the queue is kept for what has to be said.
+TEST_F(CacheSessionsTest, BulkLeavesRoom) {
+  const size_t large = 300 << 10;
+  while (sessions_.HasRoom(session_, large)) ASSERT_TRUE(Send(large));
+  for (size_t bytes = large; bytes < options_.queue_bytes_max / 2; bytes += large) {
+    ASSERT_TRUE(Send(large));
+  }
+  EXPECT_TRUE(sessions_.IsOpen(session_));
+  EXPECT_FALSE(sessions_.HasRoom(session_ + 1, 0));
+}
+
 // Protects clients: what gathered goes out in order, in frames that they take.
 TEST_F(CacheSessionsTest, WhatGathersGoesOutInFramesOfBoundedSize) {
   const size_t large = 300 << 10, count = 2 * client::kCacheFrameMessages;

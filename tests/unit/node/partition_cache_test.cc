@@ -41,6 +41,23 @@ TEST(PartitionCacheTest, NothingIsLeasedBeforeTheClusterIsRaised) {
   EXPECT_FALSE(world.PartitionOf(leader)->eras().empty());
 }
 
+// Protects writers from holders that want to hold nothing: a read for no grant is answered as
+// others are, where one could be had.
+TEST(PartitionCacheTest, AReadForNoGrantIsGrantedNothing) {
+  PartitionWorld world(47, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  Holder holder(world, 1);
+  holder.FillGranted(OtherKey("a"));
+  const cache::v1::Filled read = holder.Fill("a", /*no_grant=*/true);
+  EXPECT_EQ(PlainJson(read.response().item()), R"({"pk":"a","sk":1,"v":1})");
+  EXPECT_EQ(read.life_us(), 0u);
+  world.RunFor(milliseconds(100));
+  holder.Fill("a", /*no_grant=*/true);
+  EXPECT_EQ(world.Call(PutRequest(Json("a", 2))).error(), data::v1::ERROR_NONE);
+  EXPECT_TRUE(holder.Invalidations().empty());
+}
+
 // Protects the promise: a key that a client may serve from memory is not changed before the client
 // gave it back. Other keys are.
 TEST(PartitionCacheTest, AWriteOfAHeldKeyWaitsForItsHolder) {
