@@ -104,6 +104,8 @@ bool LeaseGate::IsOpen(absl::string_view key, const Instant& now) {
 
 // The deadline is the session's as of now: what is granted later is queued behind this.
 void LeaseGate::Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send) {
+  if (key->second.holders.empty()) return;
+  Uncount(key);
   for (const CacheSessionId id : key->second.holders) {
     Session& session = sessions_.at(id);
     const uint64_t number = ++last_number_;
@@ -113,6 +115,7 @@ void LeaseGate::Invalidate(Keys::iterator key, std::vector<Invalidation>* to_sen
     to_send->push_back({id, number, key->first});
   }
   key->second.holders.clear();
+  Count(key);
 }
 
 // --- Grants
@@ -158,7 +161,9 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
     held = keys_.emplace(std::string(key), Key()).first;
     ++bucket_keys_[bucket];
   }
+  Uncount(held);
   held->second.holders.insert(id);
+  Count(held);
   session->second.keys.insert_or_assign(std::string(key), fill);
   // Of two rounds the later one is waited for: never less than any grant was told.
   if (WaiterElapsed(session->second.confirmed, confirmed) > Duration(0)) {
@@ -205,7 +210,9 @@ void LeaseGate::Acknowledged(CacheSessionId id, uint64_t number) {
   session->second.invalidations.erase(invalidation);
   EraseSessionIfEmpty(session);
   if (held == keys_.end()) return;
+  Uncount(held);
   std::erase_if(held->second.waits, [&](const Wait& wait) { return wait.number == number; });
+  Count(held);
   EraseIfEmpty(held);
 }
 
@@ -215,8 +222,10 @@ void LeaseGate::Ended(CacheSessionId id) {
   for (const auto& [name, fill] : session->second.keys) {
     const auto held = keys_.find(name);
     CHECK(held != keys_.end());
+    Uncount(held);
     held->second.holders.erase(id);
     WaitOut(session->second.confirmed, held->second.waits);
+    Count(held);
   }
   // Its invalidations stay as they are: nobody acknowledges them any more.
   sessions_.erase(session);
@@ -253,17 +262,39 @@ bool LeaseGate::IsRevoked(const Instant& now) {
 }
 
 void LeaseGate::Maintain(const Instant& now) {
-  for (auto key = keys_.begin(); key != keys_.end();) {
-    const auto current = key++;
-    DropWaits(current, now);
-    EraseIfEmpty(current);
+  std::vector<Keys::iterator> waiting;
+  waiting.reserve(waiting_.size());
+  for (const absl::string_view name : waiting_) waiting.push_back(keys_.find(name));
+  for (const Keys::iterator key : waiting) {
+    DropWaits(key, now);
+    EraseIfEmpty(key);
   }
 }
 
 // --- Bookkeeping
 // ----------------------------------------------------------------------------------
 
+// A key's part of the counts, around each change of its holders or waits.
+void LeaseGate::Uncount(Keys::iterator key) {
+  if (!key->second.holders.empty()) --counts_.keys;
+  counts_.holders -= key->second.holders.size();
+  counts_.waits -= key->second.waits.size();
+}
+
+void LeaseGate::Count(Keys::iterator key) {
+  if (!key->second.holders.empty()) ++counts_.keys;
+  counts_.holders += key->second.holders.size();
+  counts_.waits += key->second.waits.size();
+  if (key->second.waits.empty()) {
+    waiting_.erase(key->first);
+  } else {
+    waiting_.insert(key->first);
+  }
+}
+
 void LeaseGate::DropWaits(Keys::iterator key, const Instant& now) {
+  if (key->second.waits.empty()) return;
+  Uncount(key);
   std::erase_if(key->second.waits, [&](const Wait& wait) {
     if (!IsOver(wait.from, now)) return false;
     if (const auto session = sessions_.find(wait.session); session != sessions_.end()) {
@@ -272,6 +303,7 @@ void LeaseGate::DropWaits(Keys::iterator key, const Instant& now) {
     }
     return true;
   });
+  Count(key);
 }
 
 void LeaseGate::EraseIfEmpty(Keys::iterator key) {
@@ -283,7 +315,9 @@ void LeaseGate::EraseIfEmpty(Keys::iterator key) {
 }
 
 void LeaseGate::RemoveHolder(Keys::iterator key, CacheSessionId session) {
+  Uncount(key);
   key->second.holders.erase(session);
+  Count(key);
   EraseIfEmpty(key);
 }
 
@@ -295,12 +329,9 @@ void LeaseGate::EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator 
 }
 
 LeaseGate::Counts LeaseGate::counts() const {
-  Counts counts{.sessions = sessions_.size(), .blocked = blocked_.size()};
-  for (const auto& [name, key] : keys_) {
-    if (!key.holders.empty()) ++counts.keys;
-    counts.holders += key.holders.size();
-    counts.waits += key.waits.size();
-  }
+  Counts counts = counts_;
+  counts.sessions = sessions_.size();
+  counts.blocked = blocked_.size();
   return counts;
 }
 

@@ -158,7 +158,7 @@ class LeaseGate {
   // The transfer did not happen. Grants need new eras if the closing entry was applied.
   void Resume() { revoking_ = false; }
 
-  // Forgets waits that are over; now and then.
+  // Forgets waits that are over, at the cost of those that there are; now and then.
   void Maintain(const Instant& now);
   Counts counts() const;
   // What one session holds, and what it has not acknowledged.
@@ -200,6 +200,8 @@ class LeaseGate {
   bool InClosedRange(absl::string_view key) const;
   Duration Life(const Instant& confirmed, const Instant& now) const;
   void Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send);
+  void Uncount(Keys::iterator key);
+  void Count(Keys::iterator key);
   void DropWaits(Keys::iterator key, const Instant& now);
   void EraseIfEmpty(Keys::iterator key);
   static void WaitOut(const Instant& from, std::vector<Wait>& waits);
@@ -212,7 +214,9 @@ class LeaseGate {
   Instant began_;
   EraBuckets before_;
   Duration before_term_;
-  Keys keys_;  // that are held or waited for
+  Keys keys_;                            // that are held or waited for
+  std::set<absl::string_view> waiting_;  // of them, those waited for; the names are theirs
+  Counts counts_;                        // keys, holders and waits, of keys_
   // How many of keys_ are in each bucket: a key whose bucket has none needs no further look.
   std::array<uint32_t, kEraBuckets> bucket_keys_{};
   std::map<CacheSessionId, Session> sessions_;

@@ -425,6 +425,30 @@ HostId ClusterWorld::HostOf(uint64_t node) const {
 
 // --- Checks that ask the cluster ----------------------------------------------------------------
 
+bool ClusterWorld::StandsStillInDoubt() {
+  for (const auto& [id, record] : Partitions()) {
+    if (LeaderOf(id) != 0) continue;
+    bool in_doubt = false, lost = false;
+    for (const auto& voter : record.partition().replicas()) {
+      const HostId host = HostOf(voter.node());
+      const replication::Runtime* const runtime = host == 0 ? nullptr : machine(host).runtime();
+      const auto replica = runtime == nullptr ? nullptr : runtime->Find(id);
+      const auto log = runtime == nullptr ? std::nullopt : runtime->log().Group(id);
+      if (replica == nullptr || replica->id() != voter.id() || replica->view().rebuilding) {
+        lost = true;
+      } else if (log.has_value()) {
+        for (const replication::Damage& damage : log->damage) {
+          in_doubt |= damage.kind == replication::DamageKind::kInDoubt;
+        }
+      }
+    }
+    if (!in_doubt || !lost) continue;
+    ++happened_["stands still: in doubt, and a voter lost"];
+    return true;
+  }
+  return false;
+}
+
 bool ClusterWorld::Healthy(std::string* why_not) {
   for (const auto& [host, machine] : machines_) {
     if (machine->starts > 0 && !machine->up()) {

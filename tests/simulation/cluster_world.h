@@ -135,6 +135,9 @@ class ClusterWorld {
   HostId HostOf(uint64_t node) const;
 
   // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
+  // Whether a partition that nobody leads has an entry in doubt on one node and nothing of a voter,
+  // or no state, on another: the fault model promises no service then. Counted.
+  bool StandsStillInDoubt();
   bool Healthy(std::string* why_not);
   // Every partition is spread over zones as far as the nodes that are alive allow.
   bool Placed(std::string* why_not) const;

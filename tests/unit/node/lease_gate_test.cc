@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "common/random.h"
+
 namespace ringleader {
 namespace {
 
@@ -264,6 +268,48 @@ TEST_F(LeaseGateTest, ARangeIsClosedAsAWhole) {
 }
 
 // Protects memory: what is beyond a bound is refused, and what was given back makes room.
+// Protects operators, and what a gate costs: counts are kept, not counted, and fit what is held
+// whatever came before; nothing waits for ever.
+TEST_F(LeaseGateTest, CountsFitWhatIsHeld) {
+  Random random(5);
+  const std::vector<std::string> keys = {"a", "b", "c"};
+  std::map<uint64_t, CacheSessionId> owed;  // invalidations
+  int64_t now = 0;
+  for (int step = 0; step < 5000; ++step, ++now) {
+    const std::string& key = keys[random.Below(keys.size())];
+    const CacheSessionId session = 1 + random.Below(4);
+    const uint64_t what = random.Below(10);
+    if (what < 5) {
+      Grant(session, key, now);
+    } else if (what < 7) {
+      Enter(key, now);
+      for (const Invalidation& one : sent_) owed[one.number] = one.session;
+    } else if (what == 7 && !owed.empty()) {
+      gate_.Acknowledged(owed.begin()->second, owed.begin()->first);
+      owed.erase(owed.begin());
+    } else if (what == 8 && random.Chance(0.1)) {
+      gate_.Ended(session);
+    } else {
+      gate_.Returned(session, key, last_fill_ - random.Below(3));
+      if (random.Chance(0.2)) gate_.Maintain(At(now));
+      gate_.Opened(At(now));
+    }
+    size_t held = 0, holders = 0;
+    for (const std::string& each : keys) {
+      const size_t count = gate_.HoldersOf(each).size();
+      held += count > 0;
+      holders += count;
+    }
+    ASSERT_EQ(gate_.counts().keys, held);
+    ASSERT_EQ(gate_.counts().holders, holders);
+  }
+  for (CacheSessionId session = 1; session <= 4; ++session) gate_.Ended(session);
+  EXPECT_GT(gate_.counts().waits, 0u);
+  gate_.Maintain(At(now + 100));
+  EXPECT_EQ(gate_.counts().waits, 0u);
+  EXPECT_EQ(gate_.counts().keys, 0u);
+}
+
 TEST_F(LeaseGateTest, EverythingIsBounded) {
   LeaseOptions options = Options();
   options.sessions_max = 2;
