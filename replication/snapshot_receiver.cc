@@ -184,10 +184,10 @@ void SnapshotReceiver::Drop(const Key& key) {
 }
 
 void SnapshotReceiver::SendAck(const Key& key, uint64_t received) {
-  transport_.Send(key.first, Lane::kSnapshot,
-                  EncodeSnapshotChunk({.kind = SnapshotChunkKind::kAck,
-                                       .transfer = key.second,
-                                       .received = received}));
+  transport_.Send(
+      key.first, Lane::kSnapshot,
+      EncodeSnapshotChunk(
+          {.kind = SnapshotChunkKind::kAck, .transfer = key.second, .received = received}));
   transport_.Flush();
 }
 
