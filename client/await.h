@@ -2,6 +2,7 @@
 #ifndef RINGLEADER_CLIENT_AWAIT_H_
 #define RINGLEADER_CLIENT_AWAIT_H_
 
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -10,29 +11,34 @@
 
 namespace ringleader::client {
 
-// Filled once by another thread, awaited by the one that owns it. Outlives its callback's run.
+// Filled once by another thread, awaited by the one that owns it.
 template <typename Result>
 class Awaited {
  public:
   absl::AnyInvocable<void(Result)> Done() {
-    return [this](Result result) {
-      MutexLock lock(mutex_);
-      result_.emplace(std::move(result));
-      // Under the lock: the owner may destroy this as soon as it can see the result.
-      is_done_.NotifyOne();
+    return [state = state_](Result result) {
+      {
+        MutexLock lock(state->mutex);
+        state->result.emplace(std::move(result));
+      }
+      // Unlocked: who wakes up would wait for the lock at once. The owner may be gone by now.
+      state->is_done.NotifyOne();
     };
   }
 
   Result Wait() {
-    MutexLock lock(mutex_);
-    while (!result_.has_value()) is_done_.Wait(lock);
-    return *std::move(result_);
+    MutexLock lock(state_->mutex);
+    while (!state_->result.has_value()) state_->is_done.Wait(lock);
+    return *std::move(state_->result);
   }
 
  private:
-  Mutex mutex_;
-  Condition is_done_;
-  std::optional<Result> result_ ABSL_GUARDED_BY(mutex_);
+  struct State {
+    Mutex mutex;
+    Condition is_done;
+    std::optional<Result> result ABSL_GUARDED_BY(mutex);
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace ringleader::client
