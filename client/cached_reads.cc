@@ -257,11 +257,13 @@ void CachedReads::Begin(std::string key, Reader reader) {
   TendSoon();
 }
 
-// On the lane too: its frames carry more then than two half-empty streams would.
+// On the lane too: its frames carry more then than two half-empty streams would. What any replica
+// may answer goes to whichever the router takes.
 void CachedReads::ReadAlone(const std::string& key, Reader reader) {
   data::v1::Request request = reader.request;
-  const std::shared_ptr<CacheLane> lane =
-      item_bytes_ <= kLaneItemBytesMax ? LaneTo(key, &request) : nullptr;
+  const bool suits = request.get().consistency() != data::v1::CONSISTENCY_EVENTUAL &&
+                     item_bytes_ <= kLaneItemBytesMax;
+  const std::shared_ptr<CacheLane> lane = suits ? LaneTo(key, &request) : nullptr;
   if (lane == nullptr) return AskRouter(std::move(reader));
   const auto waiting = std::make_shared<Reader>(std::move(reader));
   const bool is_asked =

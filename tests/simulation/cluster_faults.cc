@@ -123,6 +123,8 @@ void ClusterFaults::Inject(Kind kind) {
       return FlushOne();
     case Kind::kLeases:
       return StrikeLeases();
+    case Kind::kSlowLink:
+      return SlowOneLink();
     case Kind::kKinds:
       break;
   }
@@ -358,6 +360,17 @@ void ClusterFaults::IsolateLeader() {
     if (!one_way) links.push_back({peer, leader});
   }
   Block(links, Some(pace_.lasts_max));
+}
+
+// Requests, orders and answers that arrive when nobody waits for them any more.
+void ClusterFaults::SlowOneLink() {
+  const HostId from = RandomAny(), to = RandomAny();
+  if (from == 0 || to == 0 || from == to) return;
+  Count("slow link");
+  world_.network().SlowLink(
+      from, to, DrawDuration(random_, std::chrono::milliseconds(20), std::chrono::seconds(4)));
+  After(Some(pace_.lasts_max),
+        [this, from, to] { world_.network().SlowLink(from, to, Duration(0)); });
 }
 
 void ClusterFaults::Weather() {

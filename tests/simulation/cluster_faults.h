@@ -55,6 +55,7 @@ class ClusterFaults {
     kJoin,
     kFlush,
     kLeases,
+    kSlowLink,
     kKinds,
   };
 
@@ -77,6 +78,7 @@ class ClusterFaults {
   void IsolateLeader();
   void Block(const std::vector<std::pair<HostId, HostId>>& links, Duration span);
   void Weather();
+  void SlowOneLink();
   void DiskError(HostId host);
   void Damage();
   void Misdirect();
