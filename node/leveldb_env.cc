@@ -119,8 +119,9 @@ leveldb::Status ToLevelDb(const absl::Status& status) {
   if (status.ok()) return leveldb::Status::OK();
   const absl::string_view message = status.message();
   switch (status.code()) {
+    // Not NotFound: LevelDB passes on what a table's opening says as the answer to a Get, where it
+    // means that there is no such key.
     case absl::StatusCode::kNotFound:
-      return leveldb::Status::NotFound(SliceOf(message));
     case absl::StatusCode::kDataLoss:
       return leveldb::Status::Corruption(SliceOf(message));
     case absl::StatusCode::kResourceExhausted:

@@ -42,6 +42,11 @@ absl::Status WriteSynced(FileSystem& file_system, absl::string_view path,
   return file->Close();
 }
 
+// Of a file of the database: that it is not there is damage.
+absl::Status MissingIsLost(const absl::Status& status) {
+  return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
+}
+
 }  // namespace
 
 Store::~Store() = default;
@@ -104,10 +109,11 @@ absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doin
   return failure_;
 }
 
+// NOT_FOUND is what Get says of a key: a store that failed must not say it of all.
 void Store::MarkDamaged(const absl::Status& why) {
   if (!failure_.ok()) return;
   if (place_.metrics != nullptr) place_.metrics->failures.Add();
-  failure_ = Annotate(why, directory_);
+  failure_ = Annotate(MissingIsLost(why), directory_);
 }
 
 absl::Status Store::Apply(leveldb::WriteBatch& batch, const StoreState& next) {
@@ -241,10 +247,8 @@ absl::Status Store::Capture(absl::string_view directory) {
   RETURN_IF_ERROR(Flush());
   const RemovalHold hold(env_);
   const absl::Status copied = Annotate(CopyTo(directory), absl::StrCat("capturing ", directory_));
-  // CURRENT names a MANIFEST that is not there, or a block of either can't be read.
-  if (!absl::IsNotFound(copied) && !absl::IsDataLoss(copied)) return copied;
-  MarkDamaged(copied);
-  return absl::DataLossError(copied.message());
+  if (absl::IsDataLoss(copied)) MarkDamaged(copied);
+  return copied;
 }
 
 absl::Status CheckStoreFile(const StorePlace& place, absl::string_view path) {
@@ -282,11 +286,11 @@ absl::Status CheckStoreFile(const StorePlace& place, absl::string_view path) {
 // that a compaction finishes meanwhile are in neither; the opener removes what it does not know.
 absl::Status Store::CopyTo(absl::string_view directory) {
   FileSystem& files = place_.file_system;
-  ASSIGN_OR_RETURN(std::string current,
-                   ReadFile(files, JoinPath(directory_, "CURRENT"), kCurrentBytesMax));
-  const absl::string_view manifest = absl::StripSuffix(current, "\n");
-  ASSIGN_OR_RETURN(const std::string edits,
-                   ReadFile(files, JoinPath(directory_, manifest), kManifestBytesMax));
+  const auto current = ReadFile(files, JoinPath(directory_, "CURRENT"), kCurrentBytesMax);
+  RETURN_IF_ERROR(MissingIsLost(current.status()));
+  const absl::string_view manifest = absl::StripSuffix(*current, "\n");
+  const auto edits = ReadFile(files, JoinPath(directory_, manifest), kManifestBytesMax);
+  RETURN_IF_ERROR(MissingIsLost(edits.status()));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory_));
   for (const std::string& name : names) {
     if (!absl::EndsWith(name, ".ldb") && !absl::EndsWith(name, ".sst")) continue;
@@ -299,11 +303,13 @@ absl::Status Store::CopyTo(absl::string_view directory) {
       const bool is_live =
           std::find(live.begin(), live.end(), JoinPath(directory_, name)) != live.end();
       if (!is_live) continue;
+      RETURN_IF_ERROR(MissingIsLost(files.FileSize(JoinPath(directory_, name)).status()));
+      // Else it is `directory` that is gone: nobody wants the copy any more.
     }
     RETURN_IF_ERROR(linked);
   }
-  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, manifest), edits));
-  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, "CURRENT"), current));
+  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, manifest), *edits));
+  RETURN_IF_ERROR(WriteSynced(files, JoinPath(directory, "CURRENT"), *current));
   return files.SyncDirectory(directory);
 }
 

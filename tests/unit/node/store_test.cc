@@ -264,6 +264,40 @@ TEST_F(StoreTest, CaptureIsTheStateAtItsIndex) {
 }
 
 // A replica that has applied nothing yet sent copies without any state, which nobody could open.
+// Protects readers: a copy whose directory was removed on the way says nothing against the state,
+// and least of all that its keys are absent.
+TEST_F(StoreTest, ACaptureThatNobodyWantsAnyMoreHarmsNothing) {
+  auto store = Open();
+  for (Index index = 2; index <= 20; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  EXPECT_FALSE(store->Capture("/gone").ok());
+  ExpectPrefix(*store);
+  EXPECT_TRUE(Write(*store, 21).ok());
+}
+
+// Protects readers: of what is lost a store says that it is lost, never that there is no such key.
+TEST_F(StoreTest, WhatIsMissingIsNotAbsent) {
+  auto store = Open();
+  for (Index index = 2; index <= 400; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  ASSERT_TRUE(disk_.CreateDirectory("/copy").ok());
+  ASSERT_TRUE(disk_.RemoveFile("/store/CURRENT").ok());
+  EXPECT_TRUE(absl::IsDataLoss(store->Capture("/copy")));
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(Key(1)).status())) << store->Get(Key(1)).status();
+}
+
+TEST_F(StoreTest, ATableThatIsGoneIsDamage) {
+  auto store = Open();
+  for (Index index = 2; index <= 400; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  const std::vector<std::string> tables = store->LiveFiles();
+  disk_.InjectError(SimulatedFileSystem::Operation::kRead, ".ldb", 0, UINT64_MAX,
+                    absl::NotFoundError("no such file"));
+  for (int number = 0; number < 17; ++number) {
+    const auto value = store->Get(Key(number));
+    EXPECT_FALSE(absl::IsNotFound(value.status())) << "of " << tables.size() << " tables";
+  }
+}
+
 TEST_F(StoreTest, AStateThatWasJustMadeIsCaptured) {
   auto store = Open();
   ASSERT_TRUE(disk_.CreateDirectory("/copy").ok());
