@@ -24,6 +24,12 @@ uint32_t PageChecksum(const SegmentHeader& segment, absl::string_view block) {
   return crc32c::Extend(crc32c::Value({seed, sizeof(seed)}), block.substr(4));
 }
 
+bool IsPage(const SegmentHeader& segment, absl::string_view bytes) {
+  CHECK_EQ(bytes.size(), kBlockBytes);
+  return LoadFixed32(bytes.data() + 4) == kPageMagic &&
+         LoadFixed32(bytes.data()) == PageChecksum(segment, bytes);
+}
+
 }  // namespace
 
 std::string EncodeSegmentHeader(const SegmentHeader& header) {
@@ -93,11 +99,25 @@ void AppendPages(const SegmentHeader& segment, const BatchHeader& batch, PageCop
   }
 }
 
+std::optional<uint64_t> SequenceOfStray(const SegmentHeader& segment, uint32_t block,
+                                        absl::string_view bytes) {
+  if (!IsPage(segment, bytes)) return std::nullopt;
+  Decoder decoder(bytes.substr(8));
+  const uint32_t version = decoder.Fixed32();
+  decoder.Fixed32();  // copy
+  const uint64_t number = decoder.Fixed64();
+  const uint64_t sequence = decoder.Fixed64();
+  decoder.Fixed64();  // oldest segment
+  const uint32_t own_block = decoder.Fixed32();
+  if (version != kLogVersion || number != segment.segment || own_block == block) {
+    return std::nullopt;
+  }
+  return sequence;
+}
+
 std::optional<Page> DecodePage(const SegmentHeader& segment, uint32_t block,
                                absl::string_view bytes) {
-  CHECK_EQ(bytes.size(), kBlockBytes);
-  if (LoadFixed32(bytes.data() + 4) != kPageMagic) return std::nullopt;
-  if (LoadFixed32(bytes.data()) != PageChecksum(segment, bytes)) return std::nullopt;
+  if (!IsPage(segment, bytes)) return std::nullopt;
   Decoder decoder(bytes.substr(8));
   Page page;
   const uint32_t version = decoder.Fixed32();

@@ -89,6 +89,10 @@ void AppendPages(const SegmentHeader& segment, const BatchHeader& batch, PageCop
 // The page in block number `block` of the segment, if there is an intact one that belongs there.
 std::optional<Page> DecodePage(const SegmentHeader& segment, uint32_t block,
                                absl::string_view bytes);
+// The batch's sequence, if the block is a page of this segment that was written for another block:
+// the device put it here instead. None: it is something else.
+std::optional<uint64_t> SequenceOfStray(const SegmentHeader& segment, uint32_t block,
+                                        absl::string_view bytes);
 // Where a part of the head or tail stands.
 uint32_t PageBlock(const BatchHeader& batch, PageCopy copy, uint32_t part);
 

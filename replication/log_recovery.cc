@@ -22,6 +22,7 @@ class Recovery {
     DropSuperseded();
     FindLast();
     RETURN_IF_ERROR(Replay());
+    FindStray();
     Summarize();
     return std::move(log_);
   }
@@ -42,6 +43,7 @@ class Recovery {
   void DropSuperseded();
   void FindLast();
   absl::Status Replay();
+  void FindStray();
   absl::Status ReplaySegment(const ScannedSegment& segment, bool oldest);
   absl::Status ReplayBatch(const ScannedSegment& segment, const ScannedBatch& batch,
                            BlockReader& reader);
@@ -91,7 +93,7 @@ void Recovery::DropUnfinishedSegment() {
                                     (newest.header->opening() && newest.batches.rbegin()->first ==
                                                                      newest.header->first_sequence)
                               : !newest.has_data;
-  if (!unfinished) return;
+  if (!unfinished || newest.last_stray != 0) return;
   Note(absl::StrCat(newest.path, ": was never completed; removed"));
   log_.garbage.push_back(newest.path);
   segments().pop_back();
@@ -153,6 +155,16 @@ absl::Status Recovery::Replay() {
     previous = segment.number;
   }
   return absl::OkStatus();
+}
+
+// In its own place an acknowledged batch may look as if it had never been written; where it landed
+// instead it tells of itself. If it was nobody's promise yet, that costs a replica.
+void Recovery::FindStray() {
+  if (segments().empty()) return;
+  const ScannedSegment& newest = segments().back();
+  if (newest.last_stray <= log_.last_sequence) return;
+  Lose(newest.last_stray - log_.last_sequence,
+       absl::StrCat(newest.path, ": batch ", newest.last_stray, " is not in its own place"));
 }
 
 absl::Status Recovery::ReplaySegment(const ScannedSegment& segment, bool oldest) {

@@ -93,7 +93,11 @@ absl::StatusOr<ScannedSegment> ScanSegment(FileSystem& file_system, absl::string
     if (!segment.has_data) segment.has_data = !AllZero(bytes);
     if (!segment.header.has_value()) continue;
     const std::optional<Page> page = DecodePage(*segment.header, block, bytes);
-    if (page.has_value()) AddPage(*page, block, segment);
+    if (page.has_value()) {
+      AddPage(*page, block, segment);
+    } else if (const auto stray = SequenceOfStray(*segment.header, block, bytes)) {
+      segment.last_stray = std::max(segment.last_stray, *stray);
+    }
   }
   return segment;
 }

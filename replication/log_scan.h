@@ -55,6 +55,7 @@ struct ScannedSegment {
   bool has_data = false;                     // a block after the headers is not zero
   uint64_t bad_blocks = 0;                   // header copies
   std::map<uint64_t, ScannedBatch> batches;  // by sequence
+  uint64_t last_stray = 0;                   // the newest batch of which a page is in a wrong place
 };
 
 // FAILED_PRECONDITION if a newer version wrote the segment.

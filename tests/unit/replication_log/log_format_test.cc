@@ -77,9 +77,12 @@ TEST(LogFormatTest, APageCountsOnlyWhereItBelongs) {
   AppendPages(kHeader, batch, PageCopy::kHead, "abc", page);
   EXPECT_TRUE(DecodePage(kHeader, 4, page).has_value());
   EXPECT_FALSE(DecodePage(kHeader, 5, page).has_value());  // a misdirected write
+  EXPECT_EQ(SequenceOfStray(kHeader, 5, page), 9u);
+  EXPECT_FALSE(SequenceOfStray(kHeader, 4, page).has_value());
   SegmentHeader other = kHeader;
   other.salt ^= 1;  // a payload that imitates a page doesn't know the salt
   EXPECT_FALSE(DecodePage(other, 4, page).has_value());
+  EXPECT_FALSE(SequenceOfStray(other, 5, page).has_value());
   for (const size_t at : {0u, 10u, 50u, 66u, 4095u}) {
     std::string bad = page;
     bad[at] ^= 4;

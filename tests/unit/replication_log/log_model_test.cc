@@ -266,7 +266,7 @@ TEST(LogModelTest, AMisdirectedWriteIsNoticedAndNeverRead) {
         ASSERT_TRUE((*log)->Write(RandomBatch(random, model)).ok());
       }
       disk.MisdirectNextWrite(".segment", random.Between(-6, 6) | 1);
-      for (int step = 0; step < 5; ++step) {
+      for (uint64_t step = 0; step <= random.Below(5); ++step) {
         ASSERT_TRUE((*log)->Write(RandomBatch(random, model)).ok());
       }
     }

@@ -139,6 +139,22 @@ TEST_F(LogRecoveryTest, BothCopiesOfTheLastTableLostIsATornTail) {
   EXPECT_FALSE(Group(1).suspect);
 }
 
+// Protects acknowledged writes: nothing is in the batch's own place, as if it had never been
+// written, and no later batch misses it. Where it landed it tells of itself.
+TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceMakesEveryGroupSuspect) {
+  for (const int64_t shift : {-6, -3, 1, 2, 6}) {
+    log_.reset();
+    for (const std::string& path : disk_.Files()) ASSERT_TRUE(disk_.RemoveFile(path).ok());
+    WriteThreeEntries();
+    disk_.MisdirectNextWrite(".segment", shift);
+    Write(Append(1, {MakeEntry(1, 4, "acknowledged")}));
+    Open();
+    EXPECT_TRUE(Group(1).suspect) << shift;
+    Open();
+    EXPECT_TRUE(Group(1).suspect) << shift;
+  }
+}
+
 TEST_F(LogRecoveryTest, AMissingSegmentIsALossAndLaterCheckpointsTellWhatWasLost) {
   WriteThreeEntries();
   Open();  // segment 2, which holds entry 3 again
