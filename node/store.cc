@@ -252,6 +252,8 @@ absl::Status Store::Capture(absl::string_view directory) {
 }
 
 absl::Status CheckStoreFile(const StorePlace& place, absl::string_view path) {
+  // A compaction may have let go of it since it was listed: NOT_FOUND, which is no damage.
+  RETURN_IF_ERROR(place.file_system.FileSize(path).status());
   const absl::string_view name = path.substr(path.rfind('/') + 1);
   if (absl::StartsWith(name, "MANIFEST-")) {
     ASSIGN_OR_RETURN(const std::string edits, ReadFile(place.file_system, path, kManifestBytesMax));
