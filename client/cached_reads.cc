@@ -280,6 +280,7 @@ void CachedReads::ReadAlone(const std::string& key, Reader reader) {
 }
 
 void CachedReads::NoteSize(const data::v1::Response& response) {
+  if (response.error() != data::v1::ERROR_NONE) return;
   item_bytes_ += (static_cast<double>(response.item().size()) - item_bytes_) * kItemWeight;
 }
 

@@ -88,12 +88,13 @@ absl::Status Recovery::CheckOwner(const ScannedSegment& segment) const {
 void Recovery::DropUnfinishedSegment() {
   if (segments().empty()) return;
   const ScannedSegment& newest = segments().back();
-  const bool unfinished = newest.header.has_value()
-                              ? newest.batches.empty() ||
-                                    (newest.header->opening() && newest.batches.rbegin()->first ==
-                                                                     newest.header->first_sequence)
-                              : !newest.has_data;
-  if (!unfinished || newest.last_stray != 0) return;
+  const uint64_t last_in_place = newest.batches.empty() ? 0 : newest.batches.rbegin()->first;
+  const uint64_t last = std::max(last_in_place, newest.last_stray);
+  const bool unfinished =
+      newest.header.has_value()
+          ? last == 0 || (newest.header->opening() && last == newest.header->first_sequence)
+          : !newest.has_data;
+  if (!unfinished) return;
   Note(absl::StrCat(newest.path, ": was never completed; removed"));
   log_.garbage.push_back(newest.path);
   segments().pop_back();

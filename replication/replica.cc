@@ -381,7 +381,9 @@ void Replica::Fetch(const FetchRequest& request) {
         self->place_.log.Read(self->group_, request.first, request.last, request.bytes_max);
     self->place_.worker.Post([self, request, entries = std::move(entries)]() mutable {
       if (self->closed_) return;
-      if (absl::IsDataLoss(entries.status())) self->NoteUnreadable(request.first);
+      if (absl::IsDataLoss(entries.status())) {
+        self->NoteUnreadable(request.first, entries.status());
+      }
       self->core_.EntriesFetched(request.replica, request.first, std::move(entries));
       self->Turn();
       self->place_.flush_soon();
@@ -391,7 +393,10 @@ void Replica::Fetch(const FetchRequest& request) {
 
 // What is not applied and can't be read is with the peers only: opened again, as after a restart,
 // this replica gets it from whoever leads then. The only voter has no peers; it tries for ever.
-void Replica::NoteUnreadable(Index index) {
+void Replica::NoteUnreadable(Index index, const absl::Status& why) {
+  if (std::exchange(unreadable_, index) != index) {
+    LogWarning("group ", group_, ": log entry ", index, ": ", why.ToString());
+  }
   const Configuration& members = core_.configuration();
   if (index <= core_.applied_index() || giving_up_ ||
       (members.voters.size() < 2 && !members.joint())) {

@@ -234,7 +234,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void SendMessage(const Message& message);
   void SendHeartbeats(const HeartbeatRound& round);
   void Fetch(const FetchRequest& request);
-  void NoteUnreadable(Index index);
+  void NoteUnreadable(Index index, const absl::Status& why);
   void HandOut(Effects& effects);
   void HandOutEntries();
   void InstallDurable(SnapshotMeta meta);
@@ -265,6 +265,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   RoundTimes rounds_;
   bool turning_ = false;
   bool giving_up_ = false;  // it may have to be opened again for an entry that can't be read
+  Index unreadable_ = 0;    // the entry that was told of last
   bool closed_ = false;
   Term serving_term_ = 0;  // told the state machine of; 0: of none
   uint32_t ticks_ = 0;

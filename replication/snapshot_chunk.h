@@ -1,7 +1,7 @@
 // What travels on the snapshot lane. A transfer sends a directory's files in order:
 //
-//   sender -> receiver   Begin (what it is, which files), Data ... Data, End; Ask where nothing
-//   comes receiver -> sender   Ack (bytes received so far) after each Data and Ask, Done (outcome)
+//   sender -> receiver   Begin (what it is, which files), Data ... Data, End; Ask after a silence
+//   receiver -> sender   Ack (bytes received so far) after each Data and Ask, Done (outcome)
 //
 // Bytes: kind, then varints and length-prefixed strings in the order of the fields. On the wire:
 // may not change; a golden-bytes test pins it.

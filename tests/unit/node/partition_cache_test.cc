@@ -58,6 +58,42 @@ TEST(PartitionCacheTest, AReadForNoGrantIsGrantedNothing) {
   EXPECT_TRUE(holder.Invalidations().empty());
 }
 
+// Protects sessions, and writers who would wait for them: items that are read for no grant and pile
+// up are refused, and what has to be said still has room.
+TEST(PartitionCacheTest, BulkThatIsNotReadIsRefusedBeforeItEndsTheSession) {
+  PartitionWorld world(53, 1);
+  world.CreatePartition(1);
+  const std::string large(300 << 10, 'x');
+  world.Call(PutRequest(absl::StrCat(R"({"pk":"a","sk":1,"v":")", large, R"("})")));
+  CacheSessions& sessions = *world.node(1).cache_sessions;
+  const auto lane = std::make_shared<Lane>();
+  const CacheSessionId id = sessions.Open(lane);
+  std::vector<CacheFill> fills;
+  for (uint64_t number = 1; number <= 20; ++number) {
+    fills.push_back({id, number, FillRequest("a"), world.node(1).clock->Now(), /*no_grant=*/true});
+  }
+  OnApplier(world, 1,
+            [fills](const auto& replica, Partition& partition) { partition.Fill(replica, fills); });
+  world.RunFor(milliseconds(500));
+  ASSERT_TRUE(sessions.IsOpen(id));
+  int answered = 0, refused = 0;
+  for (auto frames = lane->Take(); !frames.empty(); frames = lane->Take()) {
+    for (const std::string& frame : frames) {
+      cache::v1::ToClient message;
+      ASSERT_TRUE(message.ParseFromString(frame));
+      for (const cache::v1::Event& event : message.events()) {
+        const bool is_full =
+            event.filled().response().error() == data::v1::ERROR_RESOURCE_EXHAUSTED;
+        ++(is_full ? refused : answered);
+      }
+    }
+    sessions.Idle(id);
+  }
+  EXPECT_EQ(answered + refused, 20);
+  EXPECT_GT(answered, 3);
+  EXPECT_GT(refused, 3);
+}
+
 // Protects the promise: a key that a client may serve from memory is not changed before the client
 // gave it back. Other keys are.
 TEST(PartitionCacheTest, AWriteOfAHeldKeyWaitsForItsHolder) {

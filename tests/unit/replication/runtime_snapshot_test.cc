@@ -51,6 +51,20 @@ class SnapshotTest : public RuntimeTest {
     Run(seconds(1));
   }
 
+  // A snapshot of many chunks is under way to a node that was left behind.
+  struct UnderWay {
+    NodeId leader = 0, behind = 0;
+  };
+  UnderWay BeginTransfer() {
+    const NodeId behind = LeaveOneBehind();
+    WriteMany();
+    FlushAll();
+    const NodeId leader = world_.LeaderOf(1);
+    world_.Start(behind);
+    while (!IsStaging(behind)) CHECK(simulation_.Step());
+    return {leader, behind};
+  }
+
   std::string GroupDirectory(NodeId node) {
     const auto state = world_.machine(node).runtime->log().Group(1);
     return absl::StrCat("/data/groups/1.", state->creation.replica);
@@ -89,12 +103,7 @@ TEST_F(SnapshotTest, WhoFellBehindTheLogReturnsBySnapshot) {
 
 // The receiver's lane to the sender breaks, not the other: both would wait for each other.
 TEST_F(SnapshotTest, AnAnswerThatIsLostIsAskedForAgain) {
-  const NodeId behind = LeaveOneBehind();
-  WriteMany();
-  FlushAll();
-  const NodeId leader = world_.LeaderOf(1);
-  world_.Start(behind);
-  while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+  const auto [leader, behind] = BeginTransfer();
   world_.network().Cut(behind, leader, LaneMethod(Lane::kSnapshot));
   Run(seconds(3));
   ASSERT_EQ(Generation(behind), 0u) << "nothing was lost";
@@ -148,12 +157,7 @@ TEST_F(SnapshotTest, AReplicaThatClosesDuringAnInstallationKeepsWhatItsLogNames)
 // What is left of a transfer whose leader is gone and whose replica was opened again meanwhile
 // takes nothing with it when it ends: not what the next leader's transfer has installed.
 TEST_F(SnapshotTest, AStaleTransferLeavesTheLiveGenerationAlone) {
-  const NodeId behind = LeaveOneBehind();
-  WriteMany();
-  FlushAll();
-  const NodeId first = world_.LeaderOf(1);
-  world_.Start(behind);
-  while (!IsStaging(behind)) ASSERT_TRUE(simulation_.Step());
+  const auto [first, behind] = BeginTransfer();
   world_.Pause(first);
   Run(milliseconds(100));
   ASSERT_TRUE(IsStaging(behind)) << "the transfer was over too early";
