@@ -15,14 +15,13 @@ namespace ringleader {
 namespace {
 
 constexpr absl::string_view kReplicationPrefix = "/ringleader.replication.";
-constexpr uint64_t kWriteBufferMin = 256 << 10;
 constexpr uint64_t kWriteBufferMax = 16 << 20;
 
 // LevelDB holds two memtables of a partition: one that fills and one that is written out.
 size_t WriteBufferBytes(const NodeOptions& options) {
   const uint64_t share =
       options.memtable_bytes / (2 * std::max<uint64_t>(1, options.partitions_expected));
-  return std::clamp(share, kWriteBufferMin, kWriteBufferMax);
+  return std::clamp(share, options.partition_memtable_min, kWriteBufferMax);
 }
 
 // A client that holds something is heard of several times in this.

@@ -55,6 +55,7 @@ struct NodeOptions {
   // Of all memtables; each partition gets its share of it, for `partitions_expected` of them.
   uint64_t memtable_bytes = 256 << 20;
   uint64_t partitions_expected = 32;
+  uint64_t partition_memtable_min = 256 << 10;  // of that share; LevelDB takes 64 KiB at least
   int compactors = 2;
   // Writes are refused while the disk has less free than this.
   uint64_t free_bytes_min = 256 << 20;
@@ -84,6 +85,7 @@ class Node {
 
   // What runs here, for observers in tests; null until the node is in a cluster.
   const replication::Runtime* runtime() const { return runtime_.get(); }
+  const Registry& registry() const { return registry_; }
 
  private:
   // Refuses calls until the runtime is open.

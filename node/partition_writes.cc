@@ -352,11 +352,11 @@ void Partition::ConfirmAnswers(const ReplicaPointer& replica) {
     answer->confirmation = confirmation;
   }
   const replication::Term term = leadership_->term;
-  if (MUTANT("answers-unconfirmed")) return Confirmed(term, confirmation, absl::OkStatus());
   // The lease may be a later term's, whose beginning has not reached this executor yet.
   if (!place_.options.quorum_reads && replica->LeaseRead().ok() && replica->view().term == term) {
     return Confirmed(term, confirmation, absl::OkStatus());
   }
+  if (MUTANT("answers-unconfirmed")) return Confirmed(term, confirmation, absl::OkStatus());
   replica->QuorumRead([self = self_, term, confirmation](absl::StatusOr<replication::Index> read) {
     if (*self != nullptr) (*self)->Confirmed(term, confirmation, read.status());
   });

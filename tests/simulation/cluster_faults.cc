@@ -184,6 +184,11 @@ void ClusterFaults::PowerInOperation(HostId host) {
     Count("power cut at a sync of the log");
     return disk.CrashAtSync(".segment");
   }
+  // A memtable has become a table, and what was written since is in memory only.
+  if (random_.Chance(0.5)) {
+    Count("power cut at a sync of a manifest");
+    return disk.CrashAtSync("/MANIFEST");
+  }
   Count("power cut in a disk operation");
   disk.CrashAfter(random_.Below(500));
 }
@@ -234,7 +239,7 @@ bool ClusterFaults::MayDamage(HostId host) {
   if (kind == MachineKind::kNode && world_.options().replicas < 3) return false;
   // A new disk makes another node of it, which may be given replicas of the same groups: harmed
   // again before the old ones are replaced, it would be two of their members.
-  if (world_.machine(host).wiped) return false;
+  if (world_.machine(host).wiped || !world_.OthersAreWhole(host)) return false;
   if (damaged_.contains(host)) return true;
   const auto others = std::count_if(damaged_.begin(), damaged_.end(),
                                     [&](HostId each) { return world_.machine(each).kind == kind; });
@@ -343,7 +348,8 @@ void ClusterFaults::Partition() {
   Block(links, Some(pace_.lasts_max));
 }
 
-// Whoever leads something is cut off from its peers, and its clients are not.
+// Whoever leads something is cut off from its peers, or what it says, or what it hears. Its clients
+// are not.
 void ClusterFaults::IsolateLeader() {
   const auto partitions = world_.Partitions();
   HostId leader = world_.MetadataLeader();
@@ -351,15 +357,33 @@ void ClusterFaults::IsolateLeader() {
     leader = world_.LeaderOf(1 + random_.Below(partitions.size()));
   }
   if (leader == 0) return;
-  Count("isolated leader");
-  const bool one_way = random_.Chance(0.3);
+  const char* const shapes[] = {"isolated leader", "isolated leader", "mute leader", "deaf leader"};
+  const char* const shape = shapes[random_.Below(std::size(shapes))];
+  Count(shape);
+  const bool is_mute = shape != shapes[3], is_deaf = shape != shapes[2];
   std::vector<std::pair<HostId, HostId>> links;
   for (const HostId peer : world_.Hosts(world_.machine(leader).kind)) {
     if (peer == leader) continue;
-    links.push_back({leader, peer});
-    if (!one_way) links.push_back({peer, leader});
+    if (is_mute) links.push_back({leader, peer});
+    if (is_deaf) links.push_back({peer, leader});
   }
+  if (random_.Chance(0.4)) ShutIn(leader, links);
   Block(links, Some(pace_.lasts_max));
+}
+
+// Some clients reach no other server than this one.
+void ClusterFaults::ShutIn(HostId server, std::vector<std::pair<HostId, HostId>>& links) {
+  for (const HostId client : world_.Hosts(MachineKind::kClient)) {
+    if (!random_.Chance(0.5)) continue;
+    Count("client shut in with a leader");
+    for (const MachineKind kind : {MachineKind::kCoordinator, MachineKind::kNode}) {
+      for (const HostId other : world_.Hosts(kind)) {
+        if (other == server) continue;
+        links.push_back({client, other});
+        links.push_back({other, client});
+      }
+    }
+  }
 }
 
 // Requests, orders and answers that arrive when nobody waits for them any more.
@@ -443,6 +467,7 @@ void ClusterFaults::Heal() {
        {MachineKind::kCoordinator, MachineKind::kNode, MachineKind::kClient}) {
     for (const HostId host : world_.Hosts(kind)) {
       ClusterMachine& machine = world_.machine(host);
+      machine.disk->CrashNoMore();
       machine.disk->MisdirectNoWrite();
       machine.disk->SetCapacity(UINT64_MAX);
       machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,

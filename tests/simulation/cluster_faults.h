@@ -76,6 +76,7 @@ class ClusterFaults {
   void FlushOne();
   void Partition();
   void IsolateLeader();
+  void ShutIn(HostId server, std::vector<std::pair<HostId, HostId>>& links);
   void Block(const std::vector<std::pair<HostId, HostId>>& links, Duration span);
   void Weather();
   void SlowOneLink();
@@ -96,7 +97,8 @@ class ClusterFaults {
   void SlowDown(HostId leader, HostId holder);
   void Silence(uint64_t partition, HostId holder);
   void StopLeader(uint64_t partition);
-  void AwaitSuccessor(uint64_t partition, HostId stopped, Duration until);
+  // 0 for the client: none stands still beside it.
+  void AwaitSuccessor(uint64_t partition, HostId stopped, HostId client, Duration until);
   void PauseFor(HostId host, Duration span);
   // Unless everything is mended by then.
   void After(Duration delay, Task task);

@@ -12,6 +12,8 @@ namespace {
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(20);
 // An election takes up to 2 s and may have to be repeated.
 constexpr Duration kSuccessorWithin = std::chrono::seconds(6);
+// Its successor has carried something out by then, perhaps; and some ask the first one, perhaps.
+constexpr Duration kComesBackWithin = std::chrono::milliseconds(600);
 // How long a leader is led on before it is stopped, at most: it grants, or hands over.
 constexpr Duration kStopWithin = std::chrono::seconds(1);
 
@@ -94,18 +96,24 @@ void ClusterFaults::StopLeader(uint64_t partition) {
   }
   Count("leader stands still until there is another");
   world_.Pause(leader);
-  AwaitSuccessor(partition, leader, world_.simulation().now() + kSuccessorWithin);
+  // One that hears nothing of the successor either.
+  const HostId client = random_.Chance(0.5) ? RandomClient() : 0;
+  if (client != 0) world_.Pause(client);
+  AwaitSuccessor(partition, leader, client, world_.simulation().now() + kSuccessorWithin);
 }
 
 // Which may have to stand still as well, while it waits for what the first one granted.
-void ClusterFaults::AwaitSuccessor(uint64_t partition, HostId stopped, Duration until) {
-  After(kWatchPeriod, [this, partition, stopped, until] {
+void ClusterFaults::AwaitSuccessor(uint64_t partition, HostId stopped, HostId client,
+                                   Duration until) {
+  After(kWatchPeriod, [this, partition, stopped, client, until] {
     const HostId leader = world_.LeaderOf(partition);
     const bool is_there = leader != 0 && leader != stopped;
     if (!is_there && world_.simulation().now() < until) {
-      return AwaitSuccessor(partition, stopped, until);
+      return AwaitSuccessor(partition, stopped, client, until);
     }
-    world_.Resume(stopped);
+    const Duration back = random_.Chance(0.5) ? Some(kComesBackWithin) : kWatchPeriod;
+    After(back, [this, stopped] { world_.Resume(stopped); });
+    if (client != 0) After(Some(back), [this, client] { world_.Resume(client); });
     if (!is_there || !random_.Chance(0.6)) return;
     After(Some(kStopWithin), [this, leader] {
       Count("successor stands still");

@@ -56,9 +56,10 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.sync_time_max = DrawSyncTime(random);
   // From requests of which one attempt is made to such as outlast a restart of everything; from
   // attempts that are given up while they are carried out.
-  cluster.request_timeout = DrawDuration(random, std::chrono::seconds(3), std::chrono::seconds(20));
+  cluster.request_timeout =
+      DrawDuration(random, std::chrono::milliseconds(800), std::chrono::seconds(20));
   cluster.attempt_timeout =
-      DrawDuration(random, std::chrono::milliseconds(300), std::chrono::seconds(3));
+      DrawDuration(random, std::chrono::milliseconds(300), std::chrono::seconds(8));
   const std::vector<std::vector<RoutePolicy>> routes = {
       {RoutePolicy::kAuto},
       {RoutePolicy::kAuto, RoutePolicy::kCoordinators},
@@ -70,7 +71,9 @@ ClusterOptions DrawCluster(Random& random) {
   DrawReplication(random, cluster.coordinator_runtime);
   DrawReplication(random, cluster.node.runtime);
   cluster.node.block_cache_bytes = 1 << 20;
-  cluster.node.memtable_bytes = 1 << 20;  // the smallest memtables that a node takes
+  // Down to LevelDB's own smallest.
+  cluster.node.memtable_bytes = 1 << 20;
+  cluster.node.partition_memtable_min = static_cast<uint64_t>(DrawScale(random, 64 << 10, 1 << 20));
   cluster.node.compactors = static_cast<int>(random.Between(1, 2));
   cluster.node.free_bytes_min = 64 << 10;
   cluster.node.partition.quorum_reads = random.Chance(0.2);
@@ -79,6 +82,8 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.node.partition.hash_pause_min = std::chrono::seconds(1);
   cluster.node.partition.hash_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
   cluster.node.partition.entries_in_flight_max = random.Below(4) + 1;
+  cluster.node.partition.orphan_max =
+      DrawDuration(random, std::chrono::milliseconds(10), std::chrono::seconds(1));
   // Some keep nothing, so that there are runs in which what was leased before is all there is.
   const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {1 << 20}, {0, 1 << 20}, {0}};
   cluster.cache_bytes = caches[random.Below(caches.size())];
@@ -86,7 +91,8 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.node.partition.grants = random.Chance(0.9);
   // Lanes of a few messages in some, so that sessions end because they are full.
   if (random.Chance(0.5)) {
-    cluster.node.cache_sessions.queue_bytes_max = static_cast<uint64_t>(random.Between(100, 2000));
+    cluster.node.cache_sessions.queue_bytes_max =
+        static_cast<uint64_t>(DrawScale(random, 50, 2000));
   }
   // One for all nodes, or several, so that a leader's successor may have been given a shorter one.
   // Long ones outlast two elections.
@@ -191,8 +197,10 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   load.lanes = static_cast<int>(random.Between(1, 3));
   load.keys = static_cast<int>(random.Between(4, 12));
   load.reads_percent = static_cast<uint64_t>(random.Between(40, 90));
+  load.deletes_percent = static_cast<uint64_t>(random.Between(5, 35));
   // Large ones take several blocks of the log: a power cut leaves some of them.
-  load.padding_bytes_max = random.Chance(0.5) ? 20'000 : 500;
+  const uint64_t paddings[] = {500, 2000, 20'000, 20'000};
+  load.padding_bytes_max = paddings[random.Below(std::size(paddings))];
   ClusterWorkload workload(world, load);
   ClusterFaults faults(world, DrawPace(random));
   Run(world, workload, faults, random);

@@ -149,19 +149,23 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
     event.operation = RegisterOperation::kRead;
     return event;
   }
-  const uint64_t draw = lane.random.Between(40, 99);
-  if (draw < 60) {
+  if (lane.random.Below(100) < options_.deletes_percent) {
+    event.operation = RegisterOperation::kWrite;  // of 0
+    return event;
+  }
+  const uint64_t draw = lane.random.Below(55);
+  if (draw < 20) {
     event.operation = RegisterOperation::kWrite;
     event.input = ++last_value_ * kValueStep;
-  } else if (draw < 75) {
+  } else if (draw < 35) {
+    // What it saw itself, or what another application told it.
+    const Lane& witness = lane.random.Chance(0.5) ? lane : lanes_[lane.random.Below(lanes_.size())];
     event.operation = RegisterOperation::kCompareAndSet;
-    event.expected = lane.seen[static_cast<size_t>(key)];
+    event.expected = witness.seen[static_cast<size_t>(key)];
     event.input = ++last_value_ * kValueStep;
-  } else if (draw < 95) {
+  } else {
     event.operation = RegisterOperation::kAdd;
     event.input = 1;
-  } else {
-    event.operation = RegisterOperation::kWrite;  // of 0: a delete
   }
   return event;
 }

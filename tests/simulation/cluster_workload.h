@@ -35,6 +35,7 @@ struct ClusterWorkloadOptions {
   Duration think_max = std::chrono::milliseconds(100);
   uint64_t padding_bytes_max = 2000;
   uint64_t reads_percent = 40;
+  uint64_t deletes_percent = 5;  // of the writes
 };
 
 inline constexpr absl::string_view kWorkloadTable = "things";

@@ -28,7 +28,7 @@ constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kObserveEvery = 20;  // watch periods
 constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 constexpr Duration kRestartAfter = std::chrono::milliseconds(500);
-constexpr HostId kNodeHosts = 100, kClientHosts = 200, kObserverHost = 999;
+constexpr HostId kObserverHost = 999;
 // Longer than any lease: no two steps of a clock fall into one.
 constexpr Duration kClockStepsApart = std::chrono::seconds(12);
 constexpr Duration kAnswerWithin = std::chrono::seconds(5);
@@ -67,7 +67,8 @@ ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options
       random_(simulation.random().Fork()),
       network_(simulation),
       gate_([this] { return CachingProcesses(); },
-            [this](const std::string& what) { GateViolation(what); }) {
+            [this](const std::string& what) { GateViolation(what); }),
+      invariants_(simulation, [this](const std::string& what) { Violation(what); }) {
   // A snapshot is one ordered stream, which breaks or arrives. What Raft sends may be lost and sent
   // again, and connections that follow each other may overtake.
   for (const auto lane : {replication::Lane::kControl, replication::Lane::kAppend}) {
@@ -245,6 +246,7 @@ void ClusterWorld::CutPower(HostId host) {
 
 void ClusterWorld::Wipe(HostId host) {
   Kill(host);
+  (host > kNodeHosts ? nodes_ : coordinators_).Forget(host);
   happened_["misdirected write"] += machine(host).disk->misdirected_writes();
   machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   machine(host).refused = absl::OkStatus();
@@ -298,7 +300,10 @@ void ClusterWorld::Watch() {
     StartLater(host, Duration(random_.Between(1, kSupervisorDelayMax.count())));
   }
   if (observe) {
-    ObserveEpochs();
+    if (const HostId leader = MetadataLeader(); leader != 0) {
+      const auto& store = machine(leader).coordinator->store();
+      invariants_.LookAtPlans(store.replica()->view().term, store.metadata().partitions());
+    }
     gate_.LookAround();
   }
   simulation_.At(kWatchPeriod, [this] { Watch(); });
@@ -318,38 +323,14 @@ std::vector<CachingProcess> ClusterWorld::CachingProcesses() const {
 
 void ClusterWorld::Observe(const ClusterMachine& machine) {
   if (machine.runtime() == nullptr) return;
-  for (const auto& replica : machine.runtime()->Replicas()) {
-    const replication::ReplicaView view = replica->view();
-    if (view.role != replication::Role::kLeader) continue;
-    const Replicated group{machine.kind == MachineKind::kCoordinator, replica->group()};
-    const auto [known, fresh] = leaders_.try_emplace({group, view.term}, replica->id());
-    if (fresh) {
-      ++elections_;
-      simulation_.Trace(view.term);
-    } else if (known->second != replica->id()) {
-      Violation(absl::StrCat(group.first ? "metadata" : absl::StrCat("partition ", group.second),
-                             ": replicas ", known->second, " and ", replica->id(),
-                             " both lead in term ", view.term));
-    }
-  }
-}
-
-void ClusterWorld::ObserveEpochs() {
-  for (const auto& [id, record] : Partitions()) {
-    uint64_t& epoch = epochs_[id];
-    if (epoch != 0 && record.partition().epoch() > epoch)
-      ++happened_["members of a partition changed"];
-    if (record.partition().epoch() < epoch) {
-      Violation(absl::StrCat("partition ", id, ": its epoch fell from ", epoch, " to ",
-                             record.partition().epoch()));
-    }
-    epoch = record.partition().epoch();
-  }
+  (machine.host > kNodeHosts ? nodes_ : coordinators_).Observe(machine.host, *machine.runtime());
+  invariants_.Look(machine);
 }
 
 std::map<std::string, uint64_t> ClusterWorld::Happened() {
   std::map<std::string, uint64_t> counts = happened_;
   for (const auto& [what, count] : gate_.counts()) counts[what] += count;
+  for (const auto& [what, count] : invariants_.counts()) counts[what] += count;
   for (const auto& [host, machine] : machines_) {
     TallyProcess(*machine, counts);
     counts["misdirected write"] += machine->disk->misdirected_writes();
@@ -537,6 +518,10 @@ bool ClusterWorld::ReplicasAgree(std::string* why_not) {
     std::string found;
     for (const auto& replica : record.partition().replicas()) {
       const HostId host = HostOf(replica.node());
+      if (host == 0) {
+        *why_not = absl::StrCat("partition ", id, ": node ", replica.node(), " is not known");
+        return false;
+      }
       const auto dump = Dump(host, id);
       const auto open = machine(host).runtime() ? machine(host).runtime()->Find(id) : nullptr;
       absl::StrAppend(&found, " replica ", replica.id(), " on host ", host,

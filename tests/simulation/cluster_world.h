@@ -3,8 +3,8 @@
 // bytes and LevelDB's files to the client's frames is the production code, assembled as main.cc
 // does; only the seams are simulated.
 //
-// Watches over every run what must hold whatever happens: a term of a group has one leader, a
-// partition's epoch only grows, and the gate of the client cache (cluster_gate.h).
+// Watches over every run what must hold whatever happens (cluster_observer.h), and the gate of the
+// client cache (cluster_gate.h).
 //
 // Not thread-safe: one simulation, one thread. Methods that wait (blocking_waits.h) are called
 // between events, never from one.
@@ -24,6 +24,8 @@
 #include "node/node.h"
 #include "tests/simulation/blocking_waits.h"
 #include "tests/simulation/cluster_gate.h"
+#include "tests/simulation/cluster_members.h"
+#include "tests/simulation/cluster_observer.h"
 #include "tests/simulation/simulated_file_system.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
@@ -58,6 +60,8 @@ struct ClusterOptions {
 };
 
 enum class MachineKind { kCoordinator, kNode, kClient };
+// Machines are numbered from these on; coordinators from 1.
+inline constexpr HostId kNodeHosts = 100, kClientHosts = 200;
 
 // A machine. Its disk and clock survive the process.
 struct ClusterMachine {
@@ -113,6 +117,10 @@ class ClusterWorld {
   void Pause(HostId host);
   void Resume(HostId host);
   ClusterMachine& machine(HostId host) { return *machines_.at(host); }
+  // Its disk may be harmed for good: all that its groups need beside it is whole.
+  bool OthersAreWhole(HostId host) const {
+    return (host > kNodeHosts ? nodes_ : coordinators_).OthersAreWhole(host);
+  }
   // Of a kind, in the order of their numbers.
   std::vector<HostId> Hosts(MachineKind kind) const;
   client::Connection& connection(int client);
@@ -134,10 +142,10 @@ class ClusterWorld {
   // The host at a node's address, by the leading coordinator's metadata; 0: unknown.
   HostId HostOf(uint64_t node) const;
 
-  // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
   // Whether a partition that nobody leads has an entry in doubt on one node and nothing of a voter,
   // or no state, on another: the fault model promises no service then. Counted.
   bool StandsStillInDoubt();
+  // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
   bool Healthy(std::string* why_not);
   // Every partition is spread over zones as far as the nodes that are alive allow.
   bool Placed(std::string* why_not) const;
@@ -154,13 +162,11 @@ class ClusterWorld {
   // The gate, where that does not end the run.
   const std::string& gate_violation() const { return gate_violation_; }
   void Violation(const std::string& what);
-  uint64_t elections() const { return elections_; }
+  uint64_t elections() const { return invariants_.elections(); }
   // How often what is rare happened in the processes, those that have ended included.
   std::map<std::string, uint64_t> Happened();
 
  private:
-  using Replicated = std::pair<bool, replication::GroupId>;  // of coordinators; the group
-
   void AddMachine(MachineKind kind, uint64_t number);
   absl::Status StartNode(ClusterMachine& machine);
   absl::Status StartCoordinator(ClusterMachine& machine);
@@ -171,7 +177,6 @@ class ClusterWorld {
   void LogState() const;
   void GateViolation(const std::string& what);
   void Observe(const ClusterMachine& machine);
-  void ObserveEpochs();
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);
   absl::StatusOr<data::v1::Response> Ask(HostId host, const data::v1::Request& request);
@@ -185,13 +190,13 @@ class ClusterWorld {
   std::vector<std::string> coordinator_addresses_;
   std::unique_ptr<Network> observer_;  // a place in the network that no fault touches
   ClusterGate gate_;
+  ClusterObserver invariants_;
+  ClusterMembers coordinators_;
+  ClusterMembers nodes_;
   std::function<void(int client)> client_killed_;
   std::string violation_;
   std::string gate_violation_;
   uint64_t watch_periods_ = 0;
-  uint64_t elections_ = 0;
-  std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
-  std::map<uint64_t, uint64_t> epochs_;       // by partition
   std::map<std::string, uint64_t> happened_;  // in processes that have ended, and seen from outside
 };
 

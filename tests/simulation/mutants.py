@@ -123,7 +123,7 @@ class Try:
 def checker_of(violation, errors):
     """Which check a violation comes from."""
     known = (("ended by signal", "CHECK"), ("applied different histories", "equal histories"), ("both lead", "one leader a term"),
-             ("not linearizable", "linearizability"), ("the gate: ", "the gate"), ("can't be read", "linearizability"), ("replicas differ", "replicas agree"), ("lost its state", "no state is lost"),
+             ("not linearizable", "linearizability"), ("the gate: ", "the gate"), ("can't be read", "linearizability"), ("replicas differ", "replicas agree"), ("hold different state", "equal state at equal index"), ("lost its state", "no state is lost"),
              ("epoch fell", "epochs grow"), ("zones", "placement"), ("no fault explains", "errors are true"),
              ("not healthy", "health after healing"), ("not served", "served after healing"), ("not serving", "served after healing"),
              ("not converged", "converged after healing"), ("did not form", "served after healing"))

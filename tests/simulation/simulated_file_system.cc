@@ -283,6 +283,12 @@ void SimulatedFileSystem::CrashAtSync(absl::string_view path_part) {
   crash_at_sync_ = std::string(path_part);
 }
 
+void SimulatedFileSystem::CrashNoMore() {
+  MutexLock lock(mutex_);
+  crash_at_ = UINT64_MAX;
+  crash_at_sync_.clear();
+}
+
 void SimulatedFileSystem::CrashNow() {
   MutexLock lock(mutex_);
   crashed_ = true;

@@ -71,7 +71,8 @@ class SimulatedFileSystem : public FileSystem {
   // cache, and any part of that may be on the disk.
   void CrashAtSync(absl::string_view path_part);
   void CrashNow();
-  void Restart();  // also without a crash: a power cut at this moment
+  void CrashNoMore();  // takes the first two back
+  void Restart();      // also without a crash: a power cut at this moment
   // A restart of the process only: handles and locks die, the page cache stays.
   void RestartProcess();
   bool crashed() const;

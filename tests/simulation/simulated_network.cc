@@ -16,7 +16,10 @@ constexpr int kClient = 0;
 constexpr int kServer = 1;
 // How long a silent connection lives: what gRPC's keepalive would notice.
 constexpr Duration kBlockedBreakAfter = std::chrono::seconds(2);
-constexpr Duration kPausedRetry = std::chrono::milliseconds(5);
+// How soon after a pause its process hears what has arrived, at most: other threads go on
+// meanwhile.
+constexpr Duration kHeardAfterMax = std::chrono::milliseconds(10);
+constexpr Duration kHeardAfterMin = std::chrono::microseconds(200);
 
 }  // namespace
 
@@ -102,7 +105,7 @@ class SimulatedCall : public Call {
     side.finished = true;
     if (side_ == kClient && !status.ok()) {
       world_.End(connection_, kClient, status);
-      world_.End(connection_, kServer, absl::CancelledError("the caller cancelled"));
+      world_.EndServer(connection_, absl::CancelledError("the caller cancelled"));
     } else if (side_ == kClient) {
       world_.AfterMessages(connection_, kServer, [&world = world_, connection = connection_] {
         world.Deliver(connection, kServer,
@@ -185,7 +188,8 @@ void SimulatedNetwork::Deliver(const std::shared_ptr<Connection>& connection, in
 }
 
 void SimulatedNetwork::DeliverHeld(const std::shared_ptr<Connection>& connection, int to_side) {
-  simulation_.At(kPausedRetry, [this, connection, to_side] {
+  const auto after = random_.Between(kHeardAfterMin.count(), kHeardAfterMax.count());
+  simulation_.At(Duration(after), [this, connection, to_side] {
     auto& to = connection->sides[to_side];
     if (to.endpoint != nullptr && to.endpoint->paused()) return DeliverHeld(connection, to_side);
     for (Task& event : std::exchange(to.held, {})) {
@@ -259,7 +263,9 @@ void SimulatedNetwork::End(const std::shared_ptr<Connection>& connection, int si
   simulation_.At(Delay(), [this, connection, side, status] {
     auto& mine = connection->sides[side];
     if (mine.ended) return;
-    if (mine.endpoint != nullptr && mine.endpoint->paused()) {
+    // A server hears what had arrived before.
+    const bool waits = side == kServer && !mine.held.empty();
+    if (mine.endpoint != nullptr && (waits || mine.endpoint->paused())) {
       return End(connection, side, status);
     }
     mine.ended = true;
@@ -273,7 +279,14 @@ void SimulatedNetwork::Break(const std::shared_ptr<Connection>& connection,
                              const absl::Status& status) {
   connection->breaking = true;
   End(connection, kClient, status);
-  End(connection, kServer, status);
+  random_.Chance(0.5) ? EndServer(connection, status) : End(connection, kServer, status);
+}
+
+// The client is gone, and what it has sent is under way.
+void SimulatedNetwork::EndServer(const std::shared_ptr<Connection>& connection,
+                                 const absl::Status& status) {
+  AfterMessages(connection, kServer,
+                [this, connection, status] { End(connection, kServer, status); });
 }
 
 void SimulatedEndpoint::Adopt(const std::shared_ptr<SimulatedNetwork::Connection>& connection) {
@@ -378,7 +391,7 @@ std::shared_ptr<Call> SimulatedEndpoint::Start(absl::string_view address, absl::
   if (options.timeout > Duration(0)) {
     world_.simulation_.At(options.timeout, [this_world = &world_, connection] {
       this_world->End(connection, kClient, absl::DeadlineExceededError("no answer in time"));
-      this_world->End(connection, kServer, absl::CancelledError("the caller's deadline passed"));
+      this_world->EndServer(connection, absl::CancelledError("the caller's deadline passed"));
     });
   }
   return call;

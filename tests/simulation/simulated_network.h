@@ -4,7 +4,8 @@
 //
 // A call whose method is one of the lossy ones loses, doubles and reorders messages (as a lane that
 // was reconnected does); every other call is in order or ends. A blocked direction loses messages
-// on lossy calls and breaks the others.
+// on lossy calls and breaks the others. A caller that gives up hears no answer, and what it has
+// sent arrives all the same, however late; of calls that break that is so for half.
 //
 // Not thread-safe: everything happens on the simulation's thread. Events are delivered as turns of
 // the simulation, never from inside a method.
@@ -103,6 +104,7 @@ class SimulatedNetwork {
   void DeliverHeld(const std::shared_ptr<Connection>& connection, int to_side);
   void AfterMessages(const std::shared_ptr<Connection>& connection, int to_side, Task event);
   void End(const std::shared_ptr<Connection>& connection, int side, const absl::Status& status);
+  void EndServer(const std::shared_ptr<Connection>& connection, const absl::Status& status);
   void Break(const std::shared_ptr<Connection>& connection, const absl::Status& status);
 
   Simulation& simulation_;

@@ -1,0 +1,42 @@
+// Which members of each group are whole, as an observer sees their machines from time to time.
+//
+// What is harmed for good adds up over all members of a group until its health is clean again
+// (fault-model.md): a disk is only lost or damaged where the other voters of all its groups have
+// everything. A voter that never received its state, or that is rebuilt, is as good as lost.
+//
+// Not thread-safe: one simulation, one thread.
+#ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_MEMBERS_H_
+#define RINGLEADER_TESTS_SIMULATION_CLUSTER_MEMBERS_H_
+
+#include <map>
+
+#include "replication/runtime.h"
+#include "tests/simulation/simulated_network.h"
+
+namespace ringleader::simulation {
+
+class ClusterMembers {
+ public:
+  // A machine that runs. One that does not is what it was when it was seen last.
+  void Observe(HostId host, const replication::Runtime& runtime);
+  // Its disk is another one.
+  void Forget(HostId host) { hosts_.erase(host); }
+  // No voter elsewhere, of any group that this host has a voter of, lacks anything.
+  bool OthersAreWhole(HostId host) const;
+
+ private:
+  struct Seen {
+    replication::ReplicaId replica = 0;
+    bool is_whole = false;
+    replication::Configuration configuration;
+  };
+  using Groups = std::map<replication::GroupId, Seen>;
+
+  bool IsWhole(replication::GroupId group, replication::ReplicaId replica) const;
+
+  std::map<HostId, Groups> hosts_;
+};
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_CLUSTER_MEMBERS_H_

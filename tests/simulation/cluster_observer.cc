@@ -1,0 +1,63 @@
+#include "tests/simulation/cluster_observer.h"
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/cluster_world.h"
+
+namespace ringleader::simulation {
+
+void ClusterObserver::Look(const ClusterMachine& machine) {
+  if (machine.runtime() == nullptr) return;
+  LookForLeaders(machine);
+  if (machine.node != nullptr) CompareHashes(machine);
+}
+
+void ClusterObserver::LookForLeaders(const ClusterMachine& machine) {
+  for (const auto& replica : machine.runtime()->Replicas()) {
+    const replication::ReplicaView view = replica->view();
+    if (view.role != replication::Role::kLeader) continue;
+    const Replicated group{machine.kind == MachineKind::kCoordinator, replica->group()};
+    const auto [known, fresh] = leaders_.try_emplace({group, view.term}, replica->id());
+    if (fresh) {
+      ++elections_;
+      simulation_.Trace(view.term);
+    } else if (known->second != replica->id()) {
+      violated_(absl::StrCat(group.first ? "metadata" : absl::StrCat("partition ", group.second),
+                             ": replicas ", known->second, " and ", replica->id(),
+                             " both lead in term ", view.term));
+    }
+  }
+}
+
+// A disk that lies may change what a store holds: then its replica is found by this, and mended.
+void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
+  for (const auto& replica : machine.runtime()->Replicas()) {
+    const replication::GroupId group = replica->group();
+    for (const Registry::RangeHash& taken : machine.node->registry().HashesOf(group)) {
+      const auto [known, fresh] = hashes_.try_emplace({group, taken.index}, Hash{taken.hash, {}});
+      const bool is_first_look = known->second.hosts.insert(machine.host).second;
+      if (fresh || !is_first_look) continue;
+      ++counts_["hashes compared"];
+      if (known->second.hash == taken.hash) continue;
+      violated_(absl::StrCat("partition ", group, ": hosts ", *known->second.hosts.begin(), " and ",
+                             machine.host, " hold different state at index ", taken.index));
+    }
+  }
+}
+
+void ClusterObserver::LookAtPlans(
+    replication::Term term,
+    const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions) {
+  if (term < metadata_term_) return;
+  metadata_term_ = term;
+  for (const auto& [id, record] : partitions) {
+    uint64_t& epoch = epochs_[id];
+    const uint64_t now = record.partition().epoch();
+    if (epoch != 0 && now > epoch) ++counts_["members of a partition changed"];
+    if (now < epoch) {
+      violated_(absl::StrCat("partition ", id, ": its epoch fell from ", epoch, " to ", now));
+    }
+    epoch = now;
+  }
+}
+
+}  // namespace ringleader::simulation

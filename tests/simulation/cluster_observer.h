@@ -1,0 +1,62 @@
+// What must hold at any time, whatever goes wrong, as an observer sees it who looks into all
+// processes from time to time: one leader a term, equal state at equal index (by the hashes that
+// replicas take of their stores), epochs that only grow.
+//
+// Not thread-safe: one simulation, one thread.
+#ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_OBSERVER_H_
+#define RINGLEADER_TESTS_SIMULATION_CLUSTER_OBSERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "coordinator/metadata.h"
+#include "replication/types.h"
+#include "tests/simulation/simulation.h"
+
+namespace ringleader::simulation {
+
+struct ClusterMachine;
+
+class ClusterObserver {
+ public:
+  ClusterObserver(Simulation& simulation, std::function<void(const std::string&)> violated)
+      : simulation_(simulation), violated_(std::move(violated)) {}
+
+  // A process that runs, or stands still.
+  void Look(const ClusterMachine& machine);
+  // The partitions of a coordinator that leads the metadata in this term. With the newest leader
+  // gone, one of an earlier term may be left that does not know of its end yet: it tells nothing.
+  void LookAtPlans(replication::Term term,
+                   const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions);
+
+  uint64_t elections() const { return elections_; }
+  // How often something was there to be compared.
+  const std::map<std::string, uint64_t>& counts() const { return counts_; }
+
+ private:
+  using Replicated = std::pair<bool, replication::GroupId>;  // of coordinators; the group
+  struct Hash {
+    uint64_t hash = 0;
+    std::set<uint64_t> hosts;  // that were compared
+  };
+
+  void LookForLeaders(const ClusterMachine& machine);
+  void CompareHashes(const ClusterMachine& machine);
+
+  Simulation& simulation_;
+  const std::function<void(const std::string&)> violated_;
+  uint64_t elections_ = 0;
+  std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
+  std::map<std::pair<replication::GroupId, replication::Index>, Hash> hashes_;
+  replication::Term metadata_term_ = 0;
+  std::map<uint64_t, uint64_t> epochs_;  // by partition
+  std::map<std::string, uint64_t> counts_;
+};
+
+}  // namespace ringleader::simulation
+
+#endif  // RINGLEADER_TESTS_SIMULATION_CLUSTER_OBSERVER_H_
