@@ -125,6 +125,8 @@ void ClusterFaults::Inject(Kind kind) {
       return StrikeLeases();
     case Kind::kSlowLink:
       return SlowOneLink();
+    case Kind::kStopLeader:
+      return StopLeader(1 + random_.Below(world_.options().partitions));
     case Kind::kKinds:
       break;
   }

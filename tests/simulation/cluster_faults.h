@@ -56,6 +56,7 @@ class ClusterFaults {
     kFlush,
     kLeases,
     kSlowLink,
+    kStopLeader,
     kKinds,
   };
 

@@ -198,6 +198,7 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   load.keys = static_cast<int>(random.Between(4, 12));
   load.reads_percent = static_cast<uint64_t>(random.Between(40, 90));
   load.deletes_percent = static_cast<uint64_t>(random.Between(5, 35));
+  load.conditions_percent = static_cast<uint64_t>(random.Between(15, 70));
   // Large ones take several blocks of the log: a power cut leaves some of them.
   const uint64_t paddings[] = {500, 2000, 20'000, 20'000};
   load.padding_bytes_max = paddings[random.Below(std::size(paddings))];

@@ -63,6 +63,7 @@ ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptio
   histories_.resize(keys);
   eventual_.resize(keys);
   last_success_.resize(keys);
+  last_seen_.resize(keys);
   world.OnClientKilled([this](int client) { ClientKilled(client); });
 }
 
@@ -153,15 +154,14 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
     event.operation = RegisterOperation::kWrite;  // of 0
     return event;
   }
-  const uint64_t draw = lane.random.Below(55);
-  if (draw < 20) {
-    event.operation = RegisterOperation::kWrite;
-    event.input = ++last_value_ * kValueStep;
-  } else if (draw < 35) {
-    // What it saw itself, or what another application told it.
-    const Lane& witness = lane.random.Chance(0.5) ? lane : lanes_[lane.random.Below(lanes_.size())];
+  if (lane.random.Below(100) < options_.conditions_percent) {
+    // What it saw itself, or what it was told of by who saw it last.
+    const std::vector<int64_t>& seen = lane.random.Chance(0.5) ? lane.seen : last_seen_;
     event.operation = RegisterOperation::kCompareAndSet;
-    event.expected = witness.seen[static_cast<size_t>(key)];
+    event.expected = seen[static_cast<size_t>(key)];
+    event.input = ++last_value_ * kValueStep;
+  } else if (lane.random.Chance(0.5)) {
+    event.operation = RegisterOperation::kWrite;
     event.input = ++last_value_ * kValueStep;
   } else {
     event.operation = RegisterOperation::kAdd;
@@ -228,6 +228,7 @@ void ClusterWorkload::Answered(size_t number, int key, const RegisterEvent& even
   } else if (status.ok()) {
     seen = event.operation == RegisterOperation::kWrite ? event.input : event.output;
   }
+  if (status.ok()) last_seen_[static_cast<size_t>(key)] = seen;
   Record(key, event, status);
   Next(number);
 }

@@ -35,7 +35,8 @@ struct ClusterWorkloadOptions {
   Duration think_max = std::chrono::milliseconds(100);
   uint64_t padding_bytes_max = 2000;
   uint64_t reads_percent = 40;
-  uint64_t deletes_percent = 5;  // of the writes
+  uint64_t deletes_percent = 5;      // of the writes
+  uint64_t conditions_percent = 25;  // of the other writes
 };
 
 inline constexpr absl::string_view kWorkloadTable = "things";
@@ -127,6 +128,7 @@ class ClusterWorkload {
   std::vector<std::vector<RegisterEvent>> histories_;  // by key
   std::vector<std::vector<RegisterEvent>> eventual_;   // by key: reads that may be stale
   std::vector<Duration> last_success_;
+  std::vector<int64_t> last_seen_;  // by key: by whoever read or wrote it last
   std::map<std::string, uint64_t> counts_;
 };
 
