@@ -9,8 +9,8 @@
 #include "common/build_info.h"
 #include "common/check.h"
 #include "common/logging.h"
-#include "common/mutants.h"
 #include "node/node.h"
+#include "node/order_fence.h"
 #include "replication/configuration.h"
 
 namespace ringleader {
@@ -188,12 +188,7 @@ void Node::Create(const coordinator::v1::CreateReplica& order) {
 void Node::Change(const coordinator::v1::ChangeMembers& order) {
   const auto replica = runtime_->Find(order.partition());
   if (replica == nullptr) return;
-  const replication::ReplicaView view = replica->view();
-  const bool fits = view.configuration.version == order.expected_version();
-  if (!view.serving || (!fits && !MUTANT("orders-unfenced")) ||
-      view.configuration_index > view.commit) {
-    return;
-  }
+  if (!MayChangeMembers(replica->view(), order)) return;
   std::vector<Member> voters;
   std::vector<Member> learners;
   for (const coordinator::v1::Replica& member : order.members()) {

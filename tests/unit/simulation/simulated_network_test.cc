@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 struct Heard {
   std::vector<Duration> messages;
   std::optional<Duration> idle;
+  std::optional<Duration> end;
   std::string text;
 };
 
@@ -29,7 +30,7 @@ class Ear : public CallHandler {
     heard_.text += text;
   }
   void OnSendIdle() override { heard_.idle = simulation_.now(); }
-  void OnEnd(const absl::Status&) override {}
+  void OnEnd(const absl::Status&) override { heard_.end = simulation_.now(); }
 
  private:
   Simulation& simulation_;
@@ -96,6 +97,21 @@ TEST_F(SimulatedNetworkTest, APauseKeepsTheOrder) {
   }
   simulation_.RunFor(milliseconds(10));
   EXPECT_EQ(client_ear_.text, "12345");
+}
+
+// Protects what tries exactly once: a request is under way although its caller gave it up, and is
+// heard before the end of its call.
+TEST_F(SimulatedNetworkTest, WhatWasSentArrivesAfterItsCallerGaveUp) {
+  network_.SlowLink(kClient, kServer, milliseconds(300));
+  ASSERT_TRUE(call_->Send("late"));
+  call_->Finish(absl::CancelledError("no answer in time"));
+  simulation_.RunFor(milliseconds(100));
+  EXPECT_TRUE(client_ear_.end.has_value());
+  EXPECT_FALSE(server_ear_.end.has_value());
+  simulation_.RunFor(milliseconds(300));
+  ASSERT_EQ(server_ear_.text, "late");
+  ASSERT_TRUE(server_ear_.end.has_value());
+  EXPECT_LE(server_ear_.messages[0], *server_ear_.end);
 }
 
 }  // namespace
