@@ -1,4 +1,7 @@
 # Compilers, warnings, sanitizers, and the tools that make builds quick where they are installed.
+if(NOT CMAKE_BUILD_TYPE)  # what `cmake -B build` alone means
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)

@@ -235,6 +235,31 @@ TEST_F(UnreadableTest, AFollowerThatCantReadWhatItHasToApplyIsRepaired) {
   LoseBeforeApplication(Follower());
 }
 
+// It would lead and serve nothing, though another voter has what it can't read.
+TEST_F(UnreadableTest, ALeaderThatCantReadWhatItHasToApplyIsRepaired) {
+  const NodeId old = world_.LeaderOf(1), heir = Follower();
+  const NodeId third = 6 - old - heir;
+  world_.network().Cut(old, third, LaneMethod(Lane::kAppend));
+  ProposeLarge();
+  while (!IsInLog(heir) || !IsInLog(old)) ASSERT_TRUE(simulation_.Step());
+  Run(milliseconds(100));
+  world_.Kill(old);
+  world_.network().MendLinks();
+  world_.Kill(heir);
+  world_.Start(heir);
+  DamageLarge(heir);
+  while (world_.machine(heir).runtime->Find(1)->view().role != Role::kLeader) {
+    ASSERT_TRUE(simulation_.Step());
+  }
+  world_.Start(old);
+  Run(seconds(20));
+  ASSERT_TRUE(AddOne());
+  Run(seconds(3));
+  for (NodeId node = 1; node <= 3; ++node) EXPECT_EQ(ValueOn(node), 1) << node;
+  EXPECT_TRUE(LogOf(heir).damage.empty());
+  EXPECT_EQ(world_.violation(), "");
+}
+
 // An empty directory is the state of a new group only. A log that started over behind what was
 // applied looks new otherwise, and the empty state would be served as if it were at that index.
 TEST_F(LossTest, StateLostBehindALogThatStartedOverIsLostAndNotEmpty) {
