@@ -8,7 +8,7 @@
 
 namespace ringleader {
 
-// A leader changes the members that the order was made for, and has no change under way.
+// A leader changes the members that the order was made for, if their own change is committed.
 bool MayChangeMembers(const replication::ReplicaView& leader,
                       const coordinator::v1::ChangeMembers& order);
 

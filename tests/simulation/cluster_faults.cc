@@ -188,7 +188,7 @@ void ClusterFaults::PowerInOperation(HostId host) {
   }
   // A memtable has become a table, and what was written since is in memory only.
   if (random_.Chance(0.5)) {
-    Count("power cut at a sync of a manifest");
+    Count("power cut at the next sync of a manifest");
     return disk.CrashAtSync("/MANIFEST");
   }
   Count("power cut in a disk operation");
@@ -250,15 +250,17 @@ bool ClusterFaults::MayDamage(HostId host) {
   return others < minority;
 }
 
-// Bits flip and blocks go bad in the files of one machine, while its process is down.
+// Bits flip and blocks go bad in the files of one machine: while its process is down, or in the log
+// that it writes.
 void ClusterFaults::Damage() {
   const HostId host = RandomServer();
   if (host == 0 || !MayDamage(host)) return;
   damaged_.insert(host);
-  world_.Kill(host);
+  const bool in_log = random_.Chance(0.5);
+  const bool runs_on = in_log && random_.Chance(0.4);
+  if (!runs_on) world_.Kill(host);
   ClusterMachine& machine = world_.machine(host);
   machine.may_be_emptied = true;
-  const bool in_log = random_.Chance(0.5);
   std::vector<std::string> files;
   for (const std::string& file : machine.disk->Files()) {
     const bool wanted =
@@ -269,7 +271,9 @@ void ClusterFaults::Damage() {
   for (uint64_t i = 0; i < times && !files.empty(); ++i) {
     const std::string& file = files[random_.Below(files.size())];
     const uint64_t bytes = machine.disk->Content(file).size();
-    Count(in_log ? "damage in the log" : "damage in a replica's files");
+    Count(runs_on  ? "damage in the log that is written"
+          : in_log ? "damage in the log"
+                   : "damage in a replica's files");
     if (random_.Chance(0.5)) {
       machine.disk->FlipBit(file, random_.Below(8 * bytes));
     } else {
@@ -277,7 +281,7 @@ void ClusterFaults::Damage() {
                                 static_cast<SimulatedFileSystem::BadBlock>(random_.Below(3)));
     }
   }
-  world_.StartLater(host, Some(pace_.lasts_max));
+  if (!runs_on) world_.StartLater(host, Some(pace_.lasts_max));
 }
 
 // A write of a running process lands elsewhere in its file. Some of the processes are started again
@@ -359,15 +363,14 @@ void ClusterFaults::IsolateLeader() {
     leader = world_.LeaderOf(1 + random_.Below(partitions.size()));
   }
   if (leader == 0) return;
-  const char* const shapes[] = {"isolated leader", "isolated leader", "mute leader", "deaf leader"};
-  const char* const shape = shapes[random_.Below(std::size(shapes))];
-  Count(shape);
-  const bool is_mute = shape != shapes[3], is_deaf = shape != shapes[2];
+  const uint64_t shape = random_.Below(4);
+  const bool says_nothing = shape != 0, hears_nothing = shape != 1;
+  Count(!says_nothing ? "deaf leader" : !hears_nothing ? "mute leader" : "isolated leader");
   std::vector<std::pair<HostId, HostId>> links;
   for (const HostId peer : world_.Hosts(world_.machine(leader).kind)) {
     if (peer == leader) continue;
-    if (is_mute) links.push_back({leader, peer});
-    if (is_deaf) links.push_back({peer, leader});
+    if (says_nothing) links.push_back({leader, peer});
+    if (hears_nothing) links.push_back({peer, leader});
   }
   if (random_.Chance(0.4)) ShutIn(leader, links);
   Block(links, Some(pace_.lasts_max));
@@ -376,7 +379,9 @@ void ClusterFaults::IsolateLeader() {
 // Some clients reach no other server than this one.
 void ClusterFaults::ShutIn(HostId server, std::vector<std::pair<HostId, HostId>>& links) {
   for (const HostId client : world_.Hosts(MachineKind::kClient)) {
-    if (!random_.Chance(0.5)) continue;
+    const bool administers =
+        static_cast<int>(world_.machine(client).number) > world_.options().clients;
+    if (administers || !random_.Chance(0.5)) continue;
     Count("client shut in with a leader");
     for (const MachineKind kind : {MachineKind::kCoordinator, MachineKind::kNode}) {
       for (const HostId other : world_.Hosts(kind)) {

@@ -13,12 +13,12 @@ bool Has(const std::vector<replication::Member>& members, replication::ReplicaId
 
 }  // namespace
 
-void ClusterMembers::Observe(HostId host, const replication::Runtime& runtime) {
+void ClusterMembers::Observe(HostId host, const Views& views) {
   Groups groups;
-  for (const auto& replica : runtime.Replicas()) {
-    const replication::ReplicaView view = replica->view();
-    groups[replica->group()] = {
-        .replica = replica->id(),
+  for (const auto& [group, replica] : views) {
+    const auto& [id, view] = replica;
+    groups[group] = {
+        .replica = id,
         .is_whole = !view.rebuilding && !view.unfillable && !view.configuration.voters.empty(),
         .configuration = view.configuration};
   }

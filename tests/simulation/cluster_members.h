@@ -2,23 +2,29 @@
 //
 // What is harmed for good adds up over all members of a group until its health is clean again
 // (fault-model.md): a disk is only lost or damaged where the other voters of all its groups have
-// everything. A voter that never received its state, or that is rebuilt, is as good as lost.
+// everything; and as damage that nobody has met yet does not show, of one host a run. A voter that
+// never received its state, or that is rebuilt, is as good as lost.
 //
 // Not thread-safe: one simulation, one thread.
 #ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_MEMBERS_H_
 #define RINGLEADER_TESTS_SIMULATION_CLUSTER_MEMBERS_H_
 
 #include <map>
+#include <utility>
 
-#include "replication/runtime.h"
+#include "replication/replica.h"
 #include "tests/simulation/simulated_network.h"
 
 namespace ringleader::simulation {
 
 class ClusterMembers {
  public:
-  // A machine that runs. One that does not is what it was when it was seen last.
-  void Observe(HostId host, const replication::Runtime& runtime);
+  using Views =
+      std::map<replication::GroupId, std::pair<replication::ReplicaId, replication::ReplicaView>>;
+
+  // A machine that runs, and the replicas that are open there. One that does not run is what it was
+  // when it was seen last.
+  void Observe(HostId host, const Views& views);
   // Its disk is another one.
   void Forget(HostId host) { hosts_.erase(host); }
   // No voter elsewhere, of any group that this host has a voter of, lacks anything.

@@ -28,17 +28,17 @@ void ClusterObserver::LookForLeaders(const ClusterMachine& machine) {
   }
 }
 
-// A disk that lies may change what a store holds: then its replica is found by this, and mended.
+// What a disk changed fails its checksum, so that this holds on damaged ones as well.
 void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
   for (const auto& replica : machine.runtime()->Replicas()) {
     const replication::GroupId group = replica->group();
     for (const Registry::RangeHash& taken : machine.node->registry().HashesOf(group)) {
-      const auto [known, fresh] = hashes_.try_emplace({group, taken.index}, Hash{taken.hash, {}});
-      const bool is_first_look = known->second.hosts.insert(machine.host).second;
-      if (fresh || !is_first_look) continue;
+      const auto [known, fresh] =
+          hashes_.try_emplace({group, taken.index}, Hash{taken.hash, machine.host, {}});
+      if (fresh || !known->second.compared.insert(machine.host).second) continue;
       ++counts_["hashes compared"];
       if (known->second.hash == taken.hash) continue;
-      violated_(absl::StrCat("partition ", group, ": hosts ", *known->second.hosts.begin(), " and ",
+      violated_(absl::StrCat("partition ", group, ": hosts ", known->second.host, " and ",
                              machine.host, " hold different state at index ", taken.index));
     }
   }
@@ -47,7 +47,7 @@ void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
 void ClusterObserver::LookAtPlans(
     replication::Term term,
     const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions) {
-  if (term < metadata_term_) return;
+  if (!IsNewest(term)) return;
   metadata_term_ = term;
   for (const auto& [id, record] : partitions) {
     uint64_t& epoch = epochs_[id];

@@ -33,6 +33,9 @@ class ClusterObserver {
   void LookAtPlans(replication::Term term,
                    const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions);
 
+  // No leader of the metadata was seen in a later term.
+  bool IsNewest(replication::Term term) const { return term >= metadata_term_; }
+
   uint64_t elections() const { return elections_; }
   // How often something was there to be compared.
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
@@ -41,7 +44,8 @@ class ClusterObserver {
   using Replicated = std::pair<bool, replication::GroupId>;  // of coordinators; the group
   struct Hash {
     uint64_t hash = 0;
-    std::set<uint64_t> hosts;  // that were compared
+    uint64_t host = 0;            // that took it first
+    std::set<uint64_t> compared;  // with it, all others among them
   };
 
   void LookForLeaders(const ClusterMachine& machine);

@@ -203,7 +203,10 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   options.route = options_.routes[machine.number % options_.routes.size()];
   options.cache.bytes_max = options_.cache_bytes[machine.number % options_.cache_bytes.size()];
   options.cache.on_invalidated = options_.on_invalidated;
-  options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.request_timeout);
+  // Who administers has the time that it takes.
+  const bool is_load = machine.number <= static_cast<uint64_t>(options_.clients);
+  options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+      is_load ? options_.request_timeout : std::max(options_.request_timeout, kAnswerWithin));
   auto network = network_.NewEndpoint(
       machine.host, [threads = machine.threads.get()] { return threads->paused(); });
   client::RouterOptions router = client::RouterOptionsOf(options);
@@ -246,7 +249,7 @@ void ClusterWorld::CutPower(HostId host) {
 
 void ClusterWorld::Wipe(HostId host) {
   Kill(host);
-  (host > kNodeHosts ? nodes_ : coordinators_).Forget(host);
+  MembersOf(host).Forget(host);
   happened_["misdirected write"] += machine(host).disk->misdirected_writes();
   machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   machine(host).refused = absl::OkStatus();
@@ -300,10 +303,7 @@ void ClusterWorld::Watch() {
     StartLater(host, Duration(random_.Between(1, kSupervisorDelayMax.count())));
   }
   if (observe) {
-    if (const HostId leader = MetadataLeader(); leader != 0) {
-      const auto& store = machine(leader).coordinator->store();
-      invariants_.LookAtPlans(store.replica()->view().term, store.metadata().partitions());
-    }
+    invariants_.LookAtPlans(MetadataTerm(), Partitions());
     gate_.LookAround();
   }
   simulation_.At(kWatchPeriod, [this] { Watch(); });
@@ -321,9 +321,17 @@ std::vector<CachingProcess> ClusterWorld::CachingProcesses() const {
   return processes;
 }
 
+ClusterMembers::Views ClusterWorld::ViewsOf(const replication::Runtime& runtime) {
+  ClusterMembers::Views views;
+  for (const auto& replica : runtime.Replicas()) {
+    views[replica->group()] = {replica->id(), replica->view()};
+  }
+  return views;
+}
+
 void ClusterWorld::Observe(const ClusterMachine& machine) {
   if (machine.runtime() == nullptr) return;
-  (machine.host > kNodeHosts ? nodes_ : coordinators_).Observe(machine.host, *machine.runtime());
+  MembersOf(machine.host).Observe(machine.host, ViewsOf(*machine.runtime()));
   invariants_.Look(machine);
 }
 
@@ -370,6 +378,11 @@ HostId ClusterWorld::MetadataLeader() const {
     leader = host;
   }
   return leader;
+}
+
+replication::Term ClusterWorld::MetadataTerm() const {
+  const HostId leader = MetadataLeader();
+  return leader == 0 ? 0 : machines_.at(leader)->coordinator->store().replica()->view().term;
 }
 
 HostId ClusterWorld::LeaderOf(replication::GroupId partition) const {
@@ -431,6 +444,10 @@ bool ClusterWorld::StandsStillInDoubt() {
 }
 
 bool ClusterWorld::Healthy(std::string* why_not) {
+  if (!invariants_.IsNewest(MetadataTerm())) {
+    *why_not = "nobody leads the metadata in the newest term that was seen";
+    return false;
+  }
   for (const auto& [host, machine] : machines_) {
     if (machine->starts > 0 && !machine->up()) {
       *why_not = absl::StrCat("host ", host, " is down: ", machine->refused.ToString());

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "client/connection.h"
+#include "common/check.h"
 #include "coordinator/coordinator.h"
 #include "node/node.h"
 #include "tests/simulation/blocking_waits.h"
@@ -118,9 +119,7 @@ class ClusterWorld {
   void Resume(HostId host);
   ClusterMachine& machine(HostId host) { return *machines_.at(host); }
   // Its disk may be harmed for good: all that its groups need beside it is whole.
-  bool OthersAreWhole(HostId host) const {
-    return (host > kNodeHosts ? nodes_ : coordinators_).OthersAreWhole(host);
-  }
+  bool OthersAreWhole(HostId host) const { return MembersOf(host).OthersAreWhole(host); }
   // Of a kind, in the order of their numbers.
   std::vector<HostId> Hosts(MachineKind kind) const;
   client::Connection& connection(int client);
@@ -133,6 +132,7 @@ class ClusterWorld {
 
   // The host of the coordinator that leads the metadata; 0: none does.
   HostId MetadataLeader() const;
+  replication::Term MetadataTerm() const;  // of that; 0: none
   // The host of the node whose replica serves as the partition's leader; 0: none does.
   HostId LeaderOf(replication::GroupId partition) const;
   // Those that run or stand still.
@@ -167,6 +167,14 @@ class ClusterWorld {
   std::map<std::string, uint64_t> Happened();
 
  private:
+  // Of a server.
+  const ClusterMembers& MembersOf(HostId host) const {
+    CHECK_LT(host, kClientHosts);
+    return host > kNodeHosts ? nodes_ : coordinators_;
+  }
+  ClusterMembers& MembersOf(HostId host) {
+    return const_cast<ClusterMembers&>(std::as_const(*this).MembersOf(host));
+  }
   void AddMachine(MachineKind kind, uint64_t number);
   absl::Status StartNode(ClusterMachine& machine);
   absl::Status StartCoordinator(ClusterMachine& machine);
@@ -176,6 +184,7 @@ class ClusterWorld {
   std::string AtThisTime(const std::string& what) const;
   void LogState() const;
   void GateViolation(const std::string& what);
+  static ClusterMembers::Views ViewsOf(const replication::Runtime& runtime);
   void Observe(const ClusterMachine& machine);
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);

@@ -25,10 +25,11 @@ struct FaultOptions {
 };
 
 class Strategies;
+class Workload;
 
 class Faults {
  public:
-  Faults(World& world, Strategies& strategies, const FaultOptions& options);
+  Faults(World& world, Workload& workload, Strategies& strategies, const FaultOptions& options);
 
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
@@ -59,6 +60,7 @@ class Faults {
   void NextMembers();
   void Inject();
   void InjectDisk(NodeId node);
+  void TearBatch();
   NodeId RandomNode();
   NodeId RandomUp();
   NodeId RandomLeader();
@@ -85,6 +87,7 @@ class Faults {
   void Count(const std::string& what) { ++counts_[what]; }
 
   World& world_;
+  Workload& workload_;
   Strategies& strategies_;
   const FaultOptions options_;
   Random random_;

@@ -49,12 +49,14 @@ class SimulatedNetworkTest : public testing::Test, public Service {
   }
 
   bool is_paused_ = false;  // the client
+  bool is_server_paused_ = false;
   static constexpr HostId kClient = 1, kServer = 2;
   Simulation simulation_{1};
   SimulatedNetwork network_{simulation_};
   Heard client_ear_, server_ear_;
   std::unique_ptr<Network> client_ = network_.NewEndpoint(kClient, [this] { return is_paused_; });
-  std::unique_ptr<Network> server_ = network_.NewEndpoint(kServer, nullptr);
+  std::unique_ptr<Network> server_ =
+      network_.NewEndpoint(kServer, [this] { return is_server_paused_; });
   std::shared_ptr<Call> answers_;
   std::unique_ptr<Listener> listener_;
   std::shared_ptr<Call> call_;
@@ -112,6 +114,54 @@ TEST_F(SimulatedNetworkTest, WhatWasSentArrivesAfterItsCallerGaveUp) {
   ASSERT_EQ(server_ear_.text, "late");
   ASSERT_TRUE(server_ear_.end.has_value());
   EXPECT_LE(server_ear_.messages[0], *server_ear_.end);
+}
+
+// The same where its time was over: gRPC ends the call, and the request is on the wire.
+TEST_F(SimulatedNetworkTest, WhatWasSentArrivesAfterItsTimeIsOver) {
+  network_.SlowLink(kClient, kServer, milliseconds(300));
+  const auto timed = client_->Start("server:1", "/a/b", {.timeout = milliseconds(50)},
+                                    std::make_unique<Ear>(simulation_, client_ear_));
+  ASSERT_TRUE(timed->Send("late"));
+  simulation_.RunFor(milliseconds(100));
+  EXPECT_TRUE(client_ear_.end.has_value());
+  EXPECT_FALSE(server_ear_.end.has_value());
+  simulation_.RunFor(milliseconds(300));
+  EXPECT_EQ(server_ear_.text, "late");
+  EXPECT_TRUE(server_ear_.end.has_value());
+}
+
+// Of calls that break some lose what is under way, and some don't.
+TEST_F(SimulatedNetworkTest, OfBrokenCallsSomeHaveArrived) {
+  network_.SlowLink(kClient, kServer, milliseconds(10));
+  const int calls = 40;
+  for (int i = 0; i < calls; ++i) {
+    const auto broken =
+        client_->Start("server:1", "/a/b", {}, std::make_unique<Ear>(simulation_, client_ear_));
+    ASSERT_TRUE(broken->Send("x"));
+    NetworkFaults faults;
+    faults.breaks = 1;
+    network_.SetFaults(faults);
+    broken->Send("y");
+    network_.SetFaults({});
+    simulation_.RunFor(milliseconds(50));
+  }
+  EXPECT_GT(server_ear_.text.size(), 5u);
+  EXPECT_LT(server_ear_.text.size(), 35u);
+}
+
+// A server that stands still hears what had arrived before it hears that the call is over.
+TEST_F(SimulatedNetworkTest, AServerHearsWhatArrivedInAPauseBeforeTheEnd) {
+  is_server_paused_ = true;
+  ASSERT_TRUE(call_->Send("asked"));
+  simulation_.RunFor(milliseconds(20));
+  call_->Finish(absl::CancelledError("no answer in time"));
+  simulation_.RunFor(milliseconds(20));
+  EXPECT_EQ(server_ear_.text, "");
+  EXPECT_FALSE(server_ear_.end.has_value());
+  is_server_paused_ = false;
+  simulation_.RunFor(milliseconds(50));
+  EXPECT_EQ(server_ear_.text, "asked");
+  EXPECT_TRUE(server_ear_.end.has_value());
 }
 
 }  // namespace
