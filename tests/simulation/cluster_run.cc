@@ -57,7 +57,7 @@ ClusterOptions DrawCluster(Random& random) {
   // From requests of which one attempt is made to such as outlast a restart of everything; from
   // attempts that are given up while they are carried out, and in most runs several of them.
   cluster.request_timeout =
-      DrawDuration(random, std::chrono::milliseconds(800), std::chrono::seconds(20));
+      DrawDuration(random, std::chrono::milliseconds(1500), std::chrono::seconds(20));
   const Duration attempt_min = std::chrono::milliseconds(250);
   const Duration attempt_max = random.Chance(0.8)
                                    ? std::max(attempt_min, cluster.request_timeout / 4)
