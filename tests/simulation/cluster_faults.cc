@@ -491,6 +491,10 @@ void ClusterFaults::Heal() {
   }
 }
 
+void ClusterFaults::UndrainLate() {
+  for (const uint64_t node : world_.DrainingNodes()) Undrain(node);
+}
+
 // False: there is no such node. Coordinators that start just now are asked again.
 bool ClusterFaults::Undrain(uint64_t node) {
   meta::NodeRequest request;

@@ -28,6 +28,9 @@ class ClusterFaults {
   // coordinator whose log was damaged is emptied, as its error tells an operator to.
   void Heal();
 
+  // An order to drain may have been on its way when healing took it back.
+  void UndrainLate();
+
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
 
  private:

@@ -27,20 +27,19 @@ class ClusterMembers {
   void Observe(HostId host, const Views& views);
   // Its disk is another one.
   void Forget(HostId host) { hosts_.erase(host); }
-  // No voter elsewhere, of any group that this host has a voter of, lacks anything.
+  // Of all voters of all groups, only what is seen on this host lacks anything.
   bool OthersAreWhole(HostId host) const;
 
  private:
   struct Seen {
     replication::ReplicaId replica = 0;
     bool is_whole = false;
-    replication::Configuration configuration;
   };
   using Groups = std::map<replication::GroupId, Seen>;
 
-  bool IsWhole(replication::GroupId group, replication::ReplicaId replica) const;
-
   std::map<HostId, Groups> hosts_;
+  // The newest that any host knew. One that has just started knows none for a moment.
+  std::map<replication::GroupId, replication::Configuration> members_;
 };
 
 }  // namespace ringleader::simulation

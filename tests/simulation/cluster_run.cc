@@ -181,7 +181,10 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, 
     while (!workload.idle()) world.simulation().RunFor(kStep);
     return workload.Check();
   }
-  Await(world, kHealthyWithin, "not healthy", [&](std::string* why) { return world.Healthy(why); });
+  Await(world, kHealthyWithin, "not healthy", [&](std::string* why) {
+    faults.UndrainLate();
+    return world.Healthy(why);
+  });
   Await(world, kPlacedWithin, "badly placed", [&](std::string* why) { return world.Placed(why); });
   workload.Stop();
   while (!workload.idle() && world.violation().empty()) world.simulation().RunFor(kStep);

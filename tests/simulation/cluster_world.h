@@ -139,6 +139,7 @@ class ClusterWorld {
   std::vector<CachingProcess> CachingProcesses() const;
   // As the leading coordinator has them; empty: none leads.
   std::map<uint64_t, coordinator::v1::PartitionRecord> Partitions() const;
+  std::vector<uint64_t> DrainingNodes() const;
   // The host at a node's address, by the leading coordinator's metadata; 0: unknown.
   HostId HostOf(uint64_t node) const;
 

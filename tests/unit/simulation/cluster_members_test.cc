@@ -73,7 +73,14 @@ TEST_F(ClusterMembersTest, WhoLeftDoesNotCount) {
   members_.Forget(4);
   EXPECT_FALSE(members_.OthersAreWhole(1));
   See(3, View());
-  EXPECT_TRUE(members_.OthersAreWhole(3)) << "it is no voter any more";
+  EXPECT_FALSE(members_.OthersAreWhole(1)) << "who comes back knows older members";
+}
+
+// As after a power cut of all: nobody knows members for a moment, and one of them was not whole.
+TEST_F(ClusterMembersTest, MembersAreNotForgotten) {
+  for (const HostId host : {1, 2}) See(host, ReplicaView());
+  See(3, ReplicaView(), /*replica=*/4);
+  for (const HostId host : {1, 2, 3}) EXPECT_FALSE(members_.OthersAreWhole(host));
 }
 
 TEST_F(ClusterMembersTest, AJointConfigurationNeedsBoth) {
