@@ -7,17 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "tests/simulation/raft_strategies.h"
-#include "tests/simulation/raft_workload.h"
 
 namespace ringleader::simulation {
 
 using replication::Configuration;
 using replication::Member;
 
-Faults::Faults(World& world, Workload& workload, Strategies& strategies,
-               const FaultOptions& options)
+Faults::Faults(World& world, Strategies& strategies, const FaultOptions& options)
     : world_(world),
-      workload_(workload),
       strategies_(strategies),
       options_(options),
       random_(world.simulation().random().Fork()) {
@@ -174,23 +171,11 @@ void Faults::NetworkWeather() {
   world_.network().SetFaults(DrawWeather(random_));
 }
 
-// Power fails at the sync of a batch of many entries, whose table takes several pages.
-void Faults::TearBatch() {
-  const auto groups = world_.groups();
-  const GroupId group = groups[random_.Below(groups.size())];
-  const NodeId leader = world_.LeaderOf(group);
-  if (leader == 0) return;
-  Count("power cut at a sync of many entries");
-  workload_.Flood(group, leader, 100 + random_.Below(400));
-  world_.machine(leader).disk->CrashAtSync(".segment");
-}
-
 void Faults::InjectDisk(NodeId node) {
   SimulatedFileSystem& disk = *world_.machine(node).disk;
   using Operation = SimulatedFileSystem::Operation;
   switch (random_.Below(4)) {
     case 0:
-      if (random_.Chance(0.2)) return TearBatch();
       if (random_.Chance(0.7)) {
         Count("power cut at a sync of the log");
         return disk.CrashAtSync(".segment");

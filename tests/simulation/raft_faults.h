@@ -25,11 +25,10 @@ struct FaultOptions {
 };
 
 class Strategies;
-class Workload;
 
 class Faults {
  public:
-  Faults(World& world, Workload& workload, Strategies& strategies, const FaultOptions& options);
+  Faults(World& world, Strategies& strategies, const FaultOptions& options);
 
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
@@ -60,7 +59,6 @@ class Faults {
   void NextMembers();
   void Inject();
   void InjectDisk(NodeId node);
-  void TearBatch();
   NodeId RandomNode();
   NodeId RandomUp();
   NodeId RandomLeader();
@@ -87,7 +85,6 @@ class Faults {
   void Count(const std::string& what) { ++counts_[what]; }
 
   World& world_;
-  Workload& workload_;
   Strategies& strategies_;
   const FaultOptions options_;
   Random random_;

@@ -110,7 +110,7 @@ RunResult RunSeed(uint64_t seed) {
   Workload workload(world, load);
   const FaultOptions fault_options = DrawFaults(random);
   Strategies strategies(world, workload, DrawStrategies(random, fault_options));
-  Faults faults(world, workload, strategies, fault_options);
+  Faults faults(world, strategies, fault_options);
   Random flush_random = random.Fork();
   bool stopped = false;
 
