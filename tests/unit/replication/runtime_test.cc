@@ -248,9 +248,14 @@ TEST_F(UnreadableTest, ALeaderThatCantReadWhatItHasToApplyIsRepaired) {
   world_.Kill(heir);
   world_.Start(heir);
   DamageLarge(heir);
-  while (world_.machine(heir).runtime->Find(1)->view().role != Role::kLeader) {
+  const auto replica = world_.machine(heir).runtime->Find(1);
+  const Duration until = simulation_.now() + seconds(10);
+  while (replica->view().role != Role::kLeader && simulation_.now() < until) {
     ASSERT_TRUE(simulation_.Step());
   }
+  ASSERT_EQ(replica->view().role, Role::kLeader);
+  Run(milliseconds(500));
+  ASSERT_FALSE(replica->view().failure.ok()) << "nothing was lost";
   world_.Start(old);
   Run(seconds(20));
   ASSERT_TRUE(AddOne());

@@ -99,6 +99,19 @@ TEST(SimulatedFileSystemTest, AFailedSyncDropsWhatReadersStillSee) {
   EXPECT_TRUE(lost);
 }
 
+// Protects the end of a run's faults: what was armed does not go off when everything is mended.
+TEST(SimulatedFileSystemTest, ACrashThatWasTakenBackDoesNotCome) {
+  Disk disk(1);
+  auto file = Create(disk, "a");
+  disk.CrashAfter(1);
+  disk.CrashAtSync("a");
+  disk.CrashNoMore();
+  EXPECT_TRUE(file->Append("x").ok());
+  EXPECT_TRUE(file->Append("y").ok());
+  EXPECT_TRUE(file->Sync().ok());
+  EXPECT_FALSE(disk.crashed());
+}
+
 TEST(SimulatedFileSystemTest, ACrashedMachineDoesNothingUntilItRestarts) {
   Disk disk(1);
   auto file = Create(disk, "a");

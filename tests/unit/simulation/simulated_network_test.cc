@@ -48,6 +48,17 @@ class SimulatedNetworkTest : public testing::Test, public Service {
     return std::make_unique<Ear>(simulation_, server_ear_);
   }
 
+  // Of "late" on a link that is slow by 300 ms, behind the end that its caller hears of.
+  void ExpectALateArrival() {
+    simulation_.RunFor(milliseconds(100));
+    EXPECT_TRUE(client_ear_.end.has_value());
+    EXPECT_FALSE(server_ear_.end.has_value());
+    simulation_.RunFor(milliseconds(300));
+    ASSERT_EQ(server_ear_.text, "late");
+    ASSERT_TRUE(server_ear_.end.has_value());
+    EXPECT_LE(server_ear_.messages[0], *server_ear_.end);
+  }
+
   bool is_paused_ = false;  // the client
   bool is_server_paused_ = false;
   static constexpr HostId kClient = 1, kServer = 2;
@@ -107,13 +118,7 @@ TEST_F(SimulatedNetworkTest, WhatWasSentArrivesAfterItsCallerGaveUp) {
   network_.SlowLink(kClient, kServer, milliseconds(300));
   ASSERT_TRUE(call_->Send("late"));
   call_->Finish(absl::CancelledError("no answer in time"));
-  simulation_.RunFor(milliseconds(100));
-  EXPECT_TRUE(client_ear_.end.has_value());
-  EXPECT_FALSE(server_ear_.end.has_value());
-  simulation_.RunFor(milliseconds(300));
-  ASSERT_EQ(server_ear_.text, "late");
-  ASSERT_TRUE(server_ear_.end.has_value());
-  EXPECT_LE(server_ear_.messages[0], *server_ear_.end);
+  ExpectALateArrival();
 }
 
 // The same where its time was over: gRPC ends the call, and the request is on the wire.
@@ -122,12 +127,7 @@ TEST_F(SimulatedNetworkTest, WhatWasSentArrivesAfterItsTimeIsOver) {
   const auto timed = client_->Start("server:1", "/a/b", {.timeout = milliseconds(50)},
                                     std::make_unique<Ear>(simulation_, client_ear_));
   ASSERT_TRUE(timed->Send("late"));
-  simulation_.RunFor(milliseconds(100));
-  EXPECT_TRUE(client_ear_.end.has_value());
-  EXPECT_FALSE(server_ear_.end.has_value());
-  simulation_.RunFor(milliseconds(300));
-  EXPECT_EQ(server_ear_.text, "late");
-  EXPECT_TRUE(server_ear_.end.has_value());
+  ExpectALateArrival();
 }
 
 // Of calls that break some lose what is under way, and some don't.
