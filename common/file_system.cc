@@ -18,9 +18,15 @@ absl::string_view ParentPath(absl::string_view path) {
 }
 
 absl::Status CreateDirectories(FileSystem& file_system, absl::string_view path) {
-  ASSIGN_OR_RETURN(const bool exists, file_system.Exists(path));
-  if (exists) return absl::OkStatus();
   const absl::string_view parent = ParentPath(path);
+  ASSIGN_OR_RETURN(const bool exists, file_system.Exists(path));
+  if (exists) {
+    // It may be that of an earlier attempt whose sync failed or was never reached. What is above it
+    // was durable before it was made.
+    const absl::Status synced = file_system.SyncDirectory(parent);
+    // Whoever may not read the parent has not made this directory there.
+    return absl::IsPermissionDenied(synced) ? absl::OkStatus() : synced;
+  }
   if (parent != path) RETURN_IF_ERROR(CreateDirectories(file_system, parent));
   const absl::Status created = file_system.CreateDirectory(path);
   if (!created.ok() && !absl::IsAlreadyExists(created)) return created;

@@ -31,6 +31,8 @@ absl::StatusOr<std::unique_ptr<IdentityFile>> IdentityFile::Open(FileSystem& fil
   ASSIGN_OR_RETURN(const bool exists, file_system.Exists(JoinPath(directory, kIdentityFile)));
   if (exists) {
     RETURN_IF_ERROR(file->Load(cluster, coordinator));
+    // It may have been renamed by a process that was killed before it synced the directory.
+    RETURN_IF_ERROR(file_system.SyncDirectory(directory));
     return file;
   }
   ASSIGN_OR_RETURN(const bool has_log, file_system.Exists(JoinPath(directory, "log")));

@@ -35,6 +35,9 @@ absl::StatusOr<std::unique_ptr<MetadataMachine>> MetadataMachine::Open(
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file_system, path, kMetadataBytesMax));
     RETURN_IF_ERROR(Annotate(machine->Decode(bytes), path));
     RETURN_IF_ERROR(machine->CheckVersion());
+    // What is read may not be durable: the sync after its renaming may have failed, or was never
+    // reached.
+    RETURN_IF_ERROR(file_system.SyncDirectory(directory));
   }
   machine->durable_ = machine->applied_.last.index;
   observer.OnOpened(std::make_shared<const Metadata>(machine->metadata_));

@@ -70,6 +70,8 @@ absl::StatusOr<NodeIdentity> LoadIdentity(FileSystem& file_system, absl::string_
   if (text.ok()) {
     auto identity = DecodeIdentity(*text);
     if (!identity.ok()) return Annotate(identity.status(), path);
+    // It may have been renamed by a process that was killed before it synced the directory.
+    RETURN_IF_ERROR(file_system.SyncDirectory(directory));
     return identity;
   }
   if (!absl::IsNotFound(text.status())) return text.status();
