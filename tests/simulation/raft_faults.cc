@@ -7,14 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "tests/simulation/raft_strategies.h"
+#include "tests/simulation/raft_workload.h"
 
 namespace ringleader::simulation {
 
 using replication::Configuration;
 using replication::Member;
 
-Faults::Faults(World& world, Strategies& strategies, const FaultOptions& options)
+Faults::Faults(World& world, Workload& workload, Strategies& strategies,
+               const FaultOptions& options)
     : world_(world),
+      workload_(workload),
       strategies_(strategies),
       options_(options),
       random_(world.simulation().random().Fork()) {
@@ -27,6 +30,7 @@ Faults::Faults(World& world, Strategies& strategies, const FaultOptions& options
   } else {
     weight(Kind::kWipe) = 0;
   }
+  weight(options.tears ? Kind::kBadBlock : Kind::kTear) = 0;
 }
 
 void Faults::Start() {
@@ -89,6 +93,8 @@ void Faults::Inject() {
       return SlowDiskFor(node);
     case Kind::kBadBlock:
       return BadBlock(node);
+    case Kind::kTear:
+      return TearBatch();
     case Kind::kWipe:
       return Wipe(node);
     case Kind::kClock:
@@ -169,6 +175,17 @@ void Faults::SlowDiskFor(NodeId node) {
 void Faults::NetworkWeather() {
   Count("network weather");
   world_.network().SetFaults(DrawWeather(random_));
+}
+
+// Power fails at the sync of a batch of many entries, whose table takes several pages.
+void Faults::TearBatch() {
+  const auto groups = world_.groups();
+  const GroupId group = groups[random_.Below(groups.size())];
+  const NodeId leader = world_.LeaderOf(group);
+  if (leader == 0) return;
+  Count("power cut at a sync of many entries");
+  workload_.Flood(group, leader, 100 + random_.Below(400));
+  world_.machine(leader).disk->CrashAtSync(".segment");
 }
 
 void Faults::InjectDisk(NodeId node) {

@@ -22,13 +22,16 @@ struct FaultOptions {
   double strikes = 0;
   // One machine may lose its disk; power is never cut then.
   bool wipes = false;
+  // Power may be cut at the sync of a batch of many entries; no disk is harmed then.
+  bool tears = false;
 };
 
 class Strategies;
+class Workload;
 
 class Faults {
  public:
-  Faults(World& world, Strategies& strategies, const FaultOptions& options);
+  Faults(World& world, Workload& workload, Strategies& strategies, const FaultOptions& options);
 
   void Start();
   // Stops, and mends everything: machines up and running, network clean, disks fine.
@@ -49,6 +52,7 @@ class Faults {
     kDisk,
     kSlowDisk,
     kBadBlock,
+    kTear,
     kWipe,
     kClock,
     kTransfer,
@@ -59,6 +63,7 @@ class Faults {
   void NextMembers();
   void Inject();
   void InjectDisk(NodeId node);
+  void TearBatch();
   NodeId RandomNode();
   NodeId RandomUp();
   NodeId RandomLeader();
@@ -85,6 +90,7 @@ class Faults {
   void Count(const std::string& what) { ++counts_[what]; }
 
   World& world_;
+  Workload& workload_;
   Strategies& strategies_;
   const FaultOptions options_;
   Random random_;

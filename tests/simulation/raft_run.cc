@@ -39,6 +39,8 @@ FaultOptions DrawFaults(Random& random) {
   // A wiped voter and another's last write that a power failure cut may stop a group for good
   // (fault-model.md): a run has either.
   faults.wipes = random.Chance(0.2);
+  // Hundreds of entries in doubt and another voter's bad block stop a group as well.
+  faults.tears = !faults.wipes && random.Chance(0.3);
   if (random.Chance(0.7)) {
     faults.members_every_max =
         DrawDuration(random, std::chrono::milliseconds(200), std::chrono::seconds(3));
@@ -50,6 +52,7 @@ FaultOptions DrawFaults(Random& random) {
 StrategyOptions DrawStrategies(Random& random, const FaultOptions& faults) {
   StrategyOptions strategies;
   strategies.wipes = faults.wipes;
+  strategies.tears = faults.tears;
   strategies.calm = random.Chance(0.5) ? 1 : random.Fraction();
   if (random.Chance(0.5)) {
     strategies.every_max =
@@ -110,7 +113,7 @@ RunResult RunSeed(uint64_t seed) {
   Workload workload(world, load);
   const FaultOptions fault_options = DrawFaults(random);
   Strategies strategies(world, workload, DrawStrategies(random, fault_options));
-  Faults faults(world, strategies, fault_options);
+  Faults faults(world, workload, strategies, fault_options);
   Random flush_random = random.Fork();
   bool stopped = false;
 

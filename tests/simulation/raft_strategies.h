@@ -39,6 +39,8 @@ struct StrategyOptions {
   double calm = 0;
   // One machine may lose its disk; power is never cut then.
   bool wipes = false;
+  // Batches of many entries may be torn; no disk is harmed then.
+  bool tears = false;
 };
 
 class Strategies {

@@ -251,10 +251,10 @@ void Strategies::SoleHolder(const Scene& scene) {
 }
 
 // The holder goes down and loses something of what its log's batches after this sequence hold: a
-// payload; a whole batch that later ones prove; its disk. False: there was nothing to take, or
-// another machine was harmed in this run.
+// payload; a whole batch that later ones prove; its disk. False: this run tears batches, or
+// another machine was harmed in it.
 bool Strategies::TakeAway(NodeId holder, uint64_t after_sequence) {
-  if (!world_.MayHarm(holder)) return false;
+  if (options_.tears || !world_.MayHarm(holder)) return false;
   if (options_.wipes) {
     Count("wiped disk");
     world_.Wipe(holder);
