@@ -177,14 +177,16 @@ void Faults::NetworkWeather() {
   world_.network().SetFaults(DrawWeather(random_));
 }
 
-// Power fails at the sync of a batch of many entries, whose table takes several pages.
+// Power fails at the sync of a batch of many entries; that of the larger ones has a table of several
+// pages, which can be torn.
 void Faults::TearBatch() {
   const auto groups = world_.groups();
   const GroupId group = groups[random_.Below(groups.size())];
   const NodeId leader = world_.LeaderOf(group);
   if (leader == 0) return;
   Count("power cut at a sync of many entries");
-  workload_.Flood(group, leader, 100 + random_.Below(400));
+  const bool pages = random_.Chance(0.5);
+  workload_.Flood(group, leader, pages ? 700 + random_.Below(2300) : 100 + random_.Below(400));
   world_.machine(leader).disk->CrashAtSync(".segment");
 }
 
