@@ -540,7 +540,7 @@ class GrpcNetwork : public Network {
     set_ms(GRPC_ARG_KEEPALIVE_TIME_MS, options_.keepalive_time);
     set_ms(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options_.keepalive_timeout);
     set_ms(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, options_.reconnect_min);
-    set_ms(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options_.reconnect_min);
+    set_ms(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options_.connect_timeout);
     set_ms(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, options_.reconnect_max);
     channel = grpc::CreateCustomChannel(std::string(address), grpc::InsecureChannelCredentials(),
                                         arguments);

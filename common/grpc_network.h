@@ -21,13 +21,18 @@ struct GrpcNetworkOptions {
   // An item of 400 KB with the copies that indexes need is past gRPC's default of 4 MiB.
   int message_bytes_max = 64 << 20;
   // How long a silent connection may be dead unnoticed: a ping after `keepalive_time`, and its
-  // answer within `keepalive_timeout`. Servers accept pings twice as often as clients send them, or
-  // they would close connections for pinging too much.
+  // answer within `keepalive_timeout`, as long as the kernel waits for anything that it has sent
+  // (TCP_USER_TIMEOUT; it would go on sending after as long a while as the path had been cut).
+  // Servers accept pings twice as often as clients send them, or they would close connections for
+  // pinging too much.
   Duration keepalive_time = std::chrono::seconds(10);
-  Duration keepalive_timeout = std::chrono::seconds(5);
+  Duration keepalive_timeout = std::chrono::seconds(2);
+  // One attempt to connect, until the server's greeting. As long as the kernel waits before it
+  // sends the first packet again.
+  Duration connect_timeout = std::chrono::seconds(1);
   // After a failed attempt to connect; grows by half up to the maximum.
   Duration reconnect_min = std::chrono::milliseconds(100);
-  Duration reconnect_max = std::chrono::seconds(2);
+  Duration reconnect_max = std::chrono::milliseconds(500);
 };
 
 // Destroying it cancels the calls it started and waits for their OnEnd; its Listeners are destroyed

@@ -29,7 +29,7 @@ struct AgentOptions {
   std::vector<std::string> coordinators;  // host:port; not empty
   Duration call_timeout = std::chrono::seconds(5);
   Duration retry_min = std::chrono::milliseconds(100);
-  Duration retry_max = std::chrono::seconds(1);
+  Duration retry_max = std::chrono::milliseconds(300);
   // A report of what changed is looked for this often, and everything is reported this often.
   Duration report_period = std::chrono::milliseconds(200);
   Duration complete_report_period = std::chrono::seconds(3);

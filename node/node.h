@@ -28,6 +28,7 @@
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
+#include "node/peers.h"
 #include "node/scrub.h"
 #include "node/service_router.h"
 #include "node/storage_metrics.h"
@@ -119,12 +120,14 @@ class Node {
   void Outdated(const std::string& why);
   void TakeClusterVersion(uint32_t version);
   void TakeMap(const coordinator::v1::MapUpdate& update);
+  void FindPeers();
 
   const NodeOptions options_;
   const replication::RuntimeSeams seams_;
   Random random_;
   std::unique_ptr<FileLock> lock_;
   NodeIdentity identity_;
+  PeerAddresses peers_;
   Registry registry_;
   Admission admission_;
   CacheSessions cache_sessions_;

@@ -239,10 +239,22 @@ void Node::ApplySchema(const coordinator::v1::ApplySchema& order) {
 
 void Node::TakeMap(const coordinator::v1::MapUpdate& update) {
   TakeClusterVersion(update.cluster_version());
+  const PeerAddresses before = peers_;
+  if (update.complete()) peers_.clear();
   for (const coordinator::v1::Node& node : update.nodes()) {
     if (node.id() == identity_.node || node.address().empty()) continue;
-    registry_.SetAddress(node.id(), node.address());
-    runtime_->transport().SetAddress(node.id(), node.address());
+    peers_[node.id()] = node.address();
+  }
+  if (peers_ == before) return;
+  FindPeers();
+  const absl::Status saved = SavePeers(seams_.file_system, options_.data, peers_);
+  if (!saved.ok()) LogWarning("the next start won't know its peers: ", saved.ToString());
+}
+
+void Node::FindPeers() {
+  for (const auto& [node, address] : peers_) {
+    registry_.SetAddress(node, address);
+    runtime_->transport().SetAddress(node, address);
   }
 }
 

@@ -65,9 +65,10 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
     CHECK_LE(later.index, recovered.last_index);
     configurations_.push_back(std::move(later));
   }
-  // One more than the longest timeout: the first tick may come at once.
+  // As long as it refuses others after it heard a leader (stickiness); one more as the first tick
+  // may come at once.
   if (recovered.restarted && !MUTANT("votes-after-restart")) {
-    silence_left_ = 2 * options_.election_ticks;
+    silence_left_ = options_.election_ticks + 1;
   }
   reported_ = {role_, hard_state_.term, leader_};
   ResetElectionTimer();

@@ -244,6 +244,7 @@ class Core {
   bool Promotable() const;
   LogPosition VotingPosition() const;
   void StartElection(bool preliminary, bool transfer);
+  void AskVoters();
   void CountOwnVote();
   void RecordVote(ReplicaId from, bool granted);
   void StepVote(const Message& message);
@@ -347,6 +348,7 @@ class Core {
 
   // Candidate.
   std::map<ReplicaId, bool> votes_;
+  bool by_transfer_ = false;
 
   // Leader.
   std::map<ReplicaId, Progress> progress_;

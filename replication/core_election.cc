@@ -11,7 +11,10 @@ namespace ringleader::replication {
 
 void Core::TickElection() {
   if (leader_silence_ < options_.election_ticks) ++leader_silence_;
-  if (++election_elapsed_ < election_timeout_) return;
+  if (++election_elapsed_ < election_timeout_) {
+    if (election_elapsed_ % options_.heartbeat_ticks == 0) AskVoters();
+    return;
+  }
   ResetElectionTimer();
   leader_ = 0;
   if (Silent()) return;
@@ -86,17 +89,26 @@ void Core::StartElection(bool preliminary, bool transfer) {
   if (!preliminary) EnterTerm(hard_state_.term + 1, self_);
   leader_ = 0;
   role_ = preliminary ? Role::kPreCandidate : Role::kCandidate;
+  by_transfer_ = transfer;
   ResetElectionTimer();
+  AskVoters();
+  // The vote for itself counts once it is durable, like any other (ReleaseWaitingMessages).
+  if (preliminary) CountOwnVote();
+}
+
+// Those that have not answered: a request on a connection that had just broken is lost, and one
+// that came while a voter kept silent was ignored.
+void Core::AskVoters() {
+  if (role_ != Role::kPreCandidate && role_ != Role::kCandidate) return;
+  const bool preliminary = role_ == Role::kPreCandidate;
   for (const ReplicaId replica : AllVoters(configuration())) {
-    if (replica == self_) continue;
+    if (replica == self_ || votes_.contains(replica)) continue;
     Message request = NewMessage(preliminary ? MessageKind::kPreVote : MessageKind::kVote, replica);
     if (preliminary) ++request.term;
     request.position = log_.last();
-    request.transfer = transfer;
+    request.transfer = by_transfer_;
     Send(std::move(request));
   }
-  // The vote for itself counts once it is durable, like any other (ReleaseWaitingMessages).
-  if (preliminary) CountOwnVote();
 }
 
 void Core::CountOwnVote() { RecordVote(self_, true); }

@@ -80,8 +80,8 @@ struct RecoveredState {
   Configuration configuration;
   Index configuration_index = 0;
   std::vector<PlacedConfiguration> later_configurations;
-  // False for a replica that never ran before. A restarted one stays silent for a full maximum
-  // election timeout: it may have acknowledged a leader's lease (DESIGN section 6).
+  // False for a replica that never ran before. A restarted one stays silent for as long as one that
+  // heard its leader just now refuses others: it may have acknowledged a leader's lease (core.md).
   bool restarted = true;
   // Not {0,0}: this log held or may have held entries up to here, which are now unreadable
   // (DESIGN section 6; core.md, "Corruption and doubt"). doubtful: they were in the last batch,

@@ -177,8 +177,8 @@ void Faults::NetworkWeather() {
   world_.network().SetFaults(DrawWeather(random_));
 }
 
-// Power fails at the sync of a batch of many entries; that of the larger ones has a table of several
-// pages, which can be torn.
+// Power fails at the sync of a batch of many entries; that of the larger ones has a table of
+// several pages, which can be torn.
 void Faults::TearBatch() {
   const auto groups = world_.groups();
   const GroupId group = groups[random_.Below(groups.size())];

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "node/identity.h"
+#include "node/peers.h"
 #include "tests/unit/node/partition_world.h"
 
 namespace ringleader {
@@ -253,6 +254,25 @@ TEST(IdentityTest, ClusterVersion) {
     disk.FlipBit("/data/cluster-version", bit);
     EXPECT_EQ(LoadClusterVersion(disk, "/data"), 0u) << bit;
     disk.FlipBit("/data/cluster-version", bit);
+  }
+}
+
+// Protects a start without coordinators from what is left of a file: its peers, or none.
+TEST(PeersTest, FormatAndDamage) {
+  const PeerAddresses peers = {{2, "10.0.0.2:7100"}, {11, "node-11:7100"}};
+  EXPECT_EQ(EncodePeers(peers),
+            "ringleader-peers 1\nnode 2 10.0.0.2:7100\nnode 11 node-11:7100\ncrc32c 7b9790d4\n");
+  SimulatedFileSystem disk(1);
+  CHECK_OK(CreateDirectories(disk, "/data"));
+  EXPECT_TRUE(LoadPeers(disk, "/data").empty());
+  ASSERT_TRUE(SavePeers(disk, "/data", peers).ok());
+  disk.CrashNow();
+  disk.Restart();
+  EXPECT_EQ(LoadPeers(disk, "/data"), peers);
+  for (uint64_t bit = 0; bit < disk.Content("/data/peers").size() * 8; ++bit) {
+    disk.FlipBit("/data/peers", bit);
+    EXPECT_TRUE(LoadPeers(disk, "/data").empty()) << bit;
+    disk.FlipBit("/data/peers", bit);
   }
 }
 
