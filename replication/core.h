@@ -259,6 +259,7 @@ class Core {
   void SendAppends(ReplicaId to, bool even_if_empty);
   bool SendAppend(ReplicaId to, Progress& progress, bool even_if_empty);
   void EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entries);
+  Index LastFor(ReplicaId to) const;
   void FetchFor(ReplicaId to, Progress& progress);
   void RequestSnapshot(ReplicaId to, Progress& progress, Index at_least);
   void StepAppendAnswer(const Message& message);

@@ -93,7 +93,7 @@ bool Core::SendAppend(ReplicaId to, Progress& progress, bool even_if_empty) {
     RequestSnapshot(to, progress, log_.base().index);
     return false;
   }
-  const Index last = log_.last().index;
+  const Index last = LastFor(to);
   std::vector<Entry> entries;
   if (progress.next <= last) {
     if (progress.next < log_.cache_first()) {
@@ -126,8 +126,16 @@ void Core::EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entri
   Send(std::move(append));
 }
 
+// A learner gets what is committed only. One that had more than every voter that is left would refuse
+// its vote to all of them, were it asked as a new voter by a candidate whose change of members did
+// not get through (core.md, "Membership").
+Index Core::LastFor(ReplicaId to) const {
+  if (IsVoter(configuration(), to) || MUTANT("learner-runs-ahead")) return log_.last().index;
+  return commit_;
+}
+
 void Core::FetchFor(ReplicaId to, Progress& progress) {
-  const Index last = std::min(log_.last().index, log_.cache_first() - 1);
+  const Index last = std::min(LastFor(to), log_.cache_first() - 1);
   effects_.fetches.push_back({to, progress.next, last, options_.append_bytes_max});
   progress.fetching = true;
 }

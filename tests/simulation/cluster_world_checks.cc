@@ -12,6 +12,7 @@
 #include "common/status.h"
 #include "coordinator/placement.h"
 #include "tests/simulation/cluster_world.h"
+#include "tests/simulation/voters_in_doubt.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -37,21 +38,12 @@ class OneAnswer : public CallHandler {
 bool ClusterWorld::StandsStillInDoubt() {
   for (const auto& [id, record] : Partitions()) {
     if (LeaderOf(id) != 0) continue;
-    bool in_doubt = false, lost = false;
+    VotersInDoubt voters;
     for (const auto& voter : record.partition().replicas()) {
       const HostId host = HostOf(voter.node());
-      const replication::Runtime* const runtime = host == 0 ? nullptr : machine(host).runtime();
-      const auto replica = runtime == nullptr ? nullptr : runtime->Find(id);
-      const auto log = runtime == nullptr ? std::nullopt : runtime->log().Group(id);
-      if (replica == nullptr || replica->id() != voter.id() || replica->view().rebuilding) {
-        lost = true;
-      } else if (log.has_value()) {
-        for (const replication::Damage& damage : log->damage) {
-          in_doubt |= damage.kind == replication::DamageKind::kInDoubt;
-        }
-      }
+      voters.Add(host == 0 ? nullptr : machine(host).runtime(), id, voter.id());
     }
-    if (!in_doubt || !lost) continue;
+    if (!voters.MayStandStill()) continue;
     ++happened_["stands still: in doubt, and a voter lost"];
     return true;
   }

@@ -68,6 +68,7 @@ MUTANTS = [
     Mutant("lease-from-receipt", "4: a lease starts when the round was answered", RAFT),
     Mutant("lease-outlives-transfer", "5: lease reads go on after a transfer was sent", RAFT),
     Mutant("lease-without-end", "4: a lease does not run out", RAFT),
+    Mutant("learner-runs-ahead", "14: a learner is sent entries that may never count", RAFT),
     Mutant("leaves-joint-uncommitted", "14: the joint configuration is left before it is committed", RAFT),
     Mutant("no-record-of-nothing", "exactly once: a failed condition of a repeated attempt leaves no record", CLUSTER),
     Mutant("no-session-records", "exactly once: a write leaves no record", CLUSTER, True),

@@ -81,23 +81,26 @@ void Faults::Strike(NodeId node) {
   }
 }
 
-// A block of the log goes bad while the process is down; mostly a new one, whose entries the others
-// may not have yet.
+// A block goes bad while the process is down, of the log (mostly a new one, whose entries the
+// others may not have yet) or of a group's state.
 void Faults::BadBlock(NodeId node) {
   if (!world_.MayHarm(node)) return;
   SimulatedFileSystem& disk = *world_.machine(node).disk;
   world_.Kill(node);
+  const bool in_log = random_.Chance(0.8);
   std::vector<std::string> files;
   for (const std::string& file : disk.Files()) {
-    if (absl::StrContains(file, "/log/") && !disk.Content(file).empty()) files.push_back(file);
+    const bool wanted = absl::StrContains(file, in_log ? "/log/" : "/groups/");
+    if (wanted && !disk.Content(file).empty()) files.push_back(file);
   }
   if (!files.empty()) {
     world_.Harm(node);
-    Count("bad block in the log");
+    Count(in_log ? "bad block in the log" : "bad block in a state");
     const bool is_new = random_.Chance(0.7);
     const std::string& file = is_new ? files.back() : files[random_.Below(files.size())];
     const std::string content(disk.Content(file));
-    uint64_t blocks = content.size() / SimulatedFileSystem::kBlockBytes;
+    uint64_t blocks =
+        (content.size() + SimulatedFileSystem::kBlockBytes - 1) / SimulatedFileSystem::kBlockBytes;
     // Behind the last batch there is only what was preallocated.
     const size_t end = content.find_last_not_of('\0');
     if (end != content.npos) blocks = std::min(blocks, end / SimulatedFileSystem::kBlockBytes + 1);

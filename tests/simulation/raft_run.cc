@@ -84,7 +84,8 @@ void AwaitConvergence(World& world, Faults& faults) {
 }
 
 // Load goes on: every group has to serve again soon, whatever happened to it.
-void AwaitService(World& world, const Workload& workload) {
+// False: a group stands still for ever, as is not promised otherwise.
+bool AwaitService(World& world, const Workload& workload) {
   const uint64_t before = workload.succeeded();
   Duration waited{0};
   for (; waited < kServeWithin; waited += kConvergeStep) {
@@ -92,9 +93,12 @@ void AwaitService(World& world, const Workload& workload) {
     const auto groups = world.groups();
     const bool all_lead = std::all_of(groups.begin(), groups.end(),
                                       [&](GroupId group) { return world.LeaderOf(group) != 0; });
-    if (all_lead && workload.succeeded() > before) return;
+    if (all_lead && workload.succeeded() > before) return true;
   }
+  if (world.StandsStillInDoubt()) return false;
+  world.LogState();
   world.Violation("not serving after healing");
+  return true;
 }
 
 }  // namespace
@@ -126,11 +130,11 @@ RunResult RunSeed(uint64_t seed) {
   simulation.RunFor(std::chrono::seconds(random.Between(20, 60)));
   strategies.Heal();
   faults.Heal();
-  AwaitService(world, workload);
+  const bool serves = AwaitService(world, workload);
   simulation.RunFor(std::chrono::seconds(3));
   workload.Stop();
   simulation.RunFor(load.timeout + std::chrono::seconds(1));
-  AwaitConvergence(world, faults);
+  if (serves) AwaitConvergence(world, faults);
   stopped = true;
   workload.Check();
   if (workload.succeeded() < kOperationsMin) {

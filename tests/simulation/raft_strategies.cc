@@ -54,13 +54,15 @@ void Strategies::Next() {
 void Strategies::Choose() {
   const std::optional<Scene> scene = FindScene();
   if (!scene.has_value()) return;
-  switch (random_.Below(6)) {
+  switch (random_.Below(7)) {
     case 0:
     case 1:
       return StaleLeader(*scene);
     case 2:
     case 3:
       return scene->others.size() == 2 ? OlderTerm(*scene) : LateAcknowledgement(*scene);
+    case 4:
+      return UnreadableHistory(*scene);
     default:
       return SoleHolder(*scene);
   }

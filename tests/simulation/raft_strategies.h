@@ -96,6 +96,7 @@ class Strategies {
   void OlderTerm(const Scene& scene);
   void LateAcknowledgement(const Scene& scene);
   void SoleHolder(const Scene& scene);
+  void UnreadableHistory(const Scene& scene);
   bool TakeAway(NodeId holder, uint64_t after_sequence);
   void Restart(NodeId node, bool power);
 

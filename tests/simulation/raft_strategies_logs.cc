@@ -22,7 +22,7 @@ using replication::LaneMethod;
 using replication::Role;
 
 constexpr Duration kElectedWithin = std::chrono::seconds(5);
-// A restarted voter is silent for two election timeouts, and doubt takes two more.
+// A restarted voter is silent for an election timeout, and doubt takes more.
 constexpr Duration kRestartedElectsWithin = std::chrono::seconds(7);
 
 struct FoundBatch {
@@ -53,6 +53,19 @@ std::map<uint64_t, FoundBatch> BatchesOf(const SimulatedFileSystem& disk) {
     if (absl::StrContains(path, "/log/")) FindBatches(disk, path, batches);
   }
   return batches;
+}
+
+// Small batches hold all they have in two neighbouring blocks.
+void DamageBatch(SimulatedFileSystem& disk, const FoundBatch& batch, uint64_t payload_block,
+                 SimulatedFileSystem::BadBlock how) {
+  const BatchHeader& header = batch.header;
+  if (header.payload_blocks() > 0) {
+    const uint64_t first = header.payload_offset() / replication::kBlockBytes;
+    disk.DamageBlock(batch.path, first + payload_block % header.payload_blocks(), how);
+  } else {
+    disk.DamageBlock(batch.path, header.start_block, how);
+    disk.DamageBlock(batch.path, header.start_block + 1, how);
+  }
 }
 
 }  // namespace
@@ -275,20 +288,51 @@ bool Strategies::TakeAway(NodeId holder, uint64_t after_sequence) {
   const auto how = random_.Chance(0.5) ? SimulatedFileSystem::BadBlock::kNoise
                                        : SimulatedFileSystem::BadBlock::kZeros;
   if (!with_payloads.empty() && (small.empty() || random_.Chance(0.7))) {
-    const FoundBatch& batch = with_payloads[random_.Below(with_payloads.size())];
-    const uint64_t first = batch.header.payload_offset() / replication::kBlockBytes;
-    disk.DamageBlock(batch.path, first + random_.Below(batch.header.payload_blocks()), how);
+    DamageBatch(disk, with_payloads[random_.Below(with_payloads.size())], random_.Next(), how);
     Count("bad block in the log");
   } else if (!small.empty()) {
-    const FoundBatch& batch = small[random_.Below(small.size())];
-    disk.DamageBlock(batch.path, batch.header.start_block, how);
-    disk.DamageBlock(batch.path, batch.header.start_block + 1, how);
+    DamageBatch(disk, small[random_.Below(small.size())], 0, how);
     Count("whole batch of the log lost");
   } else {
     return true;  // down, and whole
   }
   world_.Harm(holder);
   return true;
+}
+
+// A leader can no longer read what a follower lacks, and has applied it: its state has to stand in.
+// The rest of the group has it all.
+void Strategies::UnreadableHistory(const Scene& scene) {
+  if (options_.wipes || options_.tears || !world_.MayHarm(scene.leader)) return;
+  const Nodes lacking = SomeOf(scene.others, 1);
+  const auto before = BatchesOf(*world_.machine(scene.leader).disk);
+  CutAppends(scene.leader, lacking);
+  // More than it keeps in memory, mostly.
+  const auto is_ahead = [this, scene, lacking, extra = 10 + random_.Below(60)] {
+    const auto view = View(scene.leader, scene.group);
+    return view.has_value() && view->applied >= LastOf(lacking, scene.group) + extra;
+  };
+  const auto damage = [this, scene, sequence = before.empty() ? 0 : before.rbegin()->first] {
+    if (!world_.MayHarm(scene.leader)) return Finish("another machine was harmed meanwhile");
+    world_.Harm(scene.leader);
+    SimulatedFileSystem& disk = *world_.machine(scene.leader).disk;
+    const auto batches = BatchesOf(disk);
+    for (auto found = batches.upper_bound(sequence); found != batches.end(); ++found) {
+      if (std::next(found) == batches.end()) break;  // the last one: nothing proves it yet
+      if (found->second.header.payload_blocks() == 0 && found->second.header.blocks() != 2)
+        continue;
+      DamageBatch(disk, found->second, 0, SimulatedFileSystem::BadBlock::kNoise);
+      Count("bad block in the log");
+    }
+    world_.network().MendLinks();
+  };
+  const auto is_filled = [this, scene, lacking] {
+    const auto view = View(scene.leader, scene.group);
+    return view.has_value() && LastOf(lacking, scene.group) + 5 > view->applied;
+  };
+  workload_.Besiege(scene.group, scene.leader);
+  Perform("unreadable history", {{std::chrono::seconds(3), is_ahead, damage},
+                                 {std::chrono::seconds(2), is_filled, nullptr}});
 }
 
 }  // namespace ringleader::simulation

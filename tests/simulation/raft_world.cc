@@ -1,8 +1,11 @@
 #include "tests/simulation/raft_world.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/check.h"
+#include "common/logging.h"
 #include "tests/simulation/run_result.h"
+#include "tests/simulation/voters_in_doubt.h"
 
 namespace ringleader::simulation {
 namespace {
@@ -274,6 +277,59 @@ bool World::Converged(std::string* why_not) {
     }
   }
   return true;
+}
+
+bool World::StandsStillInDoubt() {
+  for (const GroupId group : groups()) {
+    if (LeaderOf(group) != 0) continue;
+    // As the replica sees it that has the newest.
+    ReplicaView newest;
+    for (const auto& [node, machine] : machines_) {
+      const auto replica = machine.up() ? machine.runtime->Find(group) : nullptr;
+      if (replica == nullptr) continue;
+      const ReplicaView view = replica->view();
+      if (view.configuration_index >= newest.configuration_index) newest = view;
+    }
+    VotersInDoubt voters;
+    for (const replication::Member& voter : newest.configuration.voters) {
+      const Machine& machine = machines_.at(voter.node);
+      voters.Add(machine.up() ? machine.runtime.get() : nullptr, group, voter.replica);
+    }
+    if (!voters.MayStandStill()) continue;
+    ++happened_["stands still: in doubt, and a voter lost"];
+    return true;
+  }
+  return false;
+}
+
+void World::LogState() const {
+  for (const auto& [node, machine] : machines_) {
+    LogInfo("node ", node, machine.up() ? "" : " is down");
+    if (!machine.up()) continue;
+    for (const GroupId group : groups()) {
+      const auto replica = machine.runtime->Find(group);
+      if (replica == nullptr) continue;
+      const ReplicaView view = replica->view();
+      const auto ids = [](std::string* out, const replication::Member& member) {
+        absl::StrAppend(out, member.replica, "@", member.node);
+      };
+      LogInfo("  group ", group, " replica ", replica->id(), ": role ",
+              static_cast<int>(view.role), " term ", view.term, " base ", view.base, " applied ",
+              view.applied, " commit ", view.commit, " last ", view.last,
+              view.rebuilding ? " rebuilding" : "", view.unfillable ? " unfillable" : "", " v",
+              view.configuration_index, " voters ",
+              absl::StrJoin(view.configuration.voters, ",", ids), " outgoing ",
+              absl::StrJoin(view.configuration.outgoing, ",", ids), " learners ",
+              absl::StrJoin(view.configuration.learners, ",", ids), " ",
+              view.failure.ok() ? "" : view.failure.ToString());
+      const auto log = machine.runtime->log().Group(group);
+      if (!log.has_value()) continue;
+      for (const replication::Damage& damage : log->damage) {
+        LogInfo("    ", damage.kind == replication::DamageKind::kInDoubt ? "in doubt " : "corrupt ",
+                damage.first, " to ", damage.last);
+      }
+    }
+  }
 }
 
 std::map<std::string, uint64_t> World::Happened() const {

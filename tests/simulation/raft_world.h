@@ -97,6 +97,10 @@ class World {
   NodeId LeaderOf(GroupId group);
   // Every member of every group is up, applied what its leader committed, and the leaders serve.
   bool Converged(std::string* why_not);
+  // A group has no leader for a reason for which none is promised (voters_in_doubt.h); counted.
+  bool StandsStillInDoubt();
+  // Every replica, for a run that failed.
+  void LogState() const;
 
   // Called with the outcome of a command on the replica that applied it.
   void OnOutcome(std::function<void(ReplicaId, uint64_t id, int64_t output)> outcome) {

@@ -1,0 +1,19 @@
+#include "tests/simulation/voters_in_doubt.h"
+
+namespace ringleader::simulation {
+
+void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupId group,
+                        replication::ReplicaId replica) {
+  const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
+  if (found == nullptr || found->id() != replica || found->view().rebuilding) {
+    lost_ = true;
+    return;
+  }
+  const auto log = runtime->log().Group(group);
+  if (!log.has_value()) return;
+  for (const replication::Damage& damage : log->damage) {
+    in_doubt_ |= damage.kind == replication::DamageKind::kInDoubt;
+  }
+}
+
+}  // namespace ringleader::simulation
