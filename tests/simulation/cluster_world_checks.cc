@@ -44,7 +44,7 @@ bool ClusterWorld::StandsStillInDoubt() {
       voters.Add(host == 0 ? nullptr : machine(host).runtime(), id, voter.id());
     }
     if (!voters.MayStandStill()) continue;
-    ++happened_["stands still: in doubt, and a voter lost"];
+    ++happened_["stands still: voters in doubt or lost"];
     return true;
   }
   return false;

@@ -80,6 +80,7 @@ void AwaitConvergence(World& world, Faults& faults) {
     if (world.Converged(&why_not)) return;
     for (const GroupId group : world.groups()) faults.RemoveStrays(group);
   }
+  world.LogState();
   world.Violation(absl::StrCat("not converged after healing: ", why_not));
 }
 

@@ -245,7 +245,8 @@ bool World::NeedsReplacement(GroupId group, const replication::Member& member) c
   const Machine& machine = machines_.at(member.node);
   if (!machine.up()) return false;
   const auto state = machine.runtime->log().Group(group);
-  if (state.has_value() && state->creation.replica == member.replica && state->suspect) return true;
+  // Also one that knows of an earlier replica only: it may have forgotten that this one followed.
+  if (state.has_value() && state->creation.replica <= member.replica && state->suspect) return true;
   const auto replica = machine.runtime->Find(group);
   return replica != nullptr && replica->id() == member.replica && replica->view().unfillable &&
          (machine.wiped || machine.runtime->log().report().lost_history);
@@ -296,7 +297,7 @@ bool World::StandsStillInDoubt() {
       voters.Add(machine.up() ? machine.runtime.get() : nullptr, group, voter.replica);
     }
     if (!voters.MayStandStill()) continue;
-    ++happened_["stands still: in doubt, and a voter lost"];
+    ++happened_["stands still: voters in doubt or lost"];
     return true;
   }
   return false;
@@ -313,11 +314,10 @@ void World::LogState() const {
       const auto ids = [](std::string* out, const replication::Member& member) {
         absl::StrAppend(out, member.replica, "@", member.node);
       };
-      LogInfo("  group ", group, " replica ", replica->id(), ": role ",
-              static_cast<int>(view.role), " term ", view.term, " base ", view.base, " applied ",
-              view.applied, " commit ", view.commit, " last ", view.last,
-              view.rebuilding ? " rebuilding" : "", view.unfillable ? " unfillable" : "", " v",
-              view.configuration_index, " voters ",
+      LogInfo("  group ", group, " replica ", replica->id(), ": role ", static_cast<int>(view.role),
+              " term ", view.term, " base ", view.base, " applied ", view.applied, " commit ",
+              view.commit, " last ", view.last, view.rebuilding ? " rebuilding" : "",
+              view.unfillable ? " unfillable" : "", " v", view.configuration_index, " voters ",
               absl::StrJoin(view.configuration.voters, ",", ids), " outgoing ",
               absl::StrJoin(view.configuration.outgoing, ",", ids), " learners ",
               absl::StrJoin(view.configuration.learners, ",", ids), " ",

@@ -4,9 +4,10 @@ namespace ringleader::simulation {
 
 void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupId group,
                         replication::ReplicaId replica) {
+  ++voters_;
   const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
   if (found == nullptr || found->id() != replica || found->view().rebuilding) {
-    lost_ = true;
+    ++lost_;
     return;
   }
   const auto log = runtime->log().Group(group);
