@@ -179,8 +179,24 @@ Target::CacheCounts CacheCountsOf(const std::vector<std::unique_ptr<Target>>& cl
     const Target::CacheCounts one = client->cache_counts();
     sum.hits += one.hits;
     sum.misses += one.misses;
+    sum.expired += one.expired;
+    sum.refused += one.refused;
+    sum.invalidated += one.invalidated;
+    sum.evicted += one.evicted;
+    sum.entries += one.entries;
+    sum.bytes += one.bytes;
   }
   return sum;
+}
+
+Target::CacheCounts Since(const Target::CacheCounts& before, Target::CacheCounts now) {
+  now.hits -= before.hits;
+  now.misses -= before.misses;
+  now.expired -= before.expired;
+  now.refused -= before.refused;
+  now.invalidated -= before.invalidated;
+  now.evicted -= before.evicted;
+  return now;
 }
 
 }  // namespace
@@ -260,9 +276,7 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
   const Target::CacheCounts cached = CacheCountsOf(clients);
   for (const auto& lane : lanes) lane->Measure(true);
   SleepUntil(end);
-  report.cache = CacheCountsOf(clients);
-  report.cache.hits -= cached.hits;
-  report.cache.misses -= cached.misses;
+  report.cache = Since(cached, CacheCountsOf(clients));
   for (const auto& lane : lanes) lane->Measure(false);
   report.seconds = std::chrono::duration<double>(Now() - from).count();
   report.own_cpu_seconds += OwnCpuSeconds();

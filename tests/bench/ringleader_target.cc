@@ -65,7 +65,8 @@ class RingleaderTarget : public Target {
 
   CacheCounts cache_counts() const override {
     const CacheStatistics now = client_->cache_statistics();
-    return {now.hits, now.misses};
+    return {now.hits,        now.misses,  now.expired, now.refused,
+            now.invalidated, now.evicted, now.entries, now.bytes};
   }
 
  private:

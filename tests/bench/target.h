@@ -37,10 +37,11 @@ class Target {
   virtual void Start(const Operation& operation, Done done) = 0;
   // The same on the caller's thread, which waits: a read that is in memory needs no other.
   virtual absl::Status Run(const Operation& operation);
-  // Reads that its own memory answered, and that it could not.
+  // Of its own memory (CacheStatistics in ringleader/client.h).
   struct CacheCounts {
-    uint64_t hits = 0;
-    uint64_t misses = 0;
+    uint64_t hits = 0, misses = 0;
+    uint64_t expired = 0, refused = 0, invalidated = 0, evicted = 0;
+    uint64_t entries = 0, bytes = 0;  // now
   };
   virtual CacheCounts cache_counts() const { return {}; }
 };
