@@ -202,15 +202,21 @@ void Faults::InjectDisk(NodeId node) {
       Count("power cut in a disk operation");
       return disk.CrashAfter(random_.Below(200));
     case 1:
-      Count("failed sync");
-      disk.InjectError(Operation::kSync, "", random_.Below(20), 1,
-                       absl::DataLossError("injected: the sync failed"));
+    case 2: {
+      const bool is_sync = random_.Chance(0.5);
+      Count(is_sync ? "failed sync" : "failed write");
+      const auto fail = [&disk, kind = is_sync ? Operation::kSync : Operation::kWrite](
+                            absl::string_view path_part, uint64_t skip) {
+        disk.InjectError(kind, path_part, skip, 1, absl::DataLossError("injected: it failed"));
+      };
+      if (!random_.Chance(0.2)) return fail("", random_.Below(20));
+      // A state that is opened again and fails again is given up.
+      fail("/registers", 0);
+      world_.simulation().At(Some(std::chrono::seconds(4)), [this, fail] {
+        if (!healed_) fail("/registers", 0);
+      });
       return;
-    case 2:
-      Count("failed write");
-      disk.InjectError(Operation::kWrite, "", random_.Below(20), 1,
-                       absl::DataLossError("injected: the write failed"));
-      return;
+    }
     default:
       Count("full disk");
       disk.SetCapacity(disk.UsedBytes() + random_.Below(100'000));
