@@ -166,6 +166,7 @@ CacheStatistics CachedReads::statistics() const {
   const ItemCache::Statistics now = cache_.statistics();
   return {.hits = now.hits,
           .misses = misses_.value(),
+          .joined = joined_.value(),
           .expired = now.expired,
           .inserted = now.inserted,
           .refused = now.refused,
@@ -348,6 +349,7 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
       AskRouter(std::move(readers[i]));
       continue;
     }
+    if (i > 0) joined_.Add();
     data::v1::Response response = answer->response;
     response.set_id(readers[i].request.id());
     readers[i].done(std::move(response), is_watched);

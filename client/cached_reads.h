@@ -132,6 +132,7 @@ class CachedReads : private CacheLane::Observer {
   const uint64_t client_;
   ItemCache cache_;
   StripedCounter misses_;  // reads that went on to the cluster
+  StripedCounter joined_;  // of them, those that another one's request answered
   // The tables that are cached, as the map has them: replaced as a whole, read without a lock.
   ReadSections table_sections_;
   std::atomic<const Tables*> tables_{nullptr};

@@ -100,6 +100,9 @@ void CollectCache(const CacheStatistics& cache, MetricSink& sink) {
                {{"result", "miss"}});
   sink.Counter("ringleader_coordinator_cache_granted_total",
                "Items taken into this coordinator's memory.", cache.inserted);
+  sink.Counter("ringleader_coordinator_cache_joined_total",
+               "Of the misses those that the answer to another one's request answered.",
+               cache.joined);
   sink.Counter("ringleader_coordinator_cache_invalidated_total",
                "Items that left it because somebody changed them.", cache.invalidated);
   sink.Counter("ringleader_coordinator_cache_evicted_total",

@@ -179,6 +179,7 @@ Target::CacheCounts CacheCountsOf(const std::vector<std::unique_ptr<Target>>& cl
     const Target::CacheCounts one = client->cache_counts();
     sum.hits += one.hits;
     sum.misses += one.misses;
+    sum.joined += one.joined;
     sum.expired += one.expired;
     sum.refused += one.refused;
     sum.invalidated += one.invalidated;
@@ -192,6 +193,7 @@ Target::CacheCounts CacheCountsOf(const std::vector<std::unique_ptr<Target>>& cl
 Target::CacheCounts Since(const Target::CacheCounts& before, Target::CacheCounts now) {
   now.hits -= before.hits;
   now.misses -= before.misses;
+  now.joined -= before.joined;
   now.expired -= before.expired;
   now.refused -= before.refused;
   now.invalidated -= before.invalidated;

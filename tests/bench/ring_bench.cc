@@ -115,14 +115,15 @@ void PrintJson(const Settings& settings, const LoadReport& report) {
       "{\"target\": %s, \"seconds\": %.3f, \"connections\": %d, \"outstanding\": %d, \"rate\": "
       "%.0f, "
       "\"operations\": {%s}, \"failed\": %d, \"missed\": %d, \"errors\": {%s}, "
-      "\"cache_hits\": %d, \"cache_misses\": %d, \"cache_expired\": %d, \"cache_refused\": %d, "
+      "\"cache_hits\": %d, \"cache_misses\": %d, \"cache_joined\": %d, \"cache_expired\": %d, "
+      "\"cache_refused\": %d, "
       "\"cache_invalidated\": %d, \"cache_evicted\": %d, \"cache_entries\": %d, \"cache_bytes\": "
       "%d, "
       "\"longest_gap_ms\": %.1f, \"own_cpu_seconds\": %.2f, \"server_cpu_seconds\": %.2f}\n",
       Quoted(settings.target), report.seconds, settings.connections, settings.outstanding,
       settings.rate, kinds, report.failed, report.missed, errors, report.cache.hits,
-      report.cache.misses, report.cache.expired, report.cache.refused, report.cache.invalidated,
-      report.cache.evicted, report.cache.entries, report.cache.bytes,
+      report.cache.misses, report.cache.joined, report.cache.expired, report.cache.refused,
+      report.cache.invalidated, report.cache.evicted, report.cache.entries, report.cache.bytes,
       Micros(report.longest_gap) / 1000, report.own_cpu_seconds, report.server_cpu_seconds);
 }
 

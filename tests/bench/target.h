@@ -39,7 +39,7 @@ class Target {
   virtual absl::Status Run(const Operation& operation);
   // Of its own memory (CacheStatistics in ringleader/client.h).
   struct CacheCounts {
-    uint64_t hits = 0, misses = 0;
+    uint64_t hits = 0, misses = 0, joined = 0;
     uint64_t expired = 0, refused = 0, invalidated = 0, evicted = 0;
     uint64_t entries = 0, bytes = 0;  // now
   };

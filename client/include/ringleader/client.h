@@ -143,6 +143,7 @@ struct ReadResult {
 struct CacheStatistics {
   uint64_t hits = 0;
   uint64_t misses = 0;
+  uint64_t joined = 0;   // misses that the answer to another one's request answered
   uint64_t expired = 0;  // misses of an item whose lease had run out
   uint64_t inserted = 0;
   uint64_t refused = 0;      // not asked for often enough to be kept

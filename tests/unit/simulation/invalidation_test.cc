@@ -93,6 +93,28 @@ TEST_F(InvalidationTest, AChangeIsToldOnce) {
   EXPECT_THAT(Told(), ElementsAre("a"));
 }
 
+// Protects nodes from a crowd of readers: while an item is being fetched, others who want it wait
+// for that answer, and are counted as who asked nobody.
+TEST_F(InvalidationTest, ReadsOfAnItemThatIsBeingFetchedShareTheAnswer) {
+  Write("a");
+  ReadUntilWatched("a");
+  Write("a");  // out of memory again, and its era is open
+  Told();
+  const CacheStatistics before = world_->connection(kReader).cache_statistics();
+  int answered = 0;
+  for (int i = 0; i < 5; ++i) {
+    world_->connection(kReader).GetAsync("things", KeyItem("a"), {}, [&](auto read) {
+      EXPECT_TRUE(read.ok() && read->found) << read.status();
+      ++answered;
+    });
+  }
+  simulation_.RunFor(seconds(1));
+  EXPECT_EQ(answered, 5);
+  const CacheStatistics now = world_->connection(kReader).cache_statistics();
+  EXPECT_EQ(now.misses - before.misses, 5u);
+  EXPECT_EQ(now.joined - before.joined, 4u);
+}
+
 // Protects derived state from changes that nobody can tell of: a lease that runs out is told, and a
 // read that no lease covers does not count on a notice.
 TEST_F(InvalidationTest, TheEndOfALeaseIsTold) {
