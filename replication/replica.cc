@@ -491,11 +491,10 @@ void Replica::UpdateView() {
   view_.base = core_.base_position().index;
   view_.transferee = core_.transferee();
   view_.unfillable = core_.unfillable();
-  if (view_.configuration_index != core_.configuration_index() ||
-      view_.configuration.version != core_.configuration().version) {
-    view_.configuration = core_.configuration();
-    view_.configuration_index = core_.configuration_index();
-  }
+  // Compared as a whole: one that was taken back may be followed by another with the same index and
+  // version.
+  if (view_.configuration != core_.configuration()) view_.configuration = core_.configuration();
+  view_.configuration_index = core_.configuration_index();
   if (view_.applied > 0) view_.rebuilding = false;
 }
 

@@ -11,8 +11,6 @@
 namespace ringleader::simulation {
 namespace {
 
-constexpr uint64_t kCheckStepsMax = 20'000'000;
-
 AttributeValue NumberOf(int64_t value) { return AttributeValue::Number(model::Decimal(value)); }
 
 int64_t IntegerOf(const AttributeValue* value) {

@@ -355,8 +355,11 @@ HostId ClusterWorld::MetadataLeader() const {
     const auto& store = machine->coordinator->store();
     if (!store.leads() || !store.metadata().formed()) continue;
     const auto replica = store.replica();
-    if (replica == nullptr || replica->view().term < newest) continue;
-    newest = replica->view().term;
+    if (replica == nullptr) continue;
+    // The store hears of the end of its leadership after its replica, whose term is another's then.
+    const replication::ReplicaView view = replica->view();
+    if (view.role != replication::Role::kLeader || view.term < newest) continue;
+    newest = view.term;
     leader = host;
   }
   return leader;

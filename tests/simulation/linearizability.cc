@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 
@@ -182,7 +182,7 @@ class Search {
   size_t known_placed_ = 0;
   size_t first_unplaced_ = 0;
   size_t deepest_ = 0;
-  std::set<std::pair<Hash, int64_t>> seen_;
+  absl::flat_hash_set<std::pair<Hash, int64_t>> seen_;
 };
 
 }  // namespace

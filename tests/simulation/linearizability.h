@@ -36,6 +36,9 @@ struct LinearizabilityResult {
   std::string explanation;  // of a violation: the operations around the first one that fits nowhere
 };
 
+// A few seconds and gigabytes at most.
+inline constexpr uint64_t kCheckStepsMax = 80'000'000;
+
 // `initial`: the value before the first event. Gives up with kUndecided after `steps_max` steps.
 LinearizabilityResult CheckRegister(std::vector<RegisterEvent> history, int64_t initial,
                                     uint64_t steps_max);

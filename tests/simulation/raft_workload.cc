@@ -14,7 +14,6 @@ using replication::LogPosition;
 using replication::Replica;
 using replication::ReplicaView;
 
-constexpr uint64_t kCheckStepsMax = 20'000'000;
 constexpr Duration kRetryAfter = std::chrono::milliseconds(20);
 constexpr Duration kBesiegeThinkMax = std::chrono::milliseconds(10);
 constexpr Duration kBesiegeRetryAfter = std::chrono::milliseconds(4);

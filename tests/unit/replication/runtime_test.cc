@@ -488,5 +488,42 @@ TEST_F(RuntimeTest, APausedLeadersLeaseIsOverBeforeItAnswersAgain) {
   world_.Resume(leader);
 }
 
+// Protects what a coordinator is told of members: a change that was taken back may be followed by
+// another one at the same index, with the same version.
+TEST_F(RuntimeTest, AChangeOfMembersThatWasTakenBackIsNotReported) {
+  const NodeId first = world_.LeaderOf(1);
+  const auto deposed = LeaderReplica();
+  std::vector<NodeId> others;
+  for (const auto& [node, machine] : world_.machines()) {
+    if (node == first) continue;
+    others.push_back(node);
+    world_.network().Block(first, node);
+    world_.network().Block(node, first);
+  }
+  const auto add_learner = [](Replica& leader, Member learner) {
+    const Configuration now = leader.view().configuration;
+    leader.ChangeMembers(now.voters, {learner}, [](const absl::StatusOr<LogPosition>& begun) {
+      EXPECT_TRUE(begun.ok()) << begun.status();
+    });
+  };
+  // One entry before it: the next leader begins its term with one.
+  deposed->Propose(deposed->view().term, {nullptr}, [](const absl::StatusOr<LogPosition>&) {});
+  add_learner(*deposed, {.replica = 101, .node = first});
+  Run(milliseconds(10));
+  const ReplicaView before = deposed->view();
+  ASSERT_EQ(before.configuration.learners.size(), 1u);
+  Run(seconds(5));
+  const auto second = LeaderReplica();
+  ASSERT_TRUE(second != nullptr && second != deposed);
+  add_learner(*second, {.replica = 102, .node = others[0]});
+  Run(seconds(1));
+  world_.network().UnblockAll();
+  Run(seconds(5));
+  const ReplicaView after = deposed->view();
+  ASSERT_EQ(after.configuration_index, before.configuration_index)
+      << "the test has missed its case";
+  EXPECT_EQ(after.configuration, second->view().configuration);
+}
+
 }  // namespace
 }  // namespace ringleader::replication
