@@ -24,8 +24,10 @@ absl::Status CreateDirectories(FileSystem& file_system, absl::string_view path) 
     // It may be that of an earlier attempt whose sync failed or was never reached. What is above it
     // was durable before it was made.
     const absl::Status synced = file_system.SyncDirectory(parent);
-    // Whoever may not read the parent has not made this directory there.
-    return absl::IsPermissionDenied(synced) ? absl::OkStatus() : synced;
+    // Whoever may not read or change the parent has not made this directory there, and not every
+    // file system can sync a directory: one that another is mounted on need not.
+    const bool is_others = absl::IsPermissionDenied(synced) || absl::IsFailedPrecondition(synced);
+    return is_others ? absl::OkStatus() : synced;
   }
   if (parent != path) RETURN_IF_ERROR(CreateDirectories(file_system, parent));
   const absl::Status created = file_system.CreateDirectory(path);

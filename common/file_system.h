@@ -126,9 +126,10 @@ FileSystem& PosixFileSystem();
 
 // The steps below are built from the ones above, the same on every FileSystem.
 
-// Creates the directory and its missing parents. When it returns OK, no power cut takes the
-// directory away, whoever made it: each is made only when the one above it is durable, and the
-// parent of one that is found is synced as well (unless this process may not read that parent).
+// Creates the directory and its missing parents. When it returns OK, no power cut takes away what
+// this function has made, now or in a process that was killed: each directory is made only when the
+// one above it is durable, and the parent of one that is found is synced as well (unless that can't
+// be synced by this process).
 absl::Status CreateDirectories(FileSystem& file_system, absl::string_view path);
 // Removes a file or a whole tree; OK if there is none. Not durable until the parent is synced.
 absl::Status RemoveRecursively(FileSystem& file_system, absl::string_view path);

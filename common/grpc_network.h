@@ -27,9 +27,10 @@ struct GrpcNetworkOptions {
   // pinging too much.
   Duration keepalive_time = std::chrono::seconds(10);
   Duration keepalive_timeout = std::chrono::seconds(2);
-  // One attempt to connect, until the server's greeting. As long as the kernel waits before it
-  // sends the first packet again.
-  Duration connect_timeout = std::chrono::seconds(1);
+  // One attempt to connect, until the server's greeting: a path or a server that takes longer is
+  // not reached. The kernel sends the first packet again after a second, so that is what a path
+  // that comes back costs at most.
+  Duration connect_timeout = std::chrono::seconds(2);
   // After a failed attempt to connect; grows by half up to the maximum.
   Duration reconnect_min = std::chrono::milliseconds(100);
   Duration reconnect_max = std::chrono::milliseconds(500);

@@ -43,7 +43,8 @@ absl::StatusOr<NodeIdentity> LoadIdentity(FileSystem& file_system, absl::string_
 //   ringleader-cluster-version 1
 //   version <decimal>
 //   crc32c <8 hex digits>         of the lines above
-// A damaged one counts as none: the coordinators tell it again.
+// A damaged one counts as none: the coordinators tell it again. Load it behind LoadIdentity, which
+// makes the names of this directory durable.
 std::string EncodeClusterVersion(uint32_t version);
 uint32_t LoadClusterVersion(FileSystem& file_system, absl::string_view directory);
 // Durable when it returns OK.

@@ -167,8 +167,10 @@ class EnvWritableFile : public leveldb::WritableFile {
   leveldb::Status Sync() override {
     if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
     if (absl::Status synced = file_->Sync(); !synced.ok()) return ToLevelDb(synced);
-    if (!std::exchange(named_, true)) return ToLevelDb(env_.file_system_.SyncDirectory(directory_));
-    return leveldb::Status::OK();
+    if (named_) return leveldb::Status::OK();
+    const absl::Status named = env_.file_system_.SyncDirectory(directory_);
+    named_ = named.ok();
+    return ToLevelDb(named);
   }
   leveldb::Status Close() override {
     if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;

@@ -156,7 +156,7 @@ absl::Status Node::OpenRuntime() {
   options.on_fatal = options_.on_fatal;
   ASSIGN_OR_RETURN(runtime_,
                    replication::Runtime::Open(options, seams_, *factory_, random_.Fork()));
-  peers_ = LoadPeers(seams_.file_system, options_.data);
+  peers_ = saved_peers_ = LoadPeers(seams_.file_system, options_.data);
   FindPeers();
   const auto find = [runtime = runtime_.get()](replication::GroupId group) {
     return runtime->Find(group);

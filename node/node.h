@@ -128,6 +128,7 @@ class Node {
   std::unique_ptr<FileLock> lock_;
   NodeIdentity identity_;
   PeerAddresses peers_;
+  PeerAddresses saved_peers_;  // what the file has
   Registry registry_;
   Admission admission_;
   CacheSessions cache_sessions_;

@@ -239,16 +239,19 @@ void Node::ApplySchema(const coordinator::v1::ApplySchema& order) {
 
 void Node::TakeMap(const coordinator::v1::MapUpdate& update) {
   TakeClusterVersion(update.cluster_version());
-  const PeerAddresses before = peers_;
   if (update.complete()) peers_.clear();
   for (const coordinator::v1::Node& node : update.nodes()) {
     if (node.id() == identity_.node || node.address().empty()) continue;
     peers_[node.id()] = node.address();
   }
-  if (peers_ == before) return;
   FindPeers();
+  if (peers_ == saved_peers_) return;
   const absl::Status saved = SavePeers(seams_.file_system, options_.data, peers_);
-  if (!saved.ok()) LogWarning("the next start won't know its peers: ", saved.ToString());
+  if (saved.ok()) {
+    saved_peers_ = peers_;
+  } else {  // with the next update again
+    LogWarning("the next start won't know its peers: ", saved.ToString());
+  }
 }
 
 void Node::FindPeers() {

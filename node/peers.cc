@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/crc32c.h"
+#include "common/logging.h"
 
 namespace ringleader {
 namespace {
@@ -27,7 +28,11 @@ std::string EncodePeers(const PeerAddresses& peers) {
 
 PeerAddresses LoadPeers(FileSystem& file_system, absl::string_view directory) {
   const auto text = ReadFile(file_system, JoinPath(directory, kFile), kFileBytesMax);
-  if (!text.ok()) return {};
+  if (absl::IsNotFound(text.status())) return {};
+  if (!text.ok()) {
+    LogWarning("the file of peers: ", text.status().ToString());
+    return {};
+  }
   PeerAddresses peers;
   for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
     const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
@@ -37,7 +42,9 @@ PeerAddresses LoadPeers(FileSystem& file_system, absl::string_view directory) {
     }
   }
   // Whatever was damaged, or is not known here, does not come out again.
-  return EncodePeers(peers) == *text ? peers : PeerAddresses();
+  if (EncodePeers(peers) == *text) return peers;
+  LogWarning("the file of peers is damaged or newer than this build; the coordinators will tell");
+  return {};
 }
 
 absl::Status SavePeers(FileSystem& file_system, absl::string_view directory,

@@ -182,6 +182,8 @@ class Core {
   bool unfillable() const { return refused_to_vote_ && Forgetful(); }
   // Leader only (empty otherwise): what is known of each member but itself.
   const std::map<ReplicaId, Progress>& progress() const { return progress_; }
+  // The last entry that a leader sends to this member: a learner gets what is committed.
+  Index LastFor(ReplicaId to) const;
 
  private:
   friend class CoreInvariants;
@@ -259,7 +261,6 @@ class Core {
   void SendAppends(ReplicaId to, bool even_if_empty);
   bool SendAppend(ReplicaId to, Progress& progress, bool even_if_empty);
   void EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entries);
-  Index LastFor(ReplicaId to) const;
   void FetchFor(ReplicaId to, Progress& progress);
   void RequestSnapshot(ReplicaId to, Progress& progress, Index at_least);
   void StepAppendAnswer(const Message& message);

@@ -145,7 +145,9 @@ void Core::StepVote(const Message& message) {
   answer.rejected = !granted;
   if (granted && preliminary) answer.term = message.term;
   if (granted && !preliminary) {
-    BecomeFollower(hard_state_.term, 0);  // a pre-candidate gives up
+    // Once: a candidate asks again while it has no answer.
+    if (hard_state_.vote != message.from)
+      BecomeFollower(hard_state_.term, 0);  // a pre-candidate gives up
     hard_state_.vote = message.from;
   }
   Send(std::move(answer));

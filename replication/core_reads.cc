@@ -91,7 +91,7 @@ void Core::StepHeartbeatAnswer(const Message& message) {
   if (progress.state == Progress::State::kReplicate && progress.inflight.full()) {
     progress.inflight.FreeOldest();
   }
-  const bool behind = progress.match < log_.last().index;
+  const bool behind = progress.match < LastFor(message.from);
   if (behind || progress.state == Progress::State::kProbe) {
     SendAppends(message.from, /*even_if_empty=*/true);
   }

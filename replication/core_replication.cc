@@ -126,9 +126,9 @@ void Core::EmitAppend(ReplicaId to, Progress& progress, std::vector<Entry> entri
   Send(std::move(append));
 }
 
-// A learner gets what is committed only. One that had more than every voter that is left would refuse
-// its vote to all of them, were it asked as a new voter by a candidate whose change of members did
-// not get through (core.md, "Membership").
+// A learner gets what is committed only. One that had more than every voter that is left would
+// refuse its vote to all of them, were it asked as a new voter by a candidate whose change of
+// members did not get through (core.md, "Membership").
 Index Core::LastFor(ReplicaId to) const {
   if (IsVoter(configuration(), to) || MUTANT("learner-runs-ahead")) return log_.last().index;
   return commit_;
@@ -156,6 +156,10 @@ void Core::EntriesFetched(ReplicaId replica, Index first,
   progress.fetching = false;
   // The peer answered meanwhile and needs others by now.
   if (progress.next != first) return SendAppends(replica, /*even_if_empty=*/false);
+  // It may have been made a learner since.
+  if (entries.ok())
+    std::erase_if(*entries,
+                  [last = LastFor(replica)](const Entry& entry) { return entry.index > last; });
   if (progress.next <= log_.base().index || absl::IsOutOfRange(entries.status())) {
     RequestSnapshot(replica, progress, log_.base().index);
   } else if (absl::IsDataLoss(entries.status()) && first <= applied_) {

@@ -52,7 +52,8 @@ class InflightWindow {
 struct Progress {
   enum class State : uint8_t {
     kProbe,      // where the logs agree is not known: one append per heartbeat answer
-    kReplicate,  // appends are sent optimistically, as far as the window allows
+    kReplicate,  // appends are sent optimistically, as far as the window
+                 // allows (to a learner: what is committed)
     kSnapshot,   // waits for a snapshot; nothing is sent
   };
 

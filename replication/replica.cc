@@ -514,7 +514,7 @@ void Replica::NoteCaughtUp() {
   if (!closed_ && core_.role() == Role::kLeader) {
     caught_up.push_back(id_);
     for (const auto& [replica, progress] : core_.progress()) {
-      const bool near = progress.match + kCaughtUpEntries >= core_.last_position().index;
+      const bool near = progress.match + kCaughtUpEntries >= core_.LastFor(replica);
       if (replica != id_ && progress.active && near) caught_up.push_back(replica);
     }
   }

@@ -90,8 +90,8 @@ struct ReplicaView {
   Configuration configuration;
   Index configuration_index = 0;
   ReplicaId transferee = 0;
-  // A leader's: replicas that answer and have all but the last kCaughtUpEntries entries, as of its
-  // last tick.
+  // A leader's: replicas that answer and have all but the last kCaughtUpEntries of the entries that
+  // it sends them (learners get what is committed), as of its last tick.
   std::vector<ReplicaId> caught_up;
   bool rebuilding = false;  // waits for a snapshot to replace state that was lost
   // Its group counts on it as a voter, and it has no log: no snapshot fills it (Core::unfillable).

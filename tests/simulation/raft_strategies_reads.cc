@@ -15,7 +15,7 @@ using replication::Role;
 // More than an election takes, a split vote included; less than what a leader that nobody answers
 // stays one for.
 constexpr Duration kOthersLeadWithin = std::chrono::seconds(4);
-// A voter that has just restarted is silent for two election timeouts.
+// A voter that has just restarted is silent for an election timeout.
 constexpr Duration kAskedWithin = std::chrono::seconds(4);
 constexpr Duration kHeardRecently = std::chrono::milliseconds(400);
 constexpr Duration kReadsFor = std::chrono::milliseconds(1500);

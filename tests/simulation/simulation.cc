@@ -13,7 +13,7 @@ namespace {
 
 // Of one virtual second. Messages whose answers bring forth several messages each would fill all
 // memory. Of runs that are well, one in twenty has a second with an eighth of it.
-constexpr uint64_t kSecondEventsMax = 200'000;
+constexpr uint64_t kSecondEventsMax = 1'000'000;
 
 }  // namespace
 

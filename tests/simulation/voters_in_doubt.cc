@@ -8,6 +8,7 @@ void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupI
   const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
   if (found == nullptr || found->id() != replica || found->view().rebuilding) {
     ++lost_;
+    without_state_ += found != nullptr && found->id() == replica;
     return;
   }
   const auto log = runtime->log().Group(group);

@@ -1,8 +1,8 @@
 // Whether a group may stand still for good (fault-model.md, "What is not promised"):
-//   - an entry of one voter is in doubt, and another voter that may have acknowledged it has lost
-//   its
+//   - an entry of one voter is in doubt, and another one that may have acknowledged it has lost its
 //     log or its state: nobody can tell whether the entry counted;
-//   - a majority has lost its state at once: nobody can fill them.
+//   - a majority waits for a snapshot to replace lost state: nobody can commit as far as their logs
+//     go.
 #ifndef RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
 #define RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
 
@@ -15,11 +15,12 @@ class VotersInDoubt {
   // For each voter; null: its process is down.
   void Add(const replication::Runtime* runtime, replication::GroupId group,
            replication::ReplicaId replica);
-  bool MayStandStill() const { return (in_doubt_ && lost_ > 0) || 2 * lost_ > voters_; }
+  bool MayStandStill() const { return (in_doubt_ && lost_ > 0) || 2 * without_state_ > voters_; }
 
  private:
   bool in_doubt_ = false;
   int lost_ = 0;
+  int without_state_ = 0;
   int voters_ = 0;
 };
 
