@@ -25,8 +25,9 @@ absl::Status CreateDirectories(FileSystem& file_system, absl::string_view path) 
     // was durable before it was made.
     const absl::Status synced = file_system.SyncDirectory(parent);
     // Whoever may not read or change the parent has not made this directory there, and not every
-    // file system can sync a directory: one that another is mounted on need not.
-    const bool is_others = absl::IsPermissionDenied(synced) || absl::IsFailedPrecondition(synced);
+    // file system can sync a directory: one that another is mounted on need not. Any other error
+    // (no descriptor was left) says nothing of the kind.
+    const bool is_others = absl::IsPermissionDenied(synced) || absl::IsUnimplemented(synced);
     return is_others ? absl::OkStatus() : synced;
   }
   if (parent != path) RETURN_IF_ERROR(CreateDirectories(file_system, parent));

@@ -111,6 +111,7 @@ class FileSystem {
   virtual absl::StatusOr<std::vector<std::string>> List(absl::string_view path) = 0;
   virtual absl::StatusOr<bool> IsDirectory(absl::string_view path) = 0;
   // Makes the names in this directory durable. The rule for a failed Sync() holds here too.
+  // UNIMPLEMENTED: this file system can't.
   virtual absl::Status SyncDirectory(absl::string_view path) = 0;
 
   // Bytes that an unprivileged writer may still use on the file system that holds `path`.

@@ -342,6 +342,10 @@ class Posix : public FileSystem {
   absl::Status SyncDirectory(absl::string_view path) override {
     ASSIGN_OR_RETURN(const Descriptor descriptor, OpenDescriptor(path, O_RDONLY | O_DIRECTORY));
     if (Retry([&] { return ::fsync(descriptor.get()); }) < 0) {
+      if (errno == EINVAL) {
+        return absl::UnimplementedError(
+            absl::StrCat("the file system of ", path, " can't sync a directory"));
+      }
       return ErrnoStatus("sync directory", path);
     }
     return absl::OkStatus();

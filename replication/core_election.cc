@@ -146,9 +146,10 @@ void Core::StepVote(const Message& message) {
   if (granted && preliminary) answer.term = message.term;
   if (granted && !preliminary) {
     // Once: a candidate asks again while it has no answer.
-    if (hard_state_.vote != message.from)
+    if (hard_state_.vote != message.from) {
       BecomeFollower(hard_state_.term, 0);  // a pre-candidate gives up
-    hard_state_.vote = message.from;
+      hard_state_.vote = message.from;
+    }
   }
   Send(std::move(answer));
 }

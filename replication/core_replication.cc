@@ -156,10 +156,10 @@ void Core::EntriesFetched(ReplicaId replica, Index first,
   progress.fetching = false;
   // The peer answered meanwhile and needs others by now.
   if (progress.next != first) return SendAppends(replica, /*even_if_empty=*/false);
-  // It may have been made a learner since.
-  if (entries.ok())
+  if (entries.ok()) {  // it may have been made a learner since
     std::erase_if(*entries,
                   [last = LastFor(replica)](const Entry& entry) { return entry.index > last; });
+  }
   if (progress.next <= log_.base().index || absl::IsOutOfRange(entries.status())) {
     RequestSnapshot(replica, progress, log_.base().index);
   } else if (absl::IsDataLoss(entries.status()) && first <= applied_) {

@@ -319,8 +319,8 @@ void Strategies::UnreadableHistory(const Scene& scene) {
     const auto batches = BatchesOf(disk);
     for (auto found = batches.upper_bound(sequence); found != batches.end(); ++found) {
       if (std::next(found) == batches.end()) break;  // the last one: nothing proves it yet
-      if (found->second.header.payload_blocks() == 0 && found->second.header.blocks() != 2)
-        continue;
+      const BatchHeader& header = found->second.header;
+      if (header.payload_blocks() == 0 && header.blocks() != 2) continue;
       DamageBatch(disk, found->second, 0, SimulatedFileSystem::BadBlock::kNoise);
       Count("bad block in the log");
     }

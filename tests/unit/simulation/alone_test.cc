@@ -16,14 +16,7 @@ using std::chrono::seconds;
 TEST(AloneTest, NodesThatRestartWithoutCoordinatorsServe) {
   SetLogLevel(LogLevel::kOff);
   Simulation simulation(11);
-  ClusterOptions options;
-  options.nodes = options.nodes_max = 3;
-  options.clients = 1;
-  options.partitions = 4;
-  options.routes = {RoutePolicy::kDirect};
-  options.cache_bytes = {0};
-  options.node.memtable_bytes = 1 << 20;
-  ClusterWorld world(simulation, options);
+  ClusterWorld world(simulation, ThingsOptions(/*clients=*/1, /*partitions=*/4));
   CreateWithThings(simulation, world);
   Item item;
   item.Set("id", AttributeValue::String("a"));

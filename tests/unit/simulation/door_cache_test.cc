@@ -31,14 +31,8 @@ class DoorCacheTest : public ::testing::Test {
 
   DoorCacheTest() : simulation_(5) {
     SetLogLevel(LogLevel::kOff);
-    ClusterOptions options;
-    options.nodes = options.nodes_max = 3;
-    options.clients = 2;
-    options.partitions = 1;
-    options.routes = {RoutePolicy::kDirect};
-    options.cache_bytes = {0};
+    ClusterOptions options = ThingsOptions(/*clients=*/2);
     options.door_cache_bytes = 1 << 20;
-    options.node.memtable_bytes = 1 << 20;
     world_ = std::make_unique<ClusterWorld>(simulation_, options);
     CreateWithThings(simulation_, *world_);
   }

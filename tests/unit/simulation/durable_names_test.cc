@@ -39,6 +39,20 @@ TEST(DurableNamesTest, ADirectoryThatAKilledProcessMadeIsSyncedWhenItIsFound) {
   }
 }
 
+// Only who may not touch the parent, or can't sync it at all, may rely on what he finds.
+TEST(DurableNamesTest, AFoundDirectoryThatCantBeSyncedNowIsAnError) {
+  Disk disk(1);
+  ASSERT_TRUE(CreateDirectories(disk, "/data/log").ok());
+  const auto found_with = [&](const absl::Status& error) {
+    disk.InjectError(Disk::Operation::kSync, "/data", 0, 1, error);
+    return CreateDirectories(disk, "/data/log");
+  };
+  EXPECT_FALSE(found_with(absl::FailedPreconditionError("too many open files")).ok());
+  EXPECT_FALSE(found_with(absl::DataLossError("an input/output error")).ok());
+  EXPECT_TRUE(found_with(absl::PermissionDeniedError("somebody else's")).ok());
+  EXPECT_TRUE(found_with(absl::UnimplementedError("no such thing there")).ok());
+}
+
 TEST(DurableNamesTest, ANodesIdentityIsDurableOnceItIsRead) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     Disk disk(seed);

@@ -27,17 +27,12 @@ class InvalidationTest : public ::testing::Test {
 
   InvalidationTest() : simulation_(5) {
     SetLogLevel(LogLevel::kOff);
-    ClusterOptions options;
-    options.nodes = options.nodes_max = 3;
-    options.clients = 2;
-    options.partitions = 1;
-    options.routes = {RoutePolicy::kDirect};
+    ClusterOptions options = ThingsOptions(/*clients=*/2);
     options.cache_bytes = {1 << 20};
     options.on_invalidated = [this](absl::string_view table, const Item& key) {
       EXPECT_EQ(table, "things");
       told_.push_back(key.Find("id")->string());
     };
-    options.node.memtable_bytes = 1 << 20;
     world_ = std::make_unique<ClusterWorld>(simulation_, options);
     CreateWithThings(simulation_, *world_);
   }

@@ -8,6 +8,18 @@
 
 namespace ringleader::simulation {
 
+// Three nodes that clients reach directly; nobody keeps items in memory.
+inline ClusterOptions ThingsOptions(int clients, int partitions = 1) {
+  ClusterOptions options;
+  options.nodes = options.nodes_max = 3;
+  options.clients = clients;
+  options.partitions = partitions;
+  options.routes = {RoutePolicy::kDirect};
+  options.cache_bytes = {0};
+  options.node.memtable_bytes = 1 << 20;
+  return options;
+}
+
 // Creates the cluster and the table, as soon as there is somebody who can, and lets both settle.
 inline void CreateWithThings(Simulation& simulation, ClusterWorld& world) {
   world.Create();
