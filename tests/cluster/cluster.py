@@ -51,6 +51,13 @@ def await_true(seconds, is_so, explain, every=0.3):
         time.sleep(every)
 
 
+def is_even(counts, nodes, total):
+    """Every node has the even share of `total` within a tenth, or within one where a tenth is less than a whole."""
+    quota = total / nodes
+    slack = max(1.0, 0.1 * quota)
+    return len(counts) == nodes and all(abs(count - quota) <= slack for count in counts.values())
+
+
 def run_tests():
     """The main of every test file here: runs the TestCases of the file, or those that its arguments name."""
     try:
@@ -236,6 +243,17 @@ class Cluster:
         rows = self.partitions()
         return all(not row["moving"] and "learner" not in row["nodes"] and row["quorum"] == "yes" for row in rows) and all(
             int(one.get("replicas_alive", 0)) >= int(one.get("replicas_wanted", 0)) for one in self.status()["partitions"])
+
+    def await_even(self, nodes, replicas):
+        """Until the nodes share the replicas evenly and nothing moves, in five looks in a row: between two moves nothing moves either."""
+        looks = 0
+
+        def is_so():
+            nonlocal looks
+            looks = looks + 1 if self.is_settled() and is_even(self.replicas_by_node(), nodes, replicas) else 0
+            return looks == 5
+
+        await_true(240, is_so, lambda: f"replicas by node: {self.replicas_by_node()}")
 
     def exported(self, table):
         """The items of a table as a list of objects."""

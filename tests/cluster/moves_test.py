@@ -5,7 +5,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import Cluster, await_true, run_tests  # noqa: E402  (beside this file)
+from cluster import Cluster, await_true, is_even, run_tests  # noqa: E402  (beside this file)
 from history import History  # noqa: E402
 
 
@@ -14,34 +14,17 @@ class MovesTest(unittest.TestCase):
         partitions, replicas = 64, 3
         with Cluster(nodes=4, partitions=partitions) as cluster, History(cluster) as history:
             # The fourth may have come when the cluster had formed with three: its own share moves first.
-            self.await_even(cluster, 4, partitions * replicas)
+            cluster.await_even(4, partitions * replicas)
             before = cluster.places()
             cluster.add_node("node-4")
-            self.await_even(cluster, 5, partitions * replicas)
+            cluster.await_even(5, partitions * replicas)
             quota = partitions * replicas / 5
             moved = len(cluster.places() - before)
             self.assertLessEqual(moved, 1.05 * quota, f"{moved} replicas moved; the new node's share is {quota}")
-            await_true(120, lambda: self.is_even(cluster.leaders_by_node(), 5, partitions),
+            await_true(120, lambda: is_even(cluster.leaders_by_node(), 5, partitions),
                        lambda: f"leaders by node: {cluster.leaders_by_node()}")
             result = history.stop()
             self.assertEqual((result["refused"], result["unknown"]), (0, 0), result)
-
-    def await_even(self, cluster, nodes, replicas):
-        """Until it is so in five looks in a row: between two moves nothing moves either."""
-        looks = 0
-
-        def is_so():
-            nonlocal looks
-            looks = looks + 1 if cluster.is_settled() and self.is_even(cluster.replicas_by_node(), nodes, replicas) else 0
-            return looks == 5
-
-        await_true(240, is_so, lambda: f"replicas by node: {cluster.replicas_by_node()}")
-
-    def is_even(self, counts, nodes, total):
-        """Every node has the even share within a tenth, or within one where a tenth is less than a whole."""
-        quota = total / nodes
-        slack = max(1.0, 0.1 * quota)
-        return len(counts) == nodes and all(abs(count - quota) <= slack for count in counts.values())
 
 
 if __name__ == "__main__":
