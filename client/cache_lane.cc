@@ -293,7 +293,7 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
       grants.deadline = std::make_shared<GrantDeadline>(
           GrantOrigin{this, stream_, filled.partition(), filled.term()});
     }
-    const auto dropped = cache_.Insert(request.key, std::move(item), answer.response.item_version(),
+    const auto dropped = cache_.Insert(request.key, item, answer.response.item_version(),
                                        grants.deadline, filled.number());
     observer_.Inserted(request.key, answer.response.item_version(), grants.deadline, dropped);
     grants.life = life;

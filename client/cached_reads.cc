@@ -105,8 +105,9 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
   }
   std::optional<ReadResult> result;
   result.emplace();
-  const ItemCache::Found found = cache_.Lookup(bytes, StaleMaxOf(options), &result->item_version,
-                                               [&](const Item& item) { result->item = item; });
+  const ItemCache::Found found =
+      cache_.Lookup(bytes, StaleMaxOf(options), &result->item_version,
+                    [&](model::PackedItem item) { item.UnpackTo(&result->item); });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   result->found = found == ItemCache::Found::kItem;
   result->watched = notices_ != nullptr && tables_number_.load(std::memory_order_acquire) == tables;
@@ -141,9 +142,9 @@ std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const std::strin
                                                                 Duration stale_max, uint64_t id) {
   data::v1::Response response;
   uint64_t version = 0;
-  const ItemCache::Found found = cache_.Lookup(key, stale_max, &version, [&](const Item& item) {
-    response.set_item(model::EncodeItem(item));
-  });
+  const ItemCache::Found found = cache_.Lookup(
+      key, stale_max, &version,
+      [&](model::PackedItem item) { response.set_item(model::EncodeItem(item.Unpack())); });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   response.set_id(id);
   response.set_found(found == ItemCache::Found::kItem);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <list>
+#include <boost/intrusive/list.hpp>
+#include <cstring>
+#include <memory>
 #include <utility>
 
 #include "common/check.h"
@@ -12,8 +14,8 @@ namespace ringleader::client {
 namespace {
 
 constexpr uint64_t kHashSeed = 0x6361636865;  // "cache"
-// An entry and its part of the index, of the queue and of the allocator.
-constexpr uint64_t kEntryBytes = 192;
+// An entry's part of the index and of the sketch, and the allocator's own.
+constexpr uint64_t kBesideEntryBytes = 40;
 // Entries of which the index expects one in each place.
 constexpr uint64_t kExpectedEntryBytes = 256;
 // How often an entry that is used outlives the eviction's hand.
@@ -25,27 +27,63 @@ uint64_t HashOf(absl::string_view key) { return model::Xxh64(key, kHashSeed); }
 
 }  // namespace
 
-// Never changes but for the atomics.
-struct ItemCache::Entry {
-  uint64_t hash = 0;
-  std::string key;
-  model::Item item;
-  bool absent = false;
-  uint64_t version = 0;
+// One allocation, as a cache has hundreds of thousands: key and item are behind it, in this order.
+// Never changes but for the atomics and, as the list's element, for the writers' part.
+struct ItemCache::Entry : boost::intrusive::list_base_hook<> {
+  static std::unique_ptr<Entry> Make(absl::string_view key, const std::optional<model::Item>& item);
+  static void operator delete(void* memory) { ::operator delete(memory); }
+
+  absl::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
+  model::PackedItem item() const {
+    return model::PackedItem(reinterpret_cast<const char*>(this + 1) + key_bytes);
+  }
+  static uint64_t BytesFor(uint64_t key_bytes, uint64_t item_bytes) {
+    return sizeof(Entry) + kBesideEntryBytes + key_bytes + item_bytes;
+  }
+  uint64_t bytes() const { return BytesFor(key_bytes, item_bytes); }
+
+  const uint64_t hash;
+  std::atomic<Entry*> next{nullptr};
   std::shared_ptr<const GrantDeadline> deadline;
+  uint64_t version = 0;
   uint64_t fill = 0;
-  uint64_t heap_bytes = 0;                               // the item's
-  std::list<std::unique_ptr<Entry>>::iterator in_queue;  // the writers'
+  const uint32_t key_bytes;
+  const uint32_t item_bytes;
+  const bool absent;
   std::atomic<bool> in_place{true};
   std::atomic<uint8_t> uses{0};
-  std::atomic<Entry*> next{nullptr};
 
-  uint64_t bytes() const { return kEntryBytes + key.size() + heap_bytes; }
+ private:
+  struct Behind {
+    size_t bytes;
+  };
+  static void* operator new(size_t size, Behind behind) {
+    return ::operator new(size + behind.bytes);
+  }
+  static void operator delete(void* memory, Behind) { ::operator delete(memory); }
+
+  Entry(absl::string_view key, uint32_t packed_bytes, bool is_absent)
+      : hash(HashOf(key)),
+        key_bytes(static_cast<uint32_t>(key.size())),
+        item_bytes(packed_bytes),
+        absent(is_absent) {}
 };
+
+std::unique_ptr<ItemCache::Entry> ItemCache::Entry::Make(absl::string_view key,
+                                                         const std::optional<model::Item>& item) {
+  const size_t item_bytes = item.has_value() ? model::PackedBytes(*item) : 0;
+  std::unique_ptr<Entry> entry(new (Behind{key.size() + item_bytes}) Entry(
+      key, static_cast<uint32_t>(item_bytes), !item.has_value()));
+  char* const behind = reinterpret_cast<char*>(entry.get() + 1);
+  std::memcpy(behind, key.data(), key.size());
+  if (item.has_value()) model::PackItem(*item, behind + key.size());
+  return entry;
+}
 
 // The index is an array of chains. Readers walk it inside a section; writers hold `mutex`.
 struct alignas(kCacheLineBytes) ItemCache::Shard {
   Shard(size_t places, uint64_t max) : bytes_max(max), chains(places), sketch(places) {}
+  ~Shard() { queue.clear_and_dispose(std::default_delete<Entry>()); }
 
   std::atomic<Entry*>& ChainOf(uint64_t hash) { return chains[hash >> 16 & (chains.size() - 1)]; }
   Entry* Find(uint64_t hash, absl::string_view key);
@@ -59,8 +97,8 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
 
   mutable Mutex mutex;
   FrequencySketch sketch ABSL_GUARDED_BY(mutex);
-  // In the order in which the eviction's hand meets them.
-  std::list<std::unique_ptr<Entry>> queue ABSL_GUARDED_BY(mutex);
+  // Owns them, in the order in which the eviction's hand meets them.
+  boost::intrusive::list<Entry> queue ABSL_GUARDED_BY(mutex);
   RetiredPieces<Entry> retired ABSL_GUARDED_BY(mutex);
   uint64_t bytes ABSL_GUARDED_BY(mutex) = 0;  // of the queue
   uint64_t inserted ABSL_GUARDED_BY(mutex) = 0;
@@ -71,7 +109,7 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
 
 ItemCache::Entry* ItemCache::Shard::Find(uint64_t hash, absl::string_view key) {
   Entry* entry = ChainOf(hash).load(std::memory_order_seq_cst);
-  while (entry != nullptr && (entry->hash != hash || entry->key != key)) {
+  while (entry != nullptr && (entry->hash != hash || entry->key() != key)) {
     entry = entry->next.load(std::memory_order_seq_cst);
   }
   return entry;
@@ -86,14 +124,13 @@ void ItemCache::Shard::Unlink(Entry* entry) {
   }
   link->store(entry->next.load(std::memory_order_relaxed), std::memory_order_seq_cst);
   bytes -= entry->bytes();
-  std::unique_ptr<Entry> owned = std::move(*entry->in_queue);
-  queue.erase(entry->in_queue);
-  retired.Retire(std::move(owned));
+  queue.erase(queue.iterator_to(*entry));
+  retired.Retire(std::unique_ptr<Entry>(entry));
 }
 
 // The hand passes over what was used since it came by last (second chance), kUsesMax times.
 bool ItemCache::Shard::PassOver() {
-  Entry& front = *queue.front();
+  Entry& front = queue.front();
   const uint8_t uses = front.uses.load(std::memory_order_relaxed);
   if (uses == 0) return false;
   front.uses.store(uses - 1, std::memory_order_relaxed);
@@ -104,9 +141,9 @@ bool ItemCache::Shard::PassOver() {
 void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
   while (bytes > bytes_max) {
     if (PassOver()) continue;
-    Entry* const front = queue.front().get();
-    dropped->push_back({front->key, front->deadline, front->fill});
-    Unlink(front);
+    Entry& front = queue.front();
+    dropped->push_back({std::string(front.key()), front.deadline, front.fill});
+    Unlink(&front);
     ++evicted;
   }
   retired.Collect(sections);
@@ -129,7 +166,7 @@ ItemCache::Shard& ItemCache::ShardOf(uint64_t hash) const {
 }
 
 ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
-                                   absl::FunctionRef<void(const model::Item& item)> read) {
+                                   absl::FunctionRef<void(model::PackedItem item)> read) {
   const uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
   const ReadSections::Section section(shard.sections);
@@ -153,7 +190,7 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, ui
   if (uses < kUsesMax) entry->uses.store(uses + 1, std::memory_order_relaxed);
   *version = entry->version;
   if (entry->absent) return Found::kAbsent;
-  read(entry->item);
+  read(entry->item());
   return Found::kItem;
 }
 
@@ -175,7 +212,7 @@ std::optional<ItemCache::Held> ItemCache::Peek(absl::string_view key) const {
 bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   const uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
-  const uint64_t bytes = kEntryBytes + key.size() + bytes_expected;
+  const uint64_t bytes = Entry::BytesFor(key.size(), bytes_expected);
   MutexLock lock(shard.mutex);
   shard.sketch.Add(hash);
   if (bytes > shard.bytes_max / 8) {  // it would push out too many others
@@ -185,7 +222,7 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   if (shard.bytes + bytes <= shard.bytes_max) return true;
   // The hand's next entry would go for it. If that is worth more, the hand goes on all the same, so
   // that one good entry does not keep every other one.
-  const Entry& next = *shard.queue.front();
+  const Entry& next = shard.queue.front();
   if (shard.sketch.Estimate(hash) >
       shard.sketch.Estimate(next.hash) + next.uses.load(std::memory_order_relaxed)) {
     return true;
@@ -196,20 +233,14 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
 }
 
 std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
-                                                  std::optional<model::Item> item, uint64_t version,
+                                                  const std::optional<model::Item>& item,
+                                                  uint64_t version,
                                                   std::shared_ptr<const GrantDeadline> deadline,
                                                   uint64_t fill) {
   CHECK(deadline != nullptr);
-  const uint64_t hash = HashOf(key);
+  std::unique_ptr<Entry> entry = Entry::Make(key, item);
+  const uint64_t hash = entry->hash;
   Shard& shard = ShardOf(hash);
-  auto entry = std::make_unique<Entry>();
-  entry->hash = hash;
-  entry->key = std::string(key);
-  entry->absent = !item.has_value();
-  if (item.has_value()) {
-    entry->item = *std::move(item);
-    entry->heap_bytes = model::HeapBytes(entry->item);
-  }
   entry->version = version;
   entry->deadline = std::move(deadline);
   entry->fill = fill;
@@ -219,7 +250,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   shard.retired.Collect(shard.sections);
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
   if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
-    dropped.push_back({entry->key, entry->deadline, fill});
+    dropped.push_back({std::string(key), entry->deadline, fill});
     return dropped;
   }
   std::atomic<Entry*>& chain = shard.ChainOf(hash);
@@ -227,7 +258,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   shard.bytes += entry->bytes();
   ++shard.inserted;
   Entry* const inserted = entry.get();
-  inserted->in_queue = shard.queue.insert(shard.queue.end(), std::move(entry));
+  shard.queue.push_back(*entry.release());
   chain.store(inserted, std::memory_order_seq_cst);
   shard.MakeRoom(&dropped);
   return dropped;

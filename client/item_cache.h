@@ -32,7 +32,7 @@
 #include "common/clock.h"
 #include "common/counters.h"
 #include "common/mutex.h"
-#include "model/item.h"
+#include "model/packed_item.h"
 
 namespace ringleader::client {
 
@@ -65,7 +65,7 @@ class ItemCache {
   // by as much. An item is given to `read`, where it stays for the call only: until that returns
   // nothing that was unlinked meanwhile is freed.
   Found Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
-               absl::FunctionRef<void(const model::Item& item)> read);
+               absl::FunctionRef<void(model::PackedItem item)> read);
 
   // After a miss: counts that the key was asked for, and says whether it is worth a grant.
   bool IsWorthAGrant(absl::string_view key, size_t bytes_expected);
@@ -79,7 +79,7 @@ class ItemCache {
   // What the lane brought, in its order. No item: it is known that there is none. An entry of the
   // key is replaced. `fill`: the lane's number, which tells this grant from others. Returns what
   // made room for it, or itself if it was not taken: none of it is held any more.
-  std::vector<Dropped> Insert(absl::string_view key, std::optional<model::Item> item,
+  std::vector<Dropped> Insert(absl::string_view key, const std::optional<model::Item>& item,
                               uint64_t version, std::shared_ptr<const GrantDeadline> deadline,
                               uint64_t fill);
   // When it returns no lookup that begins finds the entry: the invalidation may be acknowledged.

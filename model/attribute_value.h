@@ -100,6 +100,7 @@ class AttributeMap {
 
  private:
   friend class AttributeValue;
+  friend class PackedReader;  // packed_item.cc
   std::vector<Attribute> attributes_;
 };
 
@@ -107,9 +108,7 @@ class AttributeValue {
  private:
   template <AttributeType type, typename T>
   static AttributeValue Of(T&& content) {
-    AttributeValue value;
-    value.data_.emplace<TypeIndex(type)>(std::forward<T>(content));
-    return value;
+    return AttributeValue(std::in_place_index<TypeIndex(type)>, std::forward<T>(content));
   }
   template <AttributeType type>
   decltype(auto) Get() const {
@@ -188,6 +187,12 @@ class AttributeValue {
   friend bool operator==(const AttributeValue& a, const AttributeValue& b);
 
  private:
+  friend class PackedReader;  // packed_item.cc
+
+  template <size_t index, typename... Content>
+  explicit AttributeValue(std::in_place_index_t<index> type, Content&&... content)
+      : data_(type, std::forward<Content>(content)...) {}
+
   void CheckType(AttributeType wanted) const {
     if (__builtin_expect(type() != wanted, 0)) FailType(wanted);
   }

@@ -35,53 +35,7 @@ absl::Status ValidateNames(const AttributeMap& map) {
   return absl::OkStatus();
 }
 
-constexpr size_t kAllocationBytes = 16;  // the allocator's own, and what it rounds up by
-
-size_t HeapBytes(const std::string& text) {
-  static const size_t kInside = std::string().capacity();
-  return text.capacity() > kInside ? text.capacity() + 1 + kAllocationBytes : 0;
-}
-
-template <typename T>
-size_t VectorBytes(const std::vector<T>& vector) {
-  return vector.capacity() == 0 ? 0 : vector.capacity() * sizeof(T) + kAllocationBytes;
-}
-
-// Recursion is bounded: a value is at most 2 * kLevelsMax deep.
-size_t HeapBytes(const AttributeValue& value) {
-  size_t bytes = 0;
-  switch (value.type()) {
-    case AttributeType::kNumber:
-    case AttributeType::kBool:
-    case AttributeType::kNull:
-      return 0;
-    case AttributeType::kString:
-    case AttributeType::kBinary:
-      return HeapBytes(value.bytes());
-    case AttributeType::kNumberSet:
-      return VectorBytes(value.number_set());
-    case AttributeType::kStringSet:
-    case AttributeType::kBinarySet:
-      for (const std::string& element : value.byte_elements()) bytes += HeapBytes(element);
-      return bytes + VectorBytes(value.byte_elements());
-    case AttributeType::kMap:
-      return model::HeapBytes(value.map());
-    case AttributeType::kList:
-      for (const AttributeValue& element : value.list()) bytes += HeapBytes(element);
-      return bytes + VectorBytes(value.list());
-  }
-  return bytes;
-}
-
 }  // namespace
-
-size_t HeapBytes(const Item& item) {
-  size_t bytes = item.empty() ? 0 : item.size() * sizeof(Attribute) + kAllocationBytes;
-  for (const Attribute& attribute : item) {
-    bytes += HeapBytes(attribute.name) + HeapBytes(attribute.value);
-  }
-  return bytes;
-}
 
 size_t ValueBytes(const AttributeValue& value) {
   size_t bytes = 0;

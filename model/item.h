@@ -31,9 +31,6 @@ inline constexpr size_t kAttributeNameBytesMax = 65535;
 size_t ItemBytes(const Item& item);
 size_t ValueBytes(const AttributeValue& value);
 
-// What an item allocates beside itself, about: with the allocator's own part.
-size_t HeapBytes(const Item& item);
-
 // Checks names (1 to 65535 bytes), nesting, then size, with DynamoDB's texts. `size_message` is
 // what an item too large is refused with: DynamoDB words it by operation.
 absl::Status ValidateItem(const Item& item, absl::string_view size_message = {});

@@ -37,8 +37,8 @@ std::vector<double> Read(client::ItemCache& cache, const std::vector<std::string
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < kBatch; ++i) {
       at = (at + 7919) % keys.size();
-      CHECK(cache.Lookup(keys[at], Duration(0), &version, [&](const model::Item& found) {
-        item = found;
+      CHECK(cache.Lookup(keys[at], Duration(0), &version, [&](model::PackedItem found) {
+        item = found.Unpack();
       }) == client::ItemCache::Found::kItem);
     }
     const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;

@@ -33,7 +33,7 @@ class ItemCacheTest : public testing::Test {
  protected:
   Found Lookup(absl::string_view key, Duration stale_max = Duration(0)) {
     return cache_.Lookup(key, stale_max, &version_,
-                         [this](const model::Item& item) { item_ = TextOf(item); });
+                         [this](model::PackedItem item) { item_ = TextOf(item.Unpack()); });
   }
   std::shared_ptr<GrantDeadline> Granted(int64_t life_ms) {
     auto deadline = std::make_shared<GrantDeadline>();
@@ -193,8 +193,9 @@ TEST_F(ItemCacheTest, ReadersNeedNoLock) {
       uint64_t version = 0;
       for (uint64_t i = 0; !stop; ++i) {
         const std::string key = absl::StrCat("key", i % 300);
-        const Found found = cache_.Lookup(key, Duration(0), &version,
-                                          [&](const model::Item& read) { item = TextOf(read); });
+        const Found found = cache_.Lookup(key, Duration(0), &version, [&](model::PackedItem read) {
+          item = TextOf(read.Unpack());
+        });
         if (found != Found::kItem) continue;
         ++hits;
         if (item != absl::StrCat(key, "=", version, std::string(100, '.'))) ++wrong;

@@ -20,7 +20,7 @@ constexpr uint32_t kLeaseTermsMs[] = {60, 100, 240};
 constexpr double kRates[] = {0.95, 1.0, 1.05};
 constexpr size_t kLaneMax = 3;
 // Not every key has room.
-constexpr uint64_t kCacheBytes = 420;
+constexpr uint64_t kCacheBytes = 280;
 
 }  // namespace
 
@@ -305,7 +305,7 @@ void LeaseWorld::CheckReads() {
   for (Client& client : clients_) {
     for (const auto& [key, version] : versions_) {
       uint64_t found = 0;
-      if (client.cache->Lookup(key, Duration(0), &found, [](const model::Item&) {}) ==
+      if (client.cache->Lookup(key, Duration(0), &found, [](model::PackedItem) {}) ==
           client::ItemCache::Found::kMiss) {
         continue;
       }

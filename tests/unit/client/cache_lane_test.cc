@@ -123,7 +123,7 @@ class CacheLaneTest : public ::testing::Test, private CacheLane::Observer {
   }
   bool Finds(const std::string& key) {
     uint64_t version = 0;
-    return cache_.Lookup(key, Duration(0), &version, [](const model::Item&) {}) ==
+    return cache_.Lookup(key, Duration(0), &version, [](model::PackedItem) {}) ==
            ItemCache::Found::kItem;
   }
 

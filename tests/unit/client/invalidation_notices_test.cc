@@ -47,7 +47,7 @@ class InvalidationNoticesTest : public testing::Test {
   }
   bool Finds(const std::string& id) {
     uint64_t version = 0;
-    return cache_.Lookup(Key(id), Duration(0), &version, [](const Item&) {}) ==
+    return cache_.Lookup(Key(id), Duration(0), &version, [](model::PackedItem) {}) ==
            ItemCache::Found::kItem;
   }
   std::vector<std::string> Told() {
