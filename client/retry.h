@@ -12,7 +12,7 @@ namespace ringleader::client {
 
 struct RetryOptions {
   Duration backoff_min = std::chrono::milliseconds(10);
-  Duration backoff_max = std::chrono::milliseconds(250);
+  Duration backoff_max = std::chrono::milliseconds(150);
   double budget_tokens_max = 100;
   double tokens_per_answer = 0.1;
 };

@@ -33,7 +33,7 @@ struct GrpcNetworkOptions {
   Duration connect_timeout = std::chrono::seconds(2);
   // After a failed attempt to connect; grows by half up to the maximum.
   Duration reconnect_min = std::chrono::milliseconds(100);
-  Duration reconnect_max = std::chrono::milliseconds(500);
+  Duration reconnect_max = std::chrono::milliseconds(200);
 };
 
 // Destroying it cancels the calls it started and waits for their OnEnd; its Listeners are destroyed

@@ -89,6 +89,7 @@ absl::Status Node::Open() {
   }
   RETURN_IF_ERROR(lock.status());
   lock_ = *std::move(lock);
+  alone_since_ = seams_.clock.Now();
   ASSIGN_OR_RETURN(identity_, LoadIdentity(files, options_.data, random_));
   if (options_.formation != 0 && identity_.formation != 0 &&
       options_.formation != identity_.formation) {
@@ -153,6 +154,7 @@ absl::Status Node::OpenRuntime() {
   options.cluster = identity_.formation;
   options.node = identity_.node;
   options.directory = options_.data;
+  options.alone_since = alone_since_;
   options.on_fatal = options_.on_fatal;
   ASSIGN_OR_RETURN(runtime_,
                    replication::Runtime::Open(options, seams_, *factory_, random_.Fork()));

@@ -126,6 +126,7 @@ class Node {
   const replication::RuntimeSeams seams_;
   Random random_;
   std::unique_ptr<FileLock> lock_;
+  Instant alone_since_;  // when it was taken
   NodeIdentity identity_;
   PeerAddresses peers_;
   PeerAddresses saved_peers_;  // what the file has

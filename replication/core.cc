@@ -68,10 +68,12 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
   // As long as it refuses others after it heard a leader (stickiness); one more as the first tick
   // may come at once.
   if (recovered.restarted && !MUTANT("votes-after-restart")) {
-    silence_left_ = options_.election_ticks + 1;
+    const uint32_t silence = options_.election_ticks + 1;
+    silence_left_ = silence - std::min(silence, recovered.ticks_away);
   }
   reported_ = {role_, hard_state_.term, leader_};
   ResetElectionTimer();
+  election_elapsed_ = std::min(recovered.ticks_away, options_.election_ticks);
   SettlePromiseIfKept();
 }
 

@@ -83,6 +83,9 @@ struct RecoveredState {
   // False for a replica that never ran before. A restarted one stays silent for as long as one that
   // heard its leader just now refuses others: it may have acknowledged a leader's lease (core.md).
   bool restarted = true;
+  // For how many tick periods certainly nobody has acted as this replica: the silence is shorter by
+  // as many, and so is the wait for a leader.
+  uint32_t ticks_away = 0;
   // Not {0,0}: this log held or may have held entries up to here, which are now unreadable
   // (DESIGN section 6; core.md, "Corruption and doubt"). doubtful: they were in the last batch,
   // whose sync can't be proven. The log reports a promise on every start until

@@ -115,6 +115,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   struct OpenMode {
     bool restarted = true;  // it may have run before
+    // Since when certainly nobody has acted as this replica; none: since it is opened.
+    std::optional<Instant> away_since;
     // Not empty: its state can't be trusted. The directory takes this name and the replica waits
     // for a snapshot without.
     absl::string_view set_aside;

@@ -172,6 +172,11 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
     }
     RETURN_IF_ERROR(Recover(place, state, applied, opened.recovered));
   }
+  if (mode.away_since.has_value()) {
+    const Duration away = WaiterElapsed(*mode.away_since, place.clock.Now());
+    opened.recovered.ticks_away =
+        static_cast<uint32_t>(std::clamp<int64_t>(away / place.options.tick_period, 0, UINT32_MAX));
+  }
   return std::shared_ptr<Replica>(
       new Replica(place, state, directory, std::move(opened), std::move(random)));
 }

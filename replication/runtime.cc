@@ -91,7 +91,7 @@ absl::Status Runtime::OpenAll() {
     if (state.destroyed) continue;
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      {.restarted = true}, ForkRandom());
+                      {.restarted = true, .away_since = options_.alone_since}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else if (absl::IsFailedPrecondition(replica.status())) {

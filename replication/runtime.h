@@ -51,6 +51,9 @@ struct RuntimeOptions {
   uint64_t cluster = 0;
   NodeId node = 0;
   std::string directory;  // exists or is made; its log belongs to this cluster and node
+  // Since when no other process has run on the directory: restarted voters keep silent from then on
+  // (core.md). None: from when they are opened.
+  std::optional<Instant> alone_since;
   int workers = 1;
   int appliers = 1;
   // More replicas than this are not made for leaders that ask.

@@ -54,7 +54,7 @@ struct TransportOptions {
   uint64_t frame_bytes_max = 1 << 20;
   // Between attempts to reach a node; doubles from the first to the second.
   Duration redial_min = std::chrono::milliseconds(50);
-  Duration redial_max = std::chrono::milliseconds(300);
+  Duration redial_max = std::chrono::milliseconds(150);
 };
 
 class TransportHandler {

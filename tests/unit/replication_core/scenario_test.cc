@@ -283,7 +283,7 @@ class Script {
     if (command == "crash") {
       cluster_->Crash(replica, Number("keep", 0));
     } else if (command == "restart") {
-      cluster_->Restart(replica);
+      cluster_->Restart(replica, static_cast<uint32_t>(Number("away", 0)));
     } else if (command == "wipe") {
       cluster_->Wipe(replica);
     } else if (command == "lose") {

@@ -57,7 +57,7 @@ void TestCluster::AddEmpty(ReplicaId replica) {
   Start(&node, /*restarted=*/false);
 }
 
-void TestCluster::Start(TestNode* node, bool restarted) {
+void TestCluster::Start(TestNode* node, bool restarted, uint32_t ticks_away) {
   const TestDisk& disk = node->disk;
   RecoveredState state;
   state.group = kTestGroup;
@@ -84,6 +84,7 @@ void TestCluster::Start(TestNode* node, bool restarted) {
     state.tail.insert(state.tail.begin(), *entry);
   }
   state.restarted = restarted;
+  state.ticks_away = ticks_away;
   state.promised = disk.promised;
   state.doubtful = disk.doubtful;
   node->core = std::make_unique<Core>(options_, std::move(state),
@@ -279,9 +280,9 @@ void TestCluster::Crash(ReplicaId replica, size_t keep_writes) {
   node.reads.clear();
 }
 
-void TestCluster::Restart(ReplicaId replica) {
+void TestCluster::Restart(ReplicaId replica, uint32_t ticks_away) {
   invariants_.Restarted(replica);
-  Start(&nodes_.at(replica), /*restarted=*/true);
+  Start(&nodes_.at(replica), /*restarted=*/true, ticks_away);
 }
 
 void TestCluster::Wipe(ReplicaId replica) {

@@ -90,7 +90,7 @@ class TestCluster {
   absl::StatusOr<uint64_t> Read(ReplicaId replica);
   // keep_writes of the writes under way are on disk nevertheless.
   void Crash(ReplicaId replica, size_t keep_writes);
-  void Restart(ReplicaId replica);
+  void Restart(ReplicaId replica, uint32_t ticks_away = 0);
   // Comes back with an empty disk (while down).
   void Wipe(ReplicaId replica);
   enum class Loss {
@@ -115,7 +115,7 @@ class TestCluster {
   void Fail(absl::Status status);
 
  private:
-  void Start(TestNode* node, bool restarted);
+  void Start(TestNode* node, bool restarted, uint32_t ticks_away = 0);
   void CheckReads(TestNode* node, const Effects& effects);
   void ToDisk(TestNode* node, const TestNode::Write& write);
 
