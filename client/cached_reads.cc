@@ -12,7 +12,7 @@ namespace {
 
 constexpr Duration kMapWait = std::chrono::hours(1);
 // What an item is taken to have before it has been read.
-constexpr size_t kItemBytesExpected = 256;
+constexpr size_t kItemBytesExpected = 128;
 // Larger ones, on average, take ways on which they hold up no invalidation, if no grant is wanted.
 constexpr double kLaneItemBytesMax = 4096;
 constexpr double kItemWeight = 1.0 / 16;  // of the newest in the average

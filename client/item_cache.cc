@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <boost/intrusive/list.hpp>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -28,8 +27,8 @@ uint64_t HashOf(absl::string_view key) { return model::Xxh64(key, kHashSeed); }
 }  // namespace
 
 // One allocation, as a cache has hundreds of thousands: key and item are behind it, in this order.
-// Never changes but for the atomics and, as the list's element, for the writers' part.
-struct ItemCache::Entry : boost::intrusive::list_base_hook<> {
+// Never changes but for the atomics and the writers' hook.
+struct ItemCache::Entry {
   static std::unique_ptr<Entry> Make(absl::string_view key, const std::optional<model::Item>& item);
   static void operator delete(void* memory) { ::operator delete(memory); }
 
@@ -52,6 +51,8 @@ struct ItemCache::Entry : boost::intrusive::list_base_hook<> {
   const bool absent;
   std::atomic<bool> in_place{true};
   std::atomic<uint8_t> uses{0};
+  // Last: it changes with its neighbours, and readers walk what stands in front.
+  boost::intrusive::list_member_hook<> in_queue;
 
  private:
   struct Behind {
@@ -72,10 +73,11 @@ struct ItemCache::Entry : boost::intrusive::list_base_hook<> {
 std::unique_ptr<ItemCache::Entry> ItemCache::Entry::Make(absl::string_view key,
                                                          const std::optional<model::Item>& item) {
   const size_t item_bytes = item.has_value() ? model::PackedBytes(*item) : 0;
+  CHECK_LE(std::max(key.size(), item_bytes), UINT32_MAX);
   std::unique_ptr<Entry> entry(new (Behind{key.size() + item_bytes}) Entry(
       key, static_cast<uint32_t>(item_bytes), !item.has_value()));
   char* const behind = reinterpret_cast<char*>(entry.get() + 1);
-  std::memcpy(behind, key.data(), key.size());
+  std::copy(key.begin(), key.end(), behind);
   if (item.has_value()) model::PackItem(*item, behind + key.size());
   return entry;
 }
@@ -98,7 +100,9 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
   mutable Mutex mutex;
   FrequencySketch sketch ABSL_GUARDED_BY(mutex);
   // Owns them, in the order in which the eviction's hand meets them.
-  boost::intrusive::list<Entry> queue ABSL_GUARDED_BY(mutex);
+  boost::intrusive::list<Entry, boost::intrusive::member_hook<
+                                    Entry, boost::intrusive::list_member_hook<>, &Entry::in_queue>>
+      queue ABSL_GUARDED_BY(mutex);
   RetiredPieces<Entry> retired ABSL_GUARDED_BY(mutex);
   uint64_t bytes ABSL_GUARDED_BY(mutex) = 0;  // of the queue
   uint64_t inserted ABSL_GUARDED_BY(mutex) = 0;
@@ -215,7 +219,7 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   const uint64_t bytes = Entry::BytesFor(key.size(), bytes_expected);
   MutexLock lock(shard.mutex);
   shard.sketch.Add(hash);
-  if (bytes > shard.bytes_max / 8) {  // it would push out too many others
+  if (bytes > shard.bytes_max / options_.entry_share) {
     ++shard.refused;
     return false;
   }
@@ -249,7 +253,8 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   if (Entry* const old = shard.Find(hash, key); old != nullptr) shard.Unlink(old);
   shard.retired.Collect(shard.sections);
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
-  if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
+  if (shard.retired.size() >= kRetiredMax ||
+      entry->bytes() > shard.bytes_max / options_.entry_share) {
     dropped.push_back({std::string(key), entry->deadline, fill});
     return dropped;
   }

@@ -47,6 +47,7 @@ void PutByte(Out& out, uint8_t byte) {
 template <typename Out>
 void PutCount(Out& out, size_t count) {
   if (count < kLongCount) return PutByte(out, static_cast<uint8_t>(count));
+  CHECK_LE(count, UINT32_MAX);
   PutByte(out, kLongCount);
   const auto number = static_cast<uint32_t>(count);
   out.Raw(&number, sizeof(number));

@@ -45,7 +45,7 @@ struct NodeOptions {
   VersionRange versions;   // that this build can run
   uint64_t formation = 0;  // expected; 0: whatever the coordinators say
   AgentOptions agent;
-  replication::RuntimeOptions runtime;  // cluster, node, directory and on_fatal are filled in
+  replication::RuntimeOptions runtime;  // what is this node's own is filled in
   PartitionOptions partition;
   AdmissionOptions admission;
   DataServiceOptions service;

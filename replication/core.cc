@@ -69,7 +69,9 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
   // may come at once.
   if (recovered.restarted && !MUTANT("votes-after-restart")) {
     const uint32_t silence = options_.election_ticks + 1;
-    silence_left_ = silence - std::min(silence, recovered.ticks_away);
+    const uint32_t away =
+        MUTANT("away-counts-twice") ? 2 * recovered.ticks_away : recovered.ticks_away;
+    silence_left_ = silence - std::min(silence, away);
   }
   reported_ = {role_, hard_state_.term, leader_};
   ResetElectionTimer();

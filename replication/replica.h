@@ -120,6 +120,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
     // Not empty: its state can't be trusted. The directory takes this name and the replica waits
     // for a snapshot without.
     absl::string_view set_aside;
+    // What was set aside as kDistrusted, if it is there, takes its place again.
+    bool take_back = false;
   };
   // Kept until a snapshot has taken its place.
   static constexpr absl::string_view kDistrusted = "distrusted";

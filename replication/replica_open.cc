@@ -96,6 +96,17 @@ absl::Status SetAside(FileSystem& file_system, const std::string& directory,
   return file_system.SyncDirectory(directory);
 }
 
+// The state as it was set aside. An interruption leaves it where it is, beside none.
+absl::Status TakeBack(FileSystem& file_system, const std::string& directory,
+                      const std::string& current) {
+  const std::string aside = JoinPath(directory, Replica::kDistrusted);
+  ASSIGN_OR_RETURN(const bool exists, file_system.IsDirectory(aside));
+  if (!exists) return absl::OkStatus();
+  RETURN_IF_ERROR(RemoveRecursively(file_system, current));
+  RETURN_IF_ERROR(file_system.Rename(aside, current));
+  return file_system.SyncDirectory(directory);
+}
+
 // What is left of a replica that has lost its state: what it has promised.
 RecoveredState PromisesOf(const GroupState& state, bool restarted) {
   RecoveredState recovered;
@@ -137,6 +148,7 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   if (!mode.set_aside.empty()) {
     RETURN_IF_ERROR(SetAside(place.file_system, directory, current, mode.set_aside));
   }
+  if (mode.take_back) RETURN_IF_ERROR(TakeBack(place.file_system, directory, current));
   RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
   DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/false);
 

@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -68,6 +69,9 @@ struct RuntimeOptions {
   // disk does not count.
   Duration reopen_after = std::chrono::seconds(1);
   Duration distrust_within = std::chrono::seconds(60);
+  // One that waits to be rebuilt and has had no leader for so long tries its state once more, also
+  // if it was only distrusted: without what it has its group may never have a leader again.
+  Duration take_back_after = std::chrono::seconds(10);
   // Told once, on a worker, when the log has failed for good: the process must end (what it has on
   // disk is unknown to it) and start again.
   std::function<void(const absl::Status&)> on_fatal;
@@ -162,20 +166,20 @@ class Runtime : public TransportHandler {
   void StartTicking();
   void Tick(size_t worker);
   void WatchLog();
+  void WatchRebuilding(const Instant& now);
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
   void FlushSoon(size_t worker);
   void ConsiderLearner(NodeId from, const Message& message);
   void ReplicaFailed(GroupId group, const absl::Status& why);
   void ReopenLater(GroupId group, const absl::Status& why);
-  void Reopen(GroupId group, absl::string_view set_aside);
+  void Reopen(GroupId group, Replica::OpenMode mode);
   absl::Status CheckCreation(const NewGroup& group, bool* stub) const;
   void PromoteStub(NewGroup group, Done done);
   void PromoteDetached(const NewGroup& group, Done done);
   void SubmitCreation(GroupWrite write, Replica::OpenMode mode, Done done);
   void CreationFailed(GroupId group, const absl::Status& why);
   void OpenCreated(GroupId group, Replica::OpenMode mode, Done done);
-  void OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why,
-                absl::string_view set_aside);
+  void OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why, Replica::OpenMode mode);
   void Detach(GroupId group, const absl::Status& why, Task then);
   void FinishDestroy(GroupId group, ReplicaId replica, Done done);
   void Register(const std::shared_ptr<Replica>& replica);
@@ -199,6 +203,8 @@ class Runtime : public TransportHandler {
   std::unique_ptr<SnapshotReceiver> receiver_;
   bool told_fatal_ = false;  // worker 0's, as is the next
   uint32_t watch_ticks_ = 0;
+  uint32_t rebuilding_ticks_ = 0;
+  std::map<GroupId, Instant> waiting_since_;  // the first worker's
 
   mutable Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);

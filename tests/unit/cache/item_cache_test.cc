@@ -64,24 +64,27 @@ TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
 }
 
 // Protects nodes from holders of nothing: what makes room is said, by its own fill, and so is what
-// is not taken at all.
+// is not taken at all, as it has more than an eighth of the shard.
 TEST_F(ItemCacheTest, WhatIsDroppedIsSaid) {
   const auto deadline = Granted(100), other = Granted(100);
-  const std::string half(30 << 10, 'x');
-  EXPECT_THAT(cache_.Insert("a", ItemOf(half), 1, deadline, 11), testing::IsEmpty());
-  EXPECT_THAT(cache_.Insert("b", ItemOf(half), 1, other, 12), testing::IsEmpty());
-  EXPECT_THAT(cache_.Insert("b", ItemOf(half), 2, other, 13), testing::IsEmpty())
+  const std::string most(7 << 10, 'x'), too_much(8 << 10, 'x');
+  EXPECT_THAT(cache_.Insert("a", ItemOf(most), 1, deadline, 11), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", ItemOf(most), 1, other, 12), testing::IsEmpty());
+  EXPECT_THAT(cache_.Insert("b", ItemOf(most), 2, other, 13), testing::IsEmpty())
       << "it is still held";
-  auto dropped = cache_.Insert("c", ItemOf(half), 1, other, 14);
+  for (const char* key : {"c", "d", "e", "f", "g", "h"}) {
+    EXPECT_THAT(cache_.Insert(key, ItemOf(most), 1, other, 20), testing::IsEmpty());
+  }
+  auto dropped = cache_.Insert("i", ItemOf(most), 1, other, 14);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].key, "a");
   EXPECT_EQ(dropped[0].fill, 11u);
   EXPECT_EQ(dropped[0].deadline, deadline);
   EXPECT_EQ(Lookup("a"), Found::kMiss);
-  dropped = cache_.Insert("d", ItemOf(half + half + half), 1, other, 15);
+  dropped = cache_.Insert("j", ItemOf(too_much), 1, other, 15);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].fill, 15u);
-  dropped = cache_.Insert("b", ItemOf(half + half + half), 3, other, 16);
+  dropped = cache_.Insert("b", ItemOf(too_much), 3, other, 16);
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].fill, 16u);
   EXPECT_EQ(Lookup("b"), Found::kMiss);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/random.h"
 #include "tests/unit/model/random_value.h"
@@ -35,8 +37,25 @@ TEST(PackedItemTest, TheLimitsOfACount) {
              AttributeValue::String(std::string(size, 'v')));
     AttributeValue::List list(size);
     item.Set("list", AttributeValue::FromList(std::move(list)));
+    if (size > 0 && size < 1000) {
+      AttributeMap map;
+      std::vector<std::string> texts;
+      std::vector<Decimal> numbers;
+      for (size_t i = 0; i < size; ++i) {
+        map.Set(std::to_string(i), AttributeValue::Null());
+        texts.push_back(std::to_string(i));
+        numbers.emplace_back(static_cast<int64_t>(i));
+      }
+      item.Set("map", AttributeValue::FromMap(std::move(map)));
+      item.Set("texts", *AttributeValue::StringSet(texts));
+      item.Set("binaries", *AttributeValue::BinarySet(texts));
+      item.Set("numbers", *AttributeValue::NumberSet(numbers));
+    }
     const std::string bytes = Packed(item);
-    EXPECT_EQ(PackedItem(bytes.data()).Unpack(), item) << size;
+    Item unpacked;
+    unpacked.Set("before", AttributeValue::Bool(true));
+    PackedItem(bytes.data()).UnpackTo(&unpacked);
+    EXPECT_EQ(unpacked, item) << size;
   }
 }
 

@@ -91,7 +91,12 @@ TEST_F(RuntimeTest, EverythingAcknowledgedIsThereAfterAPowerCutOfAll) {
 
 // DESIGN section 11, rule 6: the stickiness of a voter survives its restart, or a lease could be
 // outlived.
-TEST_F(RuntimeTest, ARestartedVoterStaysSilentUntilEveryLeaseItMayHaveGrantedIsOver) {
+class RestartedVoterTest : public RuntimeTest, public testing::WithParamInterface<int> {};
+
+INSTANTIATE_TEST_SUITE_P(AwayForMs, RestartedVoterTest, testing::Values(0, 450, 550));
+
+TEST_P(RestartedVoterTest, StaysSilentUntilEveryLeaseItMayHaveGrantedIsOver) {
+  const milliseconds away(GetParam());
   const NodeId leader = world_.LeaderOf(1);
   std::vector<NodeId> followers;
   for (NodeId node = 1; node <= 3; ++node) {
@@ -109,11 +114,14 @@ TEST_F(RuntimeTest, ARestartedVoterStaysSilentUntilEveryLeaseItMayHaveGrantedIsO
   Run(seconds(3));
   ASSERT_EQ(world_.LeaderOf(1), leader);
   const Duration lease = LeaseLength(10, milliseconds(100), 0.01);
+  const Duration start = simulation_.now();
   world_.Kill(restarted);
+  Run(away);
+  // Its machine slept: that is no time that the leader's clock has seen.
+  if (away > Duration(0)) world_.machine(restarted).clock->JumpBoot(seconds(5));
   world_.Start(restarted);
   cut_off(restarted);
   bool was_leased = false;
-  const Duration start = simulation_.now();
   while (simulation_.now() - start < lease) {
     ASSERT_TRUE(simulation_.Step());
     const auto other = world_.machine(standing).runtime->Find(1);
@@ -122,6 +130,11 @@ TEST_F(RuntimeTest, ARestartedVoterStaysSilentUntilEveryLeaseItMayHaveGrantedIsO
     ASSERT_FALSE(other->view().serving && is_leased) << "two leaders could answer reads";
   }
   EXPECT_TRUE(was_leased) << "nothing was to be outlived";
+  // While it was away counts: the other need not wait for all of it again.
+  Run(milliseconds(1500) - (simulation_.now() - start));
+  if (away > Duration(0)) {
+    EXPECT_EQ(world_.LeaderOf(1), standing);
+  }
   Run(seconds(10));
   EXPECT_EQ(world_.LeaderOf(1), standing);
   EXPECT_FALSE(replica->LeaseRead().ok());
@@ -313,6 +326,41 @@ TEST_F(LossTest, OneFailedCallAtTheOpeningIsNoLoss) {
   disk.InjectError(failing, "/groups/", 0, 2, absl::DataLossError("read: Input/output error"));
   world_.Start(node);
   EXPECT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+}
+
+// State that was given up after two failures may be the last that has what was acknowledged.
+TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
+  ASSERT_TRUE(AddOne());
+  FlushAll();
+  const NodeId leader = world_.LeaderOf(1);
+  const NodeId node = Follower();
+  NodeId behind = 1;
+  while (behind == leader || behind == node) ++behind;
+  const auto fail_to_flush = [&] {
+    ASSERT_TRUE(AddOne());
+    world_.machine(node).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/groups/1.", 0,
+                                           1, absl::DataLossError("write: Input/output error"));
+    world_.machine(node).runtime->Find(1)->FlushAndCompact();
+    Run(milliseconds(300));
+    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
+  };
+  fail_to_flush();
+  Run(seconds(4));
+  world_.Kill(behind);
+  ASSERT_TRUE(AddOne());
+  fail_to_flush();
+  ASSERT_EQ(world_.LeaderOf(1), leader);
+  world_.Kill(leader);  // for good
+  Run(seconds(2));
+  ASSERT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  world_.Start(behind);
+  Run(seconds(5));
+  ASSERT_EQ(world_.LeaderOf(1), 0u);
+  Run(seconds(12));
+  EXPECT_EQ(world_.LeaderOf(1), node);
+  Run(seconds(2));
+  EXPECT_EQ(ValueOn(behind), 4);
+  EXPECT_EQ(world_.violation(), "");
 }
 
 // Nor do calls that fail again and again and find no damage: the replica is opened when they don't.
