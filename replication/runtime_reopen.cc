@@ -1,0 +1,112 @@
+// Replicas that are opened again while the process runs: after an error, by order, and where nobody
+// else could fill them.
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/logging.h"
+#include "replication/runtime.h"
+
+namespace ringleader::replication {
+namespace {
+
+constexpr int kRebuildingWatchTicks = 10;
+
+}  // namespace
+
+// Opens the replica again, as a restart of the process would.
+void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
+  LogWarning("group ", group, ": its replica here is not open: ", why.ToString());
+  const Instant now = seams_.clock.Now();
+  Replica::OpenMode mode;
+  {
+    MutexLock lock(mutex_);
+    damaged_[group] = why;
+    const auto state = log_->Group(group);
+    if (!state.has_value() || state->destroyed || state->suspect) {
+      changing_.erase(group);
+      return;
+    }
+    changing_.insert(group);
+    // Only damage speaks against the state: no full disk, no format of a newer program, nothing
+    // that would stop every replica alike. And of the only voter there is no other copy.
+    if (absl::IsDataLoss(why) && !only_voters_.contains(group)) {
+      const auto [last, fresh] = distrusted_since_.try_emplace(group, now);
+      const bool again = !fresh && WaiterElapsed(last->second, now) < options_.distrust_within;
+      if (again) mode.set_aside = Replica::kDistrusted;
+      last->second = now;
+    }
+  }
+  files_->PostAfter(options_.reopen_after, [this, group, mode] { Reopen(group, mode); });
+}
+
+void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
+  // An empty write behind everything that the stopped replica has submitted: what the log says
+  // afterwards is final.
+  const absl::Status submitted = writer_->Submit(
+      {GroupWrite{.group = group}}, *appliers_[group % appliers_.size()],
+      [this, group, mode](const absl::Status& status) {
+        if (!status.ok()) return;  // the log has failed for good
+        const GroupState state = *log_->Group(group);
+        LogInfo("group ", group, ": opening its replica again",
+                mode.take_back           ? ", with the state that was distrusted"
+                : mode.set_aside.empty() ? ""
+                                         : ", without its state, which is ",
+                mode.set_aside);
+        if (!mode.set_aside.empty()) counters_.replicas_rebuilt.Add();
+        auto replica = Replica::Open(
+            PlaceOf(group), state, DirectoryOf(group, state.creation.replica), mode, ForkRandom());
+        replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
+      });
+  if (absl::IsResourceExhausted(submitted)) {
+    files_->PostAfter(options_.reopen_after, [this, group, mode] { Reopen(group, mode); });
+  }
+}
+
+// A replica that waits for a snapshot while nobody leads who could send one.
+void Runtime::WatchRebuilding(const Instant& now) {
+  if (++rebuilding_ticks_ % kRebuildingWatchTicks != 0) return;
+  std::map<GroupId, Instant> waiting;
+  for (const auto& replica : Replicas()) {
+    const ReplicaView view = replica->view();
+    const GroupId group = replica->group();
+    if (!view.rebuilding || view.leader.replica != 0) continue;
+    const auto since = waiting_since_.find(group);
+    const Instant began = since == waiting_since_.end() ? now : since->second;
+    waiting.emplace(group, began);
+    if (WaiterElapsed(began, now) < options_.take_back_after) continue;
+    OpenAnew(group, replica->id(),
+             absl::UnavailableError("nobody leads who could send it a snapshot"),
+             {.take_back = true});
+    waiting.erase(group);
+  }
+  waiting_since_ = std::move(waiting);
+}
+
+void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
+  OpenAnew(group, replica, why, {.set_aside = Replica::kQuarantined});
+}
+
+void Runtime::ReopenReplica(GroupId group, ReplicaId replica, const absl::Status& why) {
+  OpenAnew(group, replica, why, {});
+}
+
+void Runtime::OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why,
+                       Replica::OpenMode mode) {
+  files_->Post([this, group, replica, why, mode] {
+    const auto known = log_->Group(group);
+    if (!known.has_value() || known->destroyed || known->creation.replica != replica) return;
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group).second) return;
+      damaged_[group] = why;
+    }
+    LogError(
+        "group ", group, " replica ", replica, " is ",
+        mode.set_aside.empty() ? "opened again: " : "rebuilt from its peers: ", why.ToString());
+    Detach(group, why, [this, group, mode] { Reopen(group, mode); });
+  });
+}
+
+}  // namespace ringleader::replication
