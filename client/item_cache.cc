@@ -219,7 +219,7 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
   const uint64_t bytes = Entry::BytesFor(key.size(), bytes_expected);
   MutexLock lock(shard.mutex);
   shard.sketch.Add(hash);
-  if (bytes > shard.bytes_max / options_.entry_share) {
+  if (bytes > shard.bytes_max / 8) {  // it would push out too many others
     ++shard.refused;
     return false;
   }
@@ -253,8 +253,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   if (Entry* const old = shard.Find(hash, key); old != nullptr) shard.Unlink(old);
   shard.retired.Collect(shard.sections);
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
-  if (shard.retired.size() >= kRetiredMax ||
-      entry->bytes() > shard.bytes_max / options_.entry_share) {
+  if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
     dropped.push_back({std::string(key), entry->deadline, fill});
     return dropped;
   }

@@ -40,8 +40,6 @@ struct ItemCacheOptions {
   // Keys, items and what an entry costs beside them.
   uint64_t bytes_max = 64 << 20;
   size_t shards = 64;  // a power of two
-  // One entry has at most this part of a shard's bytes: a larger one pushes out too many others.
-  uint64_t entry_share = 8;
 };
 
 class ItemCache {

@@ -120,10 +120,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
     // Not empty: its state can't be trusted. The directory takes this name and the replica waits
     // for a snapshot without.
     absl::string_view set_aside;
-    // What was set aside as kDistrusted, if it is there, takes its place again.
+    // If its state is not whole, what was set aside as kDistrusted takes its place again.
     bool take_back = false;
   };
-  // Kept until a snapshot has taken its place.
+  // Kept until the replica has state again.
   static constexpr absl::string_view kDistrusted = "distrusted";
   // Differs from what most others hold. Kept as long as the replica is here: that most others have
   // something else does not prove it wrong (DESIGN section 7).

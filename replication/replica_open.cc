@@ -21,6 +21,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "common/status.h"
 #include "replication/configuration.h"
 #include "replication/replica.h"
@@ -96,15 +97,41 @@ absl::Status SetAside(FileSystem& file_system, const std::string& directory,
   return file_system.SyncDirectory(directory);
 }
 
-// The state as it was set aside. An interruption leaves it where it is, beside none.
-absl::Status TakeBack(FileSystem& file_system, const std::string& directory,
-                      const std::string& current) {
+// Puts what was distrusted in the place of `current`, which is not whole; false: there is nothing.
+// An interruption leaves it where it is, beside none.
+absl::StatusOr<bool> TakeBack(FileSystem& file_system, const std::string& directory,
+                              const std::string& current) {
   const std::string aside = JoinPath(directory, Replica::kDistrusted);
-  ASSIGN_OR_RETURN(const bool exists, file_system.IsDirectory(aside));
-  if (!exists) return absl::OkStatus();
+  const auto exists = file_system.IsDirectory(aside);
+  if (!exists.ok() || !*exists) return false;
   RETURN_IF_ERROR(RemoveRecursively(file_system, current));
   RETURN_IF_ERROR(file_system.Rename(aside, current));
-  return file_system.SyncDirectory(directory);
+  RETURN_IF_ERROR(file_system.SyncDirectory(directory));
+  return true;
+}
+
+// The state machine over `current`, if that is whole and the log continues it.
+absl::StatusOr<std::unique_ptr<StateMachine>> OpenMachine(const ReplicaPlace& place,
+                                                          const GroupState& state,
+                                                          const std::string& current) {
+  // An empty directory is the state of a new group only: later it is state that was lost.
+  const bool is_new =
+      state.applied == 0 && (!state.snapshot.has_value() || state.snapshot->generation == 0);
+  const AppliedState initial = is_new ? InitialState(state) : AppliedState{};
+  auto machine = place.factory.Open(state.group, state.creation.replica, current, initial);
+  if (!machine.ok() && !IsStateIntact(machine.status())) {
+    // One call that failed says little: given up for it, the state of a second replica could be the
+    // last that its group had.
+    LogWarning("group ", state.group, " replica ", state.creation.replica, ": ",
+               machine.status().ToString(), "; its state is opened once more");
+    machine = place.factory.Open(state.group, state.creation.replica, current, initial);
+  }
+  if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
+    return absl::DataLossError(absl::StrCat("its state ends at index ",
+                                            (*machine)->applied().last.index,
+                                            " and its log begins after ", state.compacted.index));
+  }
+  return machine;
 }
 
 // What is left of a replica that has lost its state: what it has promised.
@@ -148,28 +175,21 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   if (!mode.set_aside.empty()) {
     RETURN_IF_ERROR(SetAside(place.file_system, directory, current, mode.set_aside));
   }
-  if (mode.take_back) RETURN_IF_ERROR(TakeBack(place.file_system, directory, current));
   RETURN_IF_ERROR(CreateDirectories(place.file_system, current));
   DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/false);
 
-  // An empty directory is the state of a new group only: later it is state that was lost.
-  const bool is_new = generation == 0 && state.applied == 0;
   Opened opened{.recovered = PromisesOf(state, mode.restarted)};
-  const AppliedState initial = is_new ? InitialState(state) : AppliedState{};
-  auto machine = place.factory.Open(state.group, state.creation.replica, current, initial);
-  if (!machine.ok() && !IsStateIntact(machine.status())) {
-    // One call that failed says little: given up for it, the state of a second replica could be the
-    // last that its group had.
-    LogWarning("group ", state.group, " replica ", state.creation.replica, ": ",
-               machine.status().ToString(), "; its state is opened once more");
-    machine = place.factory.Open(state.group, state.creation.replica, current, initial);
+  auto machine = OpenMachine(place, state, current);
+  if (!machine.ok() && !IsStateIntact(machine.status()) && mode.take_back) {
+    ASSIGN_OR_RETURN(const bool taken, TakeBack(place.file_system, directory, current));
+    if (taken) {
+      RARE_BRANCH("replica: distrusted state is taken back");
+      LogWarning("group ", state.group, " replica ", state.creation.replica,
+                 " takes back the state that was distrusted");
+      machine = OpenMachine(place, state, current);
+    }
   }
   if (IsStateIntact(machine.status())) return machine.status();
-  if (machine.ok() && (*machine)->applied().last.index < state.compacted.index) {
-    machine = absl::DataLossError(
-        absl::StrCat("its state ends at index ", (*machine)->applied().last.index,
-                     " and its log begins after ", state.compacted.index));
-  }
   if (!machine.ok()) {
     LogWarning("group ", state.group, " replica ", state.creation.replica, ": ",
                machine.status().ToString(), "; it waits for a snapshot");
@@ -183,6 +203,8 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
       state = *place.log.Group(state.group);
     }
     RETURN_IF_ERROR(Recover(place, state, applied, opened.recovered));
+    // What was set aside before is older than this now.
+    DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/true);
   }
   if (mode.away_since.has_value()) {
     const Duration away = WaiterElapsed(*mode.away_since, place.clock.Now());

@@ -69,8 +69,9 @@ struct RuntimeOptions {
   // disk does not count.
   Duration reopen_after = std::chrono::seconds(1);
   Duration distrust_within = std::chrono::seconds(60);
-  // One that waits to be rebuilt and has had no leader for so long tries its state once more, also
-  // if it was only distrusted: without what it has its group may never have a leader again.
+  // One that waits to be rebuilt and has had no leader for so long, and for four election timeouts,
+  // tries its state once more, also if it was only distrusted: without what it has its group may
+  // never have a leader again. Then after twice as long, and so on.
   Duration take_back_after = std::chrono::seconds(10);
   // Told once, on a worker, when the log has failed for good: the process must end (what it has on
   // disk is unknown to it) and start again.
@@ -204,7 +205,11 @@ class Runtime : public TransportHandler {
   bool told_fatal_ = false;  // worker 0's, as is the next
   uint32_t watch_ticks_ = 0;
   uint32_t rebuilding_ticks_ = 0;
-  std::map<GroupId, Instant> waiting_since_;  // the first worker's
+  struct Waiting {
+    Instant since;  // nobody leads
+    int tries = 0;
+  };
+  std::map<GroupId, Waiting> waiting_;  // of replicas without state; the first worker's
 
   mutable Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);

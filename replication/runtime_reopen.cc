@@ -1,6 +1,6 @@
 // Replicas that are opened again while the process runs: after an error, by order, and where nobody
 // else could fill them.
-#include <map>
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -12,6 +12,7 @@ namespace ringleader::replication {
 namespace {
 
 constexpr int kRebuildingWatchTicks = 10;
+constexpr int kTakeBackDoublings = 6;
 
 }  // namespace
 
@@ -50,10 +51,7 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
         if (!status.ok()) return;  // the log has failed for good
         const GroupState state = *log_->Group(group);
         LogInfo("group ", group, ": opening its replica again",
-                mode.take_back           ? ", with the state that was distrusted"
-                : mode.set_aside.empty() ? ""
-                                         : ", without its state, which is ",
-                mode.set_aside);
+                mode.set_aside.empty() ? "" : ", without its state, which is ", mode.set_aside);
         if (!mode.set_aside.empty()) counters_.replicas_rebuilt.Add();
         auto replica = Replica::Open(
             PlaceOf(group), state, DirectoryOf(group, state.creation.replica), mode, ForkRandom());
@@ -64,24 +62,32 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
   }
 }
 
-// A replica that waits for a snapshot while nobody leads who could send one.
+// Replicas that wait for a snapshot while nobody leads who could send one.
 void Runtime::WatchRebuilding(const Instant& now) {
   if (++rebuilding_ticks_ % kRebuildingWatchTicks != 0) return;
-  std::map<GroupId, Instant> waiting;
+  const Duration least =
+      std::max<Duration>(options_.take_back_after,
+                         4 * options_.replica.core.election_ticks * options_.replica.tick_period);
   for (const auto& replica : Replicas()) {
-    const ReplicaView view = replica->view();
     const GroupId group = replica->group();
-    if (!view.rebuilding || view.leader.replica != 0) continue;
-    const auto since = waiting_since_.find(group);
-    const Instant began = since == waiting_since_.end() ? now : since->second;
-    waiting.emplace(group, began);
-    if (WaiterElapsed(began, now) < options_.take_back_after) continue;
+    const ReplicaView view = replica->view();
+    if (!view.rebuilding) {
+      waiting_.erase(group);
+      continue;
+    }
+    Waiting& waiting = waiting_.try_emplace(group, Waiting{.since = now}).first->second;
+    if (view.leader.replica != 0) waiting.since = now;
+    if (WaiterElapsed(waiting.since, now) < least * (1 << waiting.tries)) continue;
+    waiting.since = now;
+    waiting.tries = std::min(waiting.tries + 1, kTakeBackDoublings);
     OpenAnew(group, replica->id(),
              absl::UnavailableError("nobody leads who could send it a snapshot"),
              {.take_back = true});
-    waiting.erase(group);
   }
-  waiting_since_ = std::move(waiting);
+  // Of replicas that are gone.
+  std::erase_if(waiting_, [&](const auto& waiting) {
+    return WaiterElapsed(waiting.second.since, now) > least * (2 << kTakeBackDoublings);
+  });
 }
 
 void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {

@@ -64,10 +64,10 @@ TEST_F(ItemCacheTest, AnItemIsServedUntilItsDeadline) {
 }
 
 // Protects nodes from holders of nothing: what makes room is said, by its own fill, and so is what
-// is not taken at all, as it has more than an eighth of the shard.
+// is not taken at all, as it has more than a shard.
 TEST_F(ItemCacheTest, WhatIsDroppedIsSaid) {
   const auto deadline = Granted(100), other = Granted(100);
-  const std::string most(7 << 10, 'x'), too_much(8 << 10, 'x');
+  const std::string most(7 << 10, 'x'), too_much(64 << 10, 'x');
   EXPECT_THAT(cache_.Insert("a", ItemOf(most), 1, deadline, 11), testing::IsEmpty());
   EXPECT_THAT(cache_.Insert("b", ItemOf(most), 1, other, 12), testing::IsEmpty());
   EXPECT_THAT(cache_.Insert("b", ItemOf(most), 2, other, 13), testing::IsEmpty())

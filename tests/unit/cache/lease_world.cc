@@ -32,8 +32,7 @@ LeaseWorld::LeaseWorld(uint64_t seed) : random_(seed) {
   for (Client& client : clients_) {
     client.clock = std::make_unique<DriftingClock>(now_us_, kRates[random_.Below(3)]);
     client.cache = std::make_unique<client::ItemCache>(
-        *client.clock,
-        client::ItemCacheOptions{.bytes_max = kCacheBytes, .shards = 1, .entry_share = 1});
+        *client.clock, client::ItemCacheOptions{.bytes_max = kCacheBytes, .shards = 1});
     for (Lane& lane : client.lanes) lane.session = ++last_session_;
   }
   for (int key = 0; key < kKeys; ++key) versions_["key" + std::to_string(key)] = 1;

@@ -88,7 +88,7 @@ class CacheLaneTest : public ::testing::Test, private CacheLane::Observer {
         node_endpoint_(network_.NewEndpoint(1, [] { return false; })),
         endpoint_(network_.NewEndpoint(2, [] { return false; })),
         executor_(threads_.Start("ring-client")),
-        cache_(clock_, {.bytes_max = 64 << 10, .shards = 1, .entry_share = 1}) {
+        cache_(clock_, {.bytes_max = 64 << 10, .shards = 1}) {
     auto listener = node_endpoint_->Listen("node-1:7100", &node_);
     listener_ = *std::move(listener);
     CacheLane::Observer& observer = *this;

@@ -363,6 +363,21 @@ TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
   EXPECT_EQ(world_.violation(), "");
 }
 
+// Or it would take the place of newer state one day.
+TEST_F(LossTest, WhatWasSetAsideGoesOnceThereIsState) {
+  ASSERT_TRUE(AddOne());
+  FlushAll();
+  const NodeId node = Follower();
+  const ReplicaId replica = world_.machine(node).runtime->Find(1)->id();
+  world_.Kill(node);
+  SimulatedFileSystem& disk = *world_.machine(node).disk;
+  const std::string old = absl::StrCat("/data/groups/1.", replica, "/distrusted");
+  ASSERT_TRUE(disk.CreateDirectory(old).ok());
+  world_.Start(node);
+  ASSERT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  EXPECT_FALSE(*disk.Exists(old));
+}
+
 // Nor do calls that fail again and again and find no damage: the replica is opened when they don't.
 TEST_F(LossTest, FailedCallsThatFindNoDamageAreNoLoss) {
   ASSERT_TRUE(AddOne());
