@@ -6,7 +6,13 @@ void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupI
                         replication::ReplicaId replica) {
   ++voters_;
   const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
-  if (found == nullptr || found->id() != replica || found->view().rebuilding) {
+  // Who knows no members never had a log: a first voter whose leader came before its plan. To the
+  // others it looks like one that lost it.
+  const auto has_state = [&] {
+    const replication::ReplicaView view = found->view();
+    return !view.rebuilding && !view.configuration.voters.empty();
+  };
+  if (found == nullptr || found->id() != replica || !has_state()) {
     ++lost_;
     without_state_ += found != nullptr && found->id() == replica;
     return;

@@ -1,6 +1,6 @@
 // Whether a group may stand still for good (fault-model.md, "What is not promised"):
-//   - an entry of one voter is in doubt, and another one that may have acknowledged it has lost its
-//     log or its state: nobody can tell whether the entry counted;
+//   - an entry of one voter is in doubt, and another one that may have acknowledged it has no log
+//     or no state (any more): nobody can tell whether the entry counted;
 //   - a majority waits for a snapshot to replace lost state: nobody can commit as far as their logs
 //     go.
 #ifndef RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
