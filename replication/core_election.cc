@@ -47,7 +47,9 @@ void Core::CheckQuorum() {
     const auto peer = progress_.find(replica);
     return replica == self_ || (peer != progress_.end() && peer->second.active);
   });
-  for (auto& [replica, progress] : progress_) progress.active = false;
+  for (auto& [replica, progress] : progress_) {
+    progress.was_active = std::exchange(progress.active, false);
+  }
   if (!heard) BecomeFollower(hard_state_.term, 0);
 }
 

@@ -76,6 +76,7 @@ struct Progress {
   bool fetching = false;
   // Heard in this term since the last check of the quorum.
   bool active = false;
+  bool was_active = false;  // in the period before
   // The latest heartbeat round that the peer answered; at most the leader's last.
   uint64_t acknowledged_round = 0;
   // The commit index that was last sent in an append.

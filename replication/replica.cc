@@ -515,7 +515,9 @@ void Replica::NoteCaughtUp() {
     caught_up.push_back(id_);
     for (const auto& [replica, progress] : core_.progress()) {
       const bool near = progress.match + kCaughtUpEntries >= core_.LastFor(replica);
-      if (replica != id_ && progress.active && near) caught_up.push_back(replica);
+      // Just after a check of the quorum nobody has answered yet in the new period.
+      const bool answers = progress.active || progress.was_active;
+      if (replica != id_ && answers && near) caught_up.push_back(replica);
     }
   }
   MutexLock lock(view_mutex_);

@@ -40,6 +40,19 @@ TEST_F(RuntimeTest, WritesReachEveryReplica) {
   for (const auto& [node, machine] : world_.machines()) EXPECT_EQ(ValueOn(node), 1) << node;
 }
 
+// Protects health from false alarms, and orders from groups that look worse than they are: who
+// answers is caught up at every moment, whatever period of the leader's has just begun.
+TEST_F(RuntimeTest, WhoAnswersIsCaughtUpAtEveryMoment) {
+  const auto leader = LeaderReplica();
+  for (int i = 0; i < 100; ++i) {
+    Run(milliseconds(30));
+    ASSERT_EQ(leader->view().caught_up.size(), 3u) << "after " << 30 * (i + 1) << " ms";
+  }
+  world_.Kill(Follower());
+  Run(seconds(3));
+  EXPECT_EQ(leader->view().caught_up.size(), 2u);
+}
+
 class GatheringTest : public RuntimeTest {
  protected:
   static WorldOptions Gathering() {
