@@ -202,14 +202,14 @@ class Runtime : public TransportHandler {
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<SnapshotSender> sender_;
   std::unique_ptr<SnapshotReceiver> receiver_;
-  bool told_fatal_ = false;  // worker 0's, as is the next
+  bool told_fatal_ = false;  // the first worker's, as are those below
   uint32_t watch_ticks_ = 0;
   uint32_t rebuilding_ticks_ = 0;
   struct Waiting {
     Instant since;  // nobody leads
     int tries = 0;
   };
-  std::map<GroupId, Waiting> waiting_;  // of replicas without state; the first worker's
+  std::map<GroupId, Waiting> waiting_;  // of replicas without state
 
   mutable Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);
