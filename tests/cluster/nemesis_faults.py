@@ -16,14 +16,27 @@ SETTLE_SECONDS_MAX = 300
 
 
 class Fault:
-    """begin() returns what was done, in words; end() heals it. `long`: it waits for data to be copied, alone."""
+    """begin() returns what was done, in words. end() stops the harm and starts processes again, and waits for nothing of the
+    cluster: the time until it serves is counted from there. settle() then waits until it is well. `long`: it waits for data to
+    be copied, alone."""
 
     long = False
     network = False
+    is_done = True  # False after begin(): there was nothing to harm
 
     def __init__(self, world):
         self.world, self.cluster, self.random = world, world.cluster, world.random
         self.victims = []
+
+    @staticmethod
+    def candidates(world):
+        """Whom it may hit."""
+        return world.cluster.commands
+
+    @classmethod
+    def is_possible(cls, world):
+        """Whether anybody is left for it whom no other fault holds."""
+        return not world.taken.issuperset(cls.candidates(world))
 
     def take(self, names, count=1):
         free = sorted(set(names) - self.world.taken)
@@ -38,6 +51,9 @@ class Fault:
         raise NotImplementedError
 
     def end(self):
+        pass
+
+    def settle(self):
         pass
 
 
@@ -163,6 +179,10 @@ class Slow(NetworkFault):
 class Full(Fault):
     """Not a byte is free on one node's disk."""
 
+    @staticmethod
+    def candidates(world):
+        return world.disks
+
     def begin(self):
         for name in self.take(self.world.disks):
             self.world.disks[name].fill()
@@ -192,13 +212,21 @@ class DiskError(Fault):
     def end(self):
         name, = self.victims
         self.cluster.break_disk(name, (0, 0, 0))
-        time.sleep(1)  # what failed last is being dealt with
-        code = self.cluster.processes[name].poll()
-        if code is not None:
-            if code not in self.LOG_FAILED:
-                raise AssertionError(f"{name} ended with {code} after a disk error")
-            self.cluster.start(name)
+        self.start_again(name)
+
+    def settle(self):
+        name, = self.victims
+        time.sleep(1)  # what failed last is being dealt with; counts as time in which it does not serve
+        self.start_again(name)
         self.world.settle()
+
+    def start_again(self, name):
+        code = self.cluster.processes[name].poll()
+        if code is None:
+            return
+        if code not in self.LOG_FAILED:
+            raise AssertionError(f"{name} ended with {code} after a disk error")
+        self.cluster.start(name)
 
 
 class Corrupt(Fault):
@@ -227,6 +255,7 @@ class Corrupt(Fault):
             if held:
                 break
         else:
+            self.is_done = self.is_stopped
             return f"nothing to corrupt on {name}"
         at = self.random.choice(held)
         with open(path, "r+b", buffering=0) as file:
@@ -245,6 +274,8 @@ class Corrupt(Fault):
         name, = self.victims
         if self.is_stopped:
             self.cluster.start(name)
+
+    def settle(self):
         self.world.settle()
 
 
@@ -270,6 +301,9 @@ class Wipe(Fault):
     def end(self):
         name, = self.victims
         self.cluster.start(name)
+
+    def settle(self):
+        name, = self.victims
         if self.id_before is not None:
             # It is somebody else now, and nobody counts on the one that it was.
             await_true(SETTLE_SECONDS_MAX, lambda: self.cluster.node_id(name) != self.id_before and
@@ -280,6 +314,10 @@ class Wipe(Fault):
 
 class ClientPause(Fault):
     """SIGSTOP of a process of clients: what it holds is waited for, and what it then reads must be current."""
+
+    @staticmethod
+    def candidates(world):
+        return world.clients
 
     def begin(self):
         name, = self.take(self.world.clients)
@@ -294,13 +332,17 @@ class ClientPause(Fault):
 class ClientKill(Fault):
     """kill -9 of clients that hold items in their memory and write nothing."""
 
+    @staticmethod
+    def candidates(world):
+        return ["readers"]
+
     def begin(self):
-        self.take(["readers"])
+        self.take(self.candidates(self.world))
         for name in self.victims:
             self.world.clients[name].kill()
         return f"kill -9 of the {', '.join(self.victims)}"
 
-    def end(self):
+    def settle(self):  # a client that starts waits for the cluster
         for name in self.victims:
             self.world.clients[name].start()
 
