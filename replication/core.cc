@@ -85,6 +85,11 @@ void Core::Step(Message message) {
   const bool for_us = message.group == group_ && message.to == self_;
   if (!for_us || message.from == 0 || message.from == self_ || message.term == 0) return;
   if (message.witness) return;
+  const bool is_vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
+  if (is_vote && Silent() && message.term >= hard_state_.term) {
+    heard_in_silence_ = std::move(message);
+    return;
+  }
   if (StepTerm(message)) StepKind(message);
 }
 
@@ -116,8 +121,8 @@ bool Core::StepTerm(const Message& message) {
   const bool vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
   const bool doubt = message.kind == MessageKind::kDoubtQuery;
   // A forgetful replica neither votes nor testifies (rule 11).
-  if ((vote || doubt) && (Silent() || (Forgetful() && !MUTANT("wiped-voter-returns"))))
-    return false;
+  if ((vote || doubt) && Forgetful() && !MUTANT("wiped-voter-returns")) return false;
+  if (doubt && Silent()) return false;
   // Stickiness: whoever hears a leader neither votes nor adopts a candidate's term (Raft section
   // 4.2.3; rule 6).
   if ((vote || doubt) && !message.transfer && LeaderIsFresh() && !MUTANT("no-stickiness")) {
@@ -185,7 +190,7 @@ void Core::StepKind(Message& message) {
 }
 
 void Core::Tick() {
-  if (silence_left_ > 0) --silence_left_;
+  TickSilence();
   if (apply_fetch_retry_) apply_fetch_pending_ = apply_fetch_retry_ = false;
   if (role_ == Role::kLeader) {
     TickLeader();

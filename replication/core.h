@@ -234,6 +234,7 @@ class Core {
 
   // core_election.cc
   void TickElection();
+  void TickSilence();
   void TickLeader();
   void CheckQuorum();
   bool Silent() const;
@@ -342,6 +343,7 @@ class Core {
   uint32_t election_timeout_ = 0;
   uint32_t heartbeat_elapsed_ = 0;
   uint32_t silence_left_ = 0;
+  std::optional<Message> heard_in_silence_;  // the newest request for a vote
 
   // Follower: the log is known to equal the leader's up to here in this term, and how much of it
   // was acknowledged.

@@ -53,6 +53,14 @@ void Core::CheckQuorum() {
   if (!heard) BecomeFollower(hard_state_.term, 0);
 }
 
+// The newest request for a vote that came meanwhile is taken up as if it had come only now. After
+// an outage of everybody the voters' silence ends at about the same time: the first that stands is
+// a little early for the others, and would have to ask them again.
+void Core::TickSilence() {
+  if (silence_left_ == 0 || --silence_left_ > 0 || !heard_in_silence_.has_value()) return;
+  Step(*std::exchange(heard_in_silence_, std::nullopt));
+}
+
 bool Core::Silent() const { return silence_left_ > 0 && !IsOnlyVoter(configuration(), self_); }
 
 bool Core::LeaderIsFresh() const {
@@ -132,7 +140,7 @@ void Core::RecordVote(ReplicaId from, bool granted) {
 }
 
 void Core::StepVote(const Message& message) {
-  if (Silent() || (Forgetful() && !MUTANT("wiped-voter-returns"))) return;
+  if (Forgetful() && !MUTANT("wiped-voter-returns")) return;
   const bool preliminary = message.kind == MessageKind::kPreVote;
   const bool free =
       preliminary ? message.term > hard_state_.term

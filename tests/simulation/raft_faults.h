@@ -79,6 +79,7 @@ class Faults {
   // raft_faults_aimed.cc: where something is at stake
   void Watch();
   void WatchReplica(NodeId node, const replication::Replica& replica);
+  void EachAlone();
   void Strike(NodeId node);
   void BadBlock(NodeId node);
   void Wipe(NodeId node);
@@ -100,6 +101,7 @@ class Faults {
   // By group and node: what of a moment was noticed already, so that it is struck at once only.
   std::map<std::pair<GroupId, NodeId>, replication::Term> new_leaders_, transfers_;
   std::map<std::pair<GroupId, NodeId>, replication::Index> changes_, installs_;
+  std::set<std::pair<GroupId, NodeId>> rebuilding_;
   std::set<ReplicaId> demoted_;  // learners on their way out
 };
 

@@ -48,6 +48,11 @@ void Faults::WatchReplica(NodeId node, const Replica& replica) {
       if (!healed_ && world_.machine(node).up()) Strike(node);
     });
   };
+  if (!view.rebuilding) {
+    rebuilding_.erase(place);
+  } else if (rebuilding_.insert(place).second && random_.Chance(options_.strikes)) {
+    EachAlone();
+  }
   if (view.base > view.applied) noticed(installs_, view.base, "a snapshot");
   if (view.role != Role::kLeader) return;
   if (!view.serving) noticed(new_leaders_, view.term, "a new leader");
@@ -55,6 +60,20 @@ void Faults::WatchReplica(NodeId node, const Replica& replica) {
   if (view.configuration.joint() || view.configuration_index > view.commit) {
     noticed(changes_, view.configuration_index, "a change of members");
   }
+}
+
+// Nobody leads, while a replica waits for who could send it a snapshot: longer than it waits before
+// it takes distrusted state back.
+void Faults::EachAlone() {
+  Count("each alone while a replica waits for its state");
+  std::vector<std::pair<NodeId, NodeId>> links;
+  for (const auto& [from, a] : world_.machines()) {
+    for (const auto& [to, b] : world_.machines()) {
+      if (from != to) links.push_back({from, to});
+    }
+  }
+  const Duration least = replication::RuntimeOptions{}.take_back_after;
+  Block(links, least + Some(2 * least));
 }
 
 void Faults::Strike(NodeId node) {
