@@ -20,6 +20,7 @@
 #ifndef RINGLEADER_REPLICATION_RUNTIME_H_
 #define RINGLEADER_REPLICATION_RUNTIME_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -40,6 +41,7 @@
 #include "common/random.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
+#include "replication/promise_record.h"
 #include "replication/replica.h"
 #include "replication/replica_options.h"
 #include "replication/snapshot_receiver.h"
@@ -53,7 +55,7 @@ struct RuntimeOptions {
   NodeId node = 0;
   std::string directory;  // exists or is made; its log belongs to this cluster and node
   // Since when no other process has run on the directory: restarted voters keep silent from then on
-  // (core.md). None: from when they are opened.
+  // at the latest (core.md). None: from when they are opened.
   std::optional<Instant> alone_since;
   int workers = 1;
   int appliers = 1;
@@ -166,6 +168,8 @@ class Runtime : public TransportHandler {
   absl::Status OpenAll();
   void StartTicking();
   void Tick(size_t worker);
+  void ExtendPromises();
+  std::optional<Instant> AwaySince() const;
   void WatchLog();
   void WatchRebuilding(const Instant& now);
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
@@ -198,6 +202,9 @@ class Runtime : public TransportHandler {
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<Executor>> appliers_;
   std::unique_ptr<Executor> files_;
+  std::unique_ptr<PromiseRecord> promises_;
+  std::unique_ptr<Executor> promises_writer_;
+  std::atomic<bool> is_extending_{false};
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<SnapshotSender> sender_;

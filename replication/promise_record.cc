@@ -1,0 +1,88 @@
+#include "replication/promise_record.h"
+
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "common/coding.h"
+#include "common/crc32c.h"
+#include "common/logging.h"
+#include "common/mutants.h"
+#include "common/status.h"
+
+namespace ringleader::replication {
+namespace {
+
+constexpr uint64_t kMagic = 0x315f6c69746e7572;  // "runtil_1"
+constexpr size_t kFields = 4;
+constexpr int kWritesASync = 16;
+constexpr size_t kBytes = 8 * kFields + 4;
+
+}  // namespace
+
+PromiseRecord::PromiseRecord(FileSystem& file_system, Clock& clock, std::string path)
+    : file_system_(file_system), clock_(clock), path_(std::move(path)), boot_id_(clock.BootId()) {
+  Read();
+  Extend();
+}
+
+void PromiseRecord::Read() {
+  const auto file = file_system_.OpenForRead(path_);
+  if (!file.ok() || boot_id_ == 0) return;
+  char bytes[kBytes + 1];
+  const auto read = (*file)->Read(0, absl::MakeSpan(bytes));
+  if (!read.ok() || *read != kBytes) return;
+  const absl::string_view fields(bytes, 8 * kFields);
+  if (LoadFixed32(bytes + fields.size()) != crc32c::Value(fields)) return;
+  if (LoadFixed64(bytes) != kMagic || LoadFixed64(bytes + 8) != boot_id_) return;
+  silent_since_ = Instant{.raw = Duration(static_cast<int64_t>(LoadFixed64(bytes + 16))),
+                          .boot = Duration(static_cast<int64_t>(LoadFixed64(bytes + 24)))};
+}
+
+absl::Status PromiseRecord::Write(const Instant& until) {
+  if (file_ == nullptr) {
+    ASSIGN_OR_RETURN(file_, file_system_.OpenForWrite(path_, WriteMode::kAppend));
+  }
+  std::string bytes;
+  PutFixed64(kMagic, bytes);
+  PutFixed64(boot_id_, bytes);
+  PutFixed64(static_cast<uint64_t>(until.raw.count()), bytes);
+  PutFixed64(static_cast<uint64_t>(until.boot.count()), bytes);
+  PutFixed32(crc32c::Value(bytes), bytes);
+  const absl::string_view piece = bytes;
+  RETURN_IF_ERROR(file_->WriteAt(0, absl::MakeConstSpan(&piece, 1)));
+  return SyncSometimes();
+}
+
+absl::Status PromiseRecord::SyncSometimes() {
+  if (++unsynced_ < kWritesASync) return absl::OkStatus();
+  unsynced_ = 0;
+  return file_->Sync();
+}
+
+void PromiseRecord::Extend() {
+  if (!is_claiming_.load(std::memory_order_relaxed)) return;
+  const Instant now = clock_.Now();
+  const Instant until{.raw = now.raw + kAhead, .boot = now.boot + kAhead};
+  const absl::Status written =
+      boot_id_ == 0 ? absl::UnavailableError("no id of the machine's boot") : Write(until);
+  if (written.ok()) {
+    until_raw_ns_.store(until.raw.count(), std::memory_order_release);
+    until_boot_ns_.store(until.boot.count(), std::memory_order_release);
+    return;
+  }
+  const absl::Status removed = file_system_.RemoveFile(path_);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return;  // mute until one of the two succeeds
+  LogInfo(path_, ": ", written.ToString(), "; the next process here keeps its whole silence");
+  file_ = nullptr;
+  is_claiming_.store(false, std::memory_order_release);
+}
+
+bool PromiseRecord::MaySpeak() const {
+  if (!is_claiming_.load(std::memory_order_acquire) || MUTANT("speaks-unrecorded")) return true;
+  const Instant now = clock_.Now();
+  return now.raw.count() < until_raw_ns_.load(std::memory_order_acquire) &&
+         now.boot.count() < until_boot_ns_.load(std::memory_order_acquire);
+}
+
+}  // namespace ringleader::replication
