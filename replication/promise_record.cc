@@ -8,14 +8,12 @@
 #include "common/crc32c.h"
 #include "common/logging.h"
 #include "common/mutants.h"
-#include "common/status.h"
 
 namespace ringleader::replication {
 namespace {
 
 constexpr uint64_t kMagic = 0x315f6c69746e7572;  // "runtil_1"
 constexpr size_t kFields = 4;
-constexpr int kWritesASync = 16;
 constexpr size_t kBytes = 8 * kFields + 4;
 
 }  // namespace
@@ -23,7 +21,18 @@ constexpr size_t kBytes = 8 * kFields + 4;
 PromiseRecord::PromiseRecord(FileSystem& file_system, Clock& clock, std::string path)
     : file_system_(file_system), clock_(clock), path_(std::move(path)), boot_id_(clock.BootId()) {
   Read();
+  Create();
   Extend();
+}
+
+// Once: a file that was removed must not come back.
+void PromiseRecord::Create() {
+  if (boot_id_ == 0) return;
+  auto file = file_system_.OpenForWrite(path_, WriteMode::kAppend);
+  auto synced = file_system_.OpenForWrite(path_, WriteMode::kAppend);
+  if (!file.ok() || !synced.ok()) return;
+  file_ = *std::move(file);
+  synced_ = *std::move(synced);
 }
 
 void PromiseRecord::Read() {
@@ -40,9 +49,7 @@ void PromiseRecord::Read() {
 }
 
 absl::Status PromiseRecord::Write(const Instant& until) {
-  if (file_ == nullptr) {
-    ASSIGN_OR_RETURN(file_, file_system_.OpenForWrite(path_, WriteMode::kAppend));
-  }
+  if (file_ == nullptr) return absl::UnavailableError("it can't be written");
   std::string bytes;
   PutFixed64(kMagic, bytes);
   PutFixed64(boot_id_, bytes);
@@ -50,32 +57,36 @@ absl::Status PromiseRecord::Write(const Instant& until) {
   PutFixed64(static_cast<uint64_t>(until.boot.count()), bytes);
   PutFixed32(crc32c::Value(bytes), bytes);
   const absl::string_view piece = bytes;
-  RETURN_IF_ERROR(file_->WriteAt(0, absl::MakeConstSpan(&piece, 1)));
-  return SyncSometimes();
-}
-
-absl::Status PromiseRecord::SyncSometimes() {
-  if (++unsynced_ < kWritesASync) return absl::OkStatus();
-  unsynced_ = 0;
-  return file_->Sync();
+  return file_->WriteAt(0, absl::MakeConstSpan(&piece, 1));
 }
 
 void PromiseRecord::Extend() {
-  if (!is_claiming_.load(std::memory_order_relaxed)) return;
+  if (!is_claiming_.load(std::memory_order_acquire)) return;
   const Instant now = clock_.Now();
   const Instant until{.raw = now.raw + kAhead, .boot = now.boot + kAhead};
-  const absl::Status written =
-      boot_id_ == 0 ? absl::UnavailableError("no id of the machine's boot") : Write(until);
+  const absl::Status written = Write(until);
   if (written.ok()) {
     until_raw_ns_.store(until.raw.count(), std::memory_order_release);
     until_boot_ns_.store(until.boot.count(), std::memory_order_release);
     return;
   }
+  file_ = nullptr;  // what it holds is unknown
+  Withdraw(written);
+}
+
+void PromiseRecord::Sync() {
+  if (!is_claiming_.load(std::memory_order_acquire) || synced_ == nullptr) return;
+  const absl::Status synced = synced_->Sync();
+  if (synced.ok()) return;
+  synced_ = nullptr;
+  Withdraw(synced);
+}
+
+void PromiseRecord::Withdraw(const absl::Status& why) {
   const absl::Status removed = file_system_.RemoveFile(path_);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return;  // mute until one of the two succeeds
-  LogInfo(path_, ": ", written.ToString(), "; the next process here keeps its whole silence");
-  file_ = nullptr;
-  is_claiming_.store(false, std::memory_order_release);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return;  // mute until it succeeds
+  if (!is_claiming_.exchange(false, std::memory_order_acq_rel)) return;
+  LogInfo(path_, ": ", why.ToString(), "; the next process here keeps its whole silence");
 }
 
 bool PromiseRecord::MaySpeak() const {

@@ -13,11 +13,12 @@
 //
 // A killed process's writes stay in the system's memory, and with the machine's power goes the id
 // of its boot, by which the next process knows that the clocks began anew: so no write waits for
-// the disk. Now and then the file is synced all the same, as the system tells only then of a write
-// that it took and then lost. No record, a damaged one or one of another boot: nothing is known of
-// the process before.
+// the disk. Now and then the file is synced all the same, apart from the writes, as the system
+// tells only then of a write that it took and then lost. No record, a damaged one or one of another
+// boot: nothing is known of the process before.
 //
-// A file that can't be written is removed instead: then nothing is claimed, and nothing is dropped.
+// A file that can't be written, or not soon, is removed instead: then nothing is claimed, and
+// nothing is dropped.
 //
 //   file             magic, Clock::BootId(), T by the raw clock and by the boot-time clock in ns,
 //                    CRC-32C of these; fixed widths, little-endian
@@ -49,25 +50,30 @@ class PromiseRecord {
   // that is not known.
   std::optional<Instant> silent_since() const { return silent_since_; }
 
-  // At every tick, on one thread. Blocks on the disk.
+  // At every tick, on one thread. Blocks where writing a file does.
   void Extend();
+
+  // Tells of writes that were lost. On another thread than Extend; blocks on the disk.
+  void Sync();
+  // The disk holds Extend up: claims nothing any more, if the file can be removed. Any thread.
+  void Withdraw(const absl::Status& why);
 
   // Whether a message may leave now. Any thread.
   bool MaySpeak() const;
 
  private:
   void Read();
+  void Create();
   absl::Status Write(const Instant& until);
-  absl::Status SyncSometimes();
 
   FileSystem& file_system_;
   Clock& clock_;
   const std::string path_;
   const uint64_t boot_id_;
   std::optional<Instant> silent_since_;
-  std::unique_ptr<WritableFile> file_;
-  int unsynced_ = 0;
-  std::atomic<bool> is_claiming_{true};  // false: there is no record
+  std::unique_ptr<WritableFile> file_;    // null: it could not be made or written
+  std::unique_ptr<WritableFile> synced_;  // the same file
+  std::atomic<bool> is_claiming_{true};   // false: there is no record
   std::atomic<int64_t> until_raw_ns_{INT64_MIN};
   std::atomic<int64_t> until_boot_ns_{INT64_MIN};
 };

@@ -15,6 +15,8 @@ namespace {
 
 // How often the log's length is looked at, in ticks.
 constexpr int kLogWatchTicks = 50;
+constexpr int kPromiseSyncTicks = 50;
+constexpr int kExtendingTicksMax = 2;  // that a write of the record may take
 
 // A leader's messages; anything else for an unknown replica says nothing about what should be here.
 bool ComesFromLeader(MessageKind kind) {
@@ -210,7 +212,18 @@ void Runtime::Tick(size_t number) {
 }
 
 void Runtime::ExtendPromises() {
-  if (is_extending_.exchange(true)) return;  // the disk keeps the one before
+  if (++promise_ticks_ % kPromiseSyncTicks == 0 && !is_syncing_.exchange(true)) {
+    files_->Post([this] {
+      promises_->Sync();
+      is_syncing_.store(false);
+    });
+  }
+  if (is_extending_.exchange(true)) {
+    if (++extending_ticks_ != kExtendingTicksMax) return;
+    files_->Post([this] { promises_->Withdraw(absl::UnavailableError("it takes too long")); });
+    return;
+  }
+  extending_ticks_ = 0;
   promises_writer_->Post([this] {
     promises_->Extend();
     is_extending_.store(false);

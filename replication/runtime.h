@@ -205,6 +205,9 @@ class Runtime : public TransportHandler {
   std::unique_ptr<PromiseRecord> promises_;
   std::unique_ptr<Executor> promises_writer_;
   std::atomic<bool> is_extending_{false};
+  std::atomic<bool> is_syncing_{false};
+  int extending_ticks_ = 0;  // the first worker's, as is the next
+  int promise_ticks_ = 0;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<SnapshotSender> sender_;

@@ -90,10 +90,31 @@ TEST_F(PromiseRecordTest, OneThatCanNotBeWrittenIsRemovedAndHoldsUpNothing) {
 TEST_F(PromiseRecordTest, AWriteThatTheSystemLostIsFoundAtTheNextSync) {
   PromiseRecord record(disk_, clock_, kPath);
   disk_.InjectError(Operation::kSync, kPath, 0, 1, absl::DataLossError("injected"));
-  for (int i = 0; i < 20; ++i) record.Extend();
+  record.Extend();
+  EXPECT_TRUE(record.MaySpeak());
+  record.Sync();
   simulation_.RunFor(milliseconds(5000));
   EXPECT_TRUE(record.MaySpeak());
   EXPECT_FALSE(Open().silent_since().has_value());
+}
+
+TEST_F(PromiseRecordTest, WhoIsHeldUpByTheDiskClaimsNothingAnyMore) {
+  PromiseRecord record(disk_, clock_, kPath);
+  record.Withdraw(absl::UnavailableError("it takes too long"));
+  record.Extend();  // the write that was under way comes to nothing
+  simulation_.RunFor(milliseconds(5000));
+  EXPECT_TRUE(record.MaySpeak());
+  EXPECT_FALSE(Open().silent_since().has_value());
+}
+
+TEST_F(PromiseRecordTest, WhoCanNotRemoveItIsMuteUntilItCan) {
+  PromiseRecord record(disk_, clock_, kPath);
+  disk_.InjectError(Operation::kNames, kPath, 0, 1, absl::DataLossError("injected"));
+  record.Withdraw(absl::UnavailableError("it takes too long"));
+  simulation_.RunFor(PromiseRecord::kAhead);
+  EXPECT_FALSE(record.MaySpeak());
+  record.Withdraw(absl::UnavailableError("it takes too long"));
+  EXPECT_TRUE(record.MaySpeak());
 }
 
 }  // namespace
