@@ -2,12 +2,7 @@
 
 #include <time.h>
 
-#include <fstream>
-#include <iterator>
-#include <string>
-
 #include "common/check.h"
-#include "common/crc32c.h"
 
 namespace ringleader {
 namespace {
@@ -36,18 +31,6 @@ class MachineClock : public Clock {
     if (since <= kReadingUsedFor) return {.raw = last.raw + 2 * since, .boot = boot};
     last = {.raw = Read(CLOCK_MONOTONIC_RAW), .boot = boot};
     return last;
-  }
-  // The kernel's id of the boot, and what a time namespace adds to its clocks.
-  uint64_t BootId() const override {
-    std::string all;
-    for (const char* const path :
-         {"/proc/sys/kernel/random/boot_id", "/proc/self/timens_offsets"}) {
-      std::ifstream file(path);
-      all.append(std::istreambuf_iterator<char>(file), {});
-      all.push_back('\n');
-    }
-    if (all.front() == '\n') return 0;  // no id
-    return uint64_t{crc32c::Value(all)} << 32 | crc32c::Extend(1, all) | 1;
   }
   int64_t WallMicros() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(Read(CLOCK_REALTIME)).count();

@@ -45,7 +45,6 @@
 #include "replication/lease.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
-#include "replication/promise_record.h"
 #include "replication/repair_tracker.h"
 #include "replication/replica_options.h"
 #include "replication/state_machine.h"
@@ -64,7 +63,6 @@ struct ReplicaPlace {
   Transport& transport;
   FileSystem& file_system;
   Clock& clock;
-  const PromiseRecord& promises;
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
   ReplicationCounters& counters;

@@ -15,8 +15,6 @@ namespace {
 
 // How often the log's length is looked at, in ticks.
 constexpr int kLogWatchTicks = 50;
-constexpr int kPromiseSyncTicks = 50;
-constexpr int kExtendingTicksMax = 2;  // that a write of the record may take
 
 // A leader's messages; anything else for an unknown replica says nothing about what should be here.
 bool ComesFromLeader(MessageKind kind) {
@@ -59,9 +57,6 @@ absl::Status Runtime::OpenAll() {
   log_options.cluster = options_.cluster;
   log_options.node = options_.node;
   log_options.clock = &seams_.clock;
-  promises_ = std::make_unique<PromiseRecord>(file_system, seams_.clock,
-                                              JoinPath(options_.directory, "promised-until"));
-  promises_writer_ = seams_.threads.Start("promises");
   ASSIGN_OR_RETURN(log_, Log::Open(file_system, JoinPath(options_.directory, "log"), log_options));
   RETURN_IF_ERROR(RemoveRecursively(file_system, outgoing));
   for (const std::string& note : log_->report().notes) LogWarning("log: ", note);
@@ -96,7 +91,7 @@ absl::Status Runtime::OpenAll() {
     if (state.destroyed) continue;
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      {.restarted = true, .away_since = AwaySince()}, ForkRandom());
+                      {.restarted = true, .away_since = options_.alone_since}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else if (absl::IsFailedPrecondition(replica.status())) {
@@ -114,7 +109,6 @@ Runtime::~Runtime() {
   for (Worker& worker : workers_) worker.executor->Stop();
   for (const auto& applier : appliers_) applier->Stop();
   if (files_ != nullptr) files_->Stop();
-  if (promises_writer_ != nullptr) promises_writer_->Stop();
   for (const auto& replica : Replicas()) replica->Discard();
   writer_ = nullptr;
   transport_ = nullptr;
@@ -135,7 +129,6 @@ ReplicaPlace Runtime::PlaceOf(GroupId group) {
       .transport = *transport_,
       .file_system = seams_.file_system,
       .clock = seams_.clock,
-      .promises = *promises_,
       .factory = factory_,
       .snapshots = *sender_,
       .counters = counters_,
@@ -204,40 +197,10 @@ void Runtime::Tick(size_t number) {
   for (const auto& [group, replica] : worker.replicas) replica->Tick(now);
   transport_->Flush();
   if (number == 0) {
-    ExtendPromises();
     WatchLog();
     WatchRebuilding(now);
   }
   worker.executor->PostAfter(period, [this, number] { Tick(number); });
-}
-
-void Runtime::ExtendPromises() {
-  if (++promise_ticks_ % kPromiseSyncTicks == 0 && !is_syncing_.exchange(true)) {
-    files_->Post([this] {
-      promises_->Sync();
-      is_syncing_.store(false);
-    });
-  }
-  if (is_extending_.exchange(true)) {
-    if (++extending_ticks_ != kExtendingTicksMax) return;
-    files_->Post([this] { promises_->Withdraw(absl::UnavailableError("it takes too long")); });
-    return;
-  }
-  extending_ticks_ = 0;
-  promises_writer_->Post([this] {
-    promises_->Extend();
-    is_extending_.store(false);
-  });
-}
-
-// Since when certainly nobody has acted as a replica that is opened here.
-std::optional<Instant> Runtime::AwaySince() const {
-  std::optional<Instant> since = promises_->silent_since();
-  if (options_.alone_since.has_value() &&
-      (!since.has_value() || WaiterElapsed(*since, *options_.alone_since) < Duration(0))) {
-    since = options_.alone_since;
-  }
-  return since;
 }
 
 void Runtime::WatchLog() {

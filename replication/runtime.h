@@ -20,7 +20,6 @@
 #ifndef RINGLEADER_REPLICATION_RUNTIME_H_
 #define RINGLEADER_REPLICATION_RUNTIME_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,7 +40,6 @@
 #include "common/random.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
-#include "replication/promise_record.h"
 #include "replication/replica.h"
 #include "replication/replica_options.h"
 #include "replication/snapshot_receiver.h"
@@ -55,7 +53,7 @@ struct RuntimeOptions {
   NodeId node = 0;
   std::string directory;  // exists or is made; its log belongs to this cluster and node
   // Since when no other process has run on the directory: restarted voters keep silent from then on
-  // at the latest (core.md). None: from when they are opened.
+  // (core.md). None: from when they are opened.
   std::optional<Instant> alone_since;
   int workers = 1;
   int appliers = 1;
@@ -168,8 +166,6 @@ class Runtime : public TransportHandler {
   absl::Status OpenAll();
   void StartTicking();
   void Tick(size_t worker);
-  void ExtendPromises();
-  std::optional<Instant> AwaySince() const;
   void WatchLog();
   void WatchRebuilding(const Instant& now);
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
@@ -202,12 +198,6 @@ class Runtime : public TransportHandler {
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<Executor>> appliers_;
   std::unique_ptr<Executor> files_;
-  std::unique_ptr<PromiseRecord> promises_;
-  std::unique_ptr<Executor> promises_writer_;
-  std::atomic<bool> is_extending_{false};
-  std::atomic<bool> is_syncing_{false};
-  int extending_ticks_ = 0;  // the first worker's, as is the next
-  int promise_ticks_ = 0;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<SnapshotSender> sender_;

@@ -89,11 +89,6 @@ class SimulatedClock : public Clock {
   Instant Now() const override;
   int64_t WallMicros() const override;
 
-  uint64_t BootId() const override { return boot_id_; }
-  // The machine starts anew. Its clocks go on, so that whoever compares what they said before with
-  // what they say now is found by what comes of it.
-  void Reboot() { ++boot_id_; }
-
   // Both clocks that measure durations gain `step`.
   void JumpBoth(Duration step) { offset_ += step; }
   // The boot-time clock gains `step` on the raw one, as when a machine slept.
@@ -107,7 +102,6 @@ class SimulatedClock : public Clock {
   Duration offset_{0};
   Duration boot_offset_{0};
   Duration wall_offset_{0};
-  uint64_t boot_id_ = 1;
 };
 
 // The threads of one simulated process. Pause stops all of them as SIGSTOP would; destroying the
