@@ -302,6 +302,8 @@ void Runtime::ReplicaFailed(GroupId group, const absl::Status& why) {
   workers_[WorkerOf(group)].replicas.erase(group);
   {
     MutexLock lock(mutex_);
+    // Whoever is taking it out of every hand goes on with it.
+    if (!changing_.insert(group).second) return;
     const auto found = replicas_.find(group);
     if (found != replicas_.end()) {
       const Configuration members = found->second->view().configuration;

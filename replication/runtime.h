@@ -214,7 +214,7 @@ class Runtime : public TransportHandler {
   mutable Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);
   std::map<GroupId, std::shared_ptr<Replica>> replicas_ ABSL_GUARDED_BY(mutex_);
-  std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created or destroyed
+  std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created, destroyed or opened again
   std::map<GroupId, absl::Status> damaged_ ABSL_GUARDED_BY(mutex_);
   // Groups whose replica here was the only voter when it stopped last.
   std::set<GroupId> only_voters_ ABSL_GUARDED_BY(mutex_);
