@@ -81,12 +81,15 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
 
 // --- Dispatch -----------------------------------------------------------------------------------
 
+static bool AsksForVote(const Message& message) {
+  return message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
+}
+
 void Core::Step(Message message) {
   const bool for_us = message.group == group_ && message.to == self_;
   if (!for_us || message.from == 0 || message.from == self_ || message.term == 0) return;
   if (message.witness) return;
-  const bool is_vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
-  if (is_vote && Silent() && message.term >= hard_state_.term) {
+  if (AsksForVote(message) && Silent() && message.term >= hard_state_.term) {
     heard_in_silence_ = std::move(message);
     return;
   }
@@ -118,7 +121,7 @@ bool Core::StepTerm(const Message& message) {
     AnswerOldTerm(message);
     return false;
   }
-  const bool vote = message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
+  const bool vote = AsksForVote(message);
   const bool doubt = message.kind == MessageKind::kDoubtQuery;
   // A forgetful replica neither votes nor testifies (rule 11).
   if ((vote || doubt) && Forgetful() && !MUTANT("wiped-voter-returns")) return false;

@@ -275,33 +275,5 @@ TEST_F(LossTest, ASnapshotFromBeforeThePromiseKeepsThePromise) {
   EXPECT_EQ(world_.violation(), "");
 }
 
-// Seed 7481029 of the raft world: one was opened again behind its tombstone.
-TEST(DestroyedReplicaTest, OneThatFailsMeanwhileIsNotOpenedAgain) {
-  int destroyed_times = 0;
-  for (int steps = 0; steps < 40; ++steps) {  // between the failure and the order
-    simulation::Simulation simulation(7);
-    simulation::World world(simulation, WorldOptions{});
-    world.Create();
-    simulation.RunFor(std::chrono::seconds(2));
-    const NodeId node = world.LeaderOf(1) == 1 ? 2 : 1;
-    Runtime& runtime = *world.machine(node).runtime;
-    const auto replica = runtime.Find(1);
-    world.machine(node).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/registers", 0,
-                                          1, absl::DataLossError("injected: it failed"));
-    replica->FlushAndCompact();
-    for (int i = 0; i < steps; ++i) ASSERT_TRUE(simulation.Step());
-    absl::Status destroyed = absl::UnknownError("not yet");
-    runtime.DestroyReplica(1, replica->id(),
-                           [&destroyed](const absl::Status& status) { destroyed = status; });
-    simulation.RunFor(std::chrono::seconds(3));
-    // Else it had failed before, and is opened again: the order is to be repeated.
-    EXPECT_TRUE(destroyed.ok() || absl::IsUnavailable(destroyed)) << destroyed;
-    EXPECT_EQ(runtime.Find(1) == nullptr, destroyed.ok());
-    EXPECT_TRUE(runtime.damaged().empty());
-    destroyed_times += destroyed.ok() && runtime.counters().replicas_failed.value() > 0 ? 1 : 0;
-  }
-  EXPECT_GT(destroyed_times, 0) << "it never failed meanwhile";
-}
-
 }  // namespace
 }  // namespace ringleader::replication
