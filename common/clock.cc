@@ -2,6 +2,10 @@
 
 #include <time.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "common/check.h"
 
 namespace ringleader {
@@ -31,6 +35,15 @@ class MachineClock : public Clock {
     if (since <= kReadingUsedFor) return {.raw = last.raw + 2 * since, .boot = boot};
     last = {.raw = Read(CLOCK_MONOTONIC_RAW), .boot = boot};
     return last;
+  }
+  // The kernel's id of the boot, and what a time namespace adds to its clocks.
+  std::string BootId() const override {
+    const auto read = [](const char* path) {
+      std::ifstream file(path);
+      return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    const std::string id = read("/proc/sys/kernel/random/boot_id");
+    return id.empty() ? id : id + read("/proc/self/timens_offsets");
   }
   int64_t WallMicros() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(Read(CLOCK_REALTIME)).count();

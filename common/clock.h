@@ -14,13 +14,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace ringleader {
 
 using Duration = std::chrono::nanoseconds;
 
 // One reading of both clocks, in time since a start that means nothing. Only differences between
-// readings of the same process are of use; they are never sent to another machine or stored.
+// readings of the same process are of use, or of the same Clock::BootId(); they are never sent to
+// another machine.
 struct Instant {
   Duration raw{0};   // CLOCK_MONOTONIC_RAW
   Duration boot{0};  // CLOCK_BOOTTIME
@@ -45,6 +47,9 @@ class Clock {
   // For the holder of a lease, who may believe that more time has passed: each clock says what it
   // says now or up to 1 ms more. Cheaper than Now.
   virtual Instant HolderNow() const { return Now(); }
+  // Readings with the same id can be compared from process to process: no restart of the machine,
+  // and of nothing else that sets its clocks, came between. Empty: they never can.
+  virtual std::string BootId() const { return ""; }
   // The time of day, microseconds since 1970-01-01 UTC. May jump either way: for item versions
   // (which take max(clock, previous + 1)), expiry times and logs; never for leases or timeouts.
   virtual int64_t WallMicros() const = 0;

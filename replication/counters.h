@@ -17,6 +17,7 @@ struct ReplicationCounters {
   StripedCounter proposals_refused;  // not the leader, term over, or too much in flight
   StripedCounter replicas_failed;    // stopped because of an error
   StripedCounter replicas_rebuilt;   // opened again without their state
+  StripedCounter promises_withheld;  // heartbeats answered without one (promise_record.h)
 
   StripedCounter snapshots_sent;
   StripedCounter snapshots_not_sent;  // given up, or refused by the receiver

@@ -41,7 +41,8 @@ enum class MessageKind : uint8_t {
   // round, commit (never above what the receiver is known to have). The runtime carries these for
   // all groups of two nodes in one frame.
   kHeartbeat = 7,
-  // round: that of the heartbeat answered. lost: the sender is empty and confirms nothing.
+  // round: that of the heartbeat answered, or 0: the sender is there, and confirms and promises
+  // nothing. lost: the sender is empty and confirms nothing.
   kHeartbeatAnswer = 8,
   // The data of `snapshot` is staged at the receiver's node: install it. Stepped into the receiver
   // only after its runtime has staged and verified the data. Answered by kAppendAnswer.

@@ -154,8 +154,7 @@ void Replica::CampaignIfAlone() {
 }
 
 void Replica::SnapshotStaged(Message message, absl::AnyInvocable<void(StagedFate)> decided) {
-  const bool too_old = message.snapshot.last.index < snapshot_floor_;
-  if (closed_ || too_old || snapshot_decided_ != nullptr) return decided(StagedFate::kRefused);
+  if (closed_ || snapshot_decided_ != nullptr) return decided(StagedFate::kRefused);
   const uint64_t generation = message.snapshot.generation;
   snapshot_decided_ = std::move(decided);
   core_.Step(std::move(message));
@@ -338,7 +337,15 @@ void Replica::SendMessage(const Message& message) {
   const NodeId node = NodeOf(message.to);
   if (node == 0) return;
   std::string bytes;
-  EncodeMessage(message, &bytes);
+  if (message.kind == MessageKind::kHeartbeatAnswer && !place_.promises.MayPromise()) {
+    RARE_BRANCH("replica: a promise is withheld");
+    place_.counters.promises_withheld.Add();
+    Message unpromised = message;
+    unpromised.round = 0;
+    EncodeMessage(unpromised, &bytes);
+  } else {
+    EncodeMessage(message, &bytes);
+  }
   place_.transport.Send(node, LaneOf(message.kind), bytes);
 }
 

@@ -45,6 +45,7 @@
 #include "replication/lease.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
+#include "replication/promise_record.h"
 #include "replication/repair_tracker.h"
 #include "replication/replica_options.h"
 #include "replication/state_machine.h"
@@ -63,6 +64,7 @@ struct ReplicaPlace {
   Transport& transport;
   FileSystem& file_system;
   Clock& clock;
+  const PromiseRecord& promises;
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
   ReplicationCounters& counters;
@@ -208,6 +210,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   const std::string& directory() const { return directory_; }
   // The directory of one generation of state.
   std::string GenerationDirectory(uint64_t generation) const;
+  // A replica without state takes no snapshot from before what its log has compacted: that much was
+  // applied here once, so a leader who can commit is about to have it, and the log never goes back.
+  Index snapshot_floor() const { return snapshot_floor_; }
   // On the files executor: the highest generation that has a directory.
   absl::StatusOr<uint64_t> HighestGeneration() const;
 
@@ -279,9 +284,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::map<uint64_t, SnapshotMeta> installing_;              // by persist batch
   std::map<uint64_t, ReadReady> reads_;                      // by the core's number
   absl::AnyInvocable<void(StagedFate)> snapshot_decided_;    // set while one is being installed
-  // A replica without state takes no snapshot from before what its log has compacted: that much was
-  // applied here once, so the leader is about to have it, and the log never goes back.
-  Index snapshot_floor_ = 0;
+  const Index snapshot_floor_;
   std::deque<RetentionMark> retention_;
   uint64_t applied_bytes_total_ = 0;
   Index compact_wanted_ = 0;

@@ -22,6 +22,13 @@ bool ComesFromLeader(MessageKind kind) {
          kind == MessageKind::kSnapshot;
 }
 
+// Since when certainly nobody acts as a replica here, by what is known from either.
+std::optional<Instant> Earlier(const std::optional<Instant>& one,
+                               const std::optional<Instant>& other) {
+  if (!one.has_value() || !other.has_value()) return one.has_value() ? one : other;
+  return WaiterElapsed(*one, *other) > Duration(0) ? one : other;
+}
+
 // What every first voter of a group begins with.
 GroupWrite FirstState(const NewGroup& group) {
   GroupWrite write{.group = group.group};
@@ -58,6 +65,9 @@ absl::Status Runtime::OpenAll() {
   log_options.node = options_.node;
   log_options.clock = &seams_.clock;
   ASSIGN_OR_RETURN(log_, Log::Open(file_system, JoinPath(options_.directory, "log"), log_options));
+  const std::string record = JoinPath(outgoing, "promised-until");
+  const std::optional<Instant> promised = PromiseRecord::Read(file_system, seams_.clock, record);
+  const std::optional<Instant> away_since = Earlier(promised, options_.alone_since);
   RETURN_IF_ERROR(RemoveRecursively(file_system, outgoing));
   for (const std::string& note : log_->report().notes) LogWarning("log: ", note);
 
@@ -68,6 +78,11 @@ absl::Status Runtime::OpenAll() {
     appliers_.push_back(seams_.threads.Start(absl::StrCat("apply-", i)));
   }
   files_ = seams_.threads.Start("files");
+  file_system.CreateDirectory(outgoing).IgnoreError();  // without it there is no record
+  promises_ = std::make_unique<PromiseRecord>(file_system, seams_.clock, record);
+  promises_executor_ = seams_.threads.Start("promises");
+  promises_executor_->Post([this] { ExtendPromises(); });
+  files_->PostAfter(PromiseRecord::kSyncEvery, [this] { SyncPromises(); });
   TransportOptions transport_options = options_.transport;
   transport_options.cluster = options_.cluster;
   transport_options.node = options_.node;
@@ -91,7 +106,7 @@ absl::Status Runtime::OpenAll() {
     if (state.destroyed) continue;
     auto replica =
         Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      {.restarted = true, .away_since = options_.alone_since}, ForkRandom());
+                      {.restarted = true, .away_since = away_since}, ForkRandom());
     if (replica.ok()) {
       Register(*replica);
     } else if (absl::IsFailedPrecondition(replica.status())) {
@@ -101,6 +116,7 @@ absl::Status Runtime::OpenAll() {
       ReopenLater(state.group, replica.status());
     }
   }
+  files_->Post([this] { WatchRebuilding(); });
   return absl::OkStatus();
 }
 
@@ -109,6 +125,7 @@ Runtime::~Runtime() {
   for (Worker& worker : workers_) worker.executor->Stop();
   for (const auto& applier : appliers_) applier->Stop();
   if (files_ != nullptr) files_->Stop();
+  if (promises_executor_ != nullptr) promises_executor_->Stop();
   for (const auto& replica : Replicas()) replica->Discard();
   writer_ = nullptr;
   transport_ = nullptr;
@@ -129,6 +146,7 @@ ReplicaPlace Runtime::PlaceOf(GroupId group) {
       .transport = *transport_,
       .file_system = seams_.file_system,
       .clock = seams_.clock,
+      .promises = *promises_,
       .factory = factory_,
       .snapshots = *sender_,
       .counters = counters_,
@@ -196,11 +214,22 @@ void Runtime::Tick(size_t number) {
   worker.last_tick = now;
   for (const auto& [group, replica] : worker.replicas) replica->Tick(now);
   transport_->Flush();
-  if (number == 0) {
-    WatchLog();
-    WatchRebuilding(now);
-  }
+  if (number == 0) WatchLog();
   worker.executor->PostAfter(period, [this, number] { Tick(number); });
+}
+
+void Runtime::ExtendPromises() {
+  if (counters_.promises_withheld.value() > 0 && !std::exchange(told_withheld_, true)) {
+    LogWarning("heartbeats were answered without a promise, as the disk took too long to note it: ",
+               "leaders elsewhere may be without a lease (said once)");
+  }
+  promises_->Extend();
+  promises_executor_->PostAfter(PromiseRecord::kExtendEvery, [this] { ExtendPromises(); });
+}
+
+void Runtime::SyncPromises() {
+  promises_->Sync();
+  files_->PostAfter(PromiseRecord::kSyncEvery, [this] { SyncPromises(); });
 }
 
 void Runtime::WatchLog() {

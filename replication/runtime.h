@@ -4,11 +4,13 @@
 //   data directory
 //     log/                         the shared log
 //     groups/<group>.<replica>/    one directory a generation of state
-//     outgoing/                    snapshots on their way to others; emptied at every start
+//     outgoing/                    emptied at every start, before anything is said
+//       promised-until             promise_record.h
+//       <number>/                  snapshots on their way to others
 //
 // Executors: `workers` carry cores (a group stays on one), `appliers` state machines, `files` reads
-// of old log entries and snapshot data, the log writer has its own. Nothing on a worker waits for a
-// disk.
+// of old log entries and snapshot data, `promises` the record of them, the log writer has its own.
+// Nothing on a worker waits for a disk.
 //
 // How a replica comes to this node: by CreateGroup, a voter of a new group, with a plan that is
 // durable before the replica does anything and can't be used twice; or because a leader talks to a
@@ -40,6 +42,7 @@
 #include "common/random.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
+#include "replication/promise_record.h"
 #include "replication/replica.h"
 #include "replication/replica_options.h"
 #include "replication/snapshot_receiver.h"
@@ -53,7 +56,7 @@ struct RuntimeOptions {
   NodeId node = 0;
   std::string directory;  // exists or is made; its log belongs to this cluster and node
   // Since when no other process has run on the directory: restarted voters keep silent from then on
-  // (core.md). None: from when they are opened.
+  // at the latest (core.md). None: from when they are opened.
   std::optional<Instant> alone_since;
   int workers = 1;
   int appliers = 1;
@@ -69,9 +72,9 @@ struct RuntimeOptions {
   // disk does not count.
   Duration reopen_after = std::chrono::seconds(1);
   Duration distrust_within = std::chrono::seconds(60);
-  // One that waits to be rebuilt and has had no leader for so long, and for four election timeouts,
-  // tries its state once more, also if it was only distrusted: without what it has its group may
-  // never have a leader again. Then after twice as long, and so on.
+  // One that waits to be rebuilt and has had no snapshot on its way from a leader for so long, and
+  // for four election timeouts, tries its state once more, also if it was only distrusted: without
+  // what it has its group may never commit again. Then after twice as long, and so on.
   Duration take_back_after = std::chrono::seconds(10);
   // Told once, on a worker, when the log has failed for good: the process must end (what it has on
   // disk is unknown to it) and start again.
@@ -166,8 +169,10 @@ class Runtime : public TransportHandler {
   absl::Status OpenAll();
   void StartTicking();
   void Tick(size_t worker);
+  void ExtendPromises();
+  void SyncPromises();
   void WatchLog();
-  void WatchRebuilding(const Instant& now);
+  void WatchRebuilding();
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
   void FlushSoon(size_t worker);
   void ConsiderLearner(NodeId from, const Message& message);
@@ -198,18 +203,20 @@ class Runtime : public TransportHandler {
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<Executor>> appliers_;
   std::unique_ptr<Executor> files_;
+  std::unique_ptr<PromiseRecord> promises_;
+  std::unique_ptr<Executor> promises_executor_;
+  bool told_withheld_ = false;  // that executor's
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<SnapshotSender> sender_;
   std::unique_ptr<SnapshotReceiver> receiver_;
-  bool told_fatal_ = false;  // the first worker's, as are those below
+  bool told_fatal_ = false;  // the first worker's, as is the next
   uint32_t watch_ticks_ = 0;
-  uint32_t rebuilding_ticks_ = 0;
   struct Waiting {
-    Instant since;  // nobody leads
+    Instant since;  // no snapshot has been on its way
     int tries = 0;
   };
-  std::map<GroupId, Waiting> waiting_;  // of replicas without state
+  std::map<GroupId, Waiting> waiting_;  // of replicas without state; the files executor's
 
   mutable Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);

@@ -70,6 +70,9 @@ void CollectCounters(const ReplicationCounters& counters, MetricSink& sink) {
   sink.Counter("ringleader_raft_replicas_rebuilt_total",
                "Replicas whose state was given up, to be fetched from their peers.",
                counters.replicas_rebuilt);
+  sink.Counter("ringleader_raft_promises_withheld_total",
+               "Heartbeats answered without a promise, as the disk took too long to note it.",
+               counters.promises_withheld);
   const char* const snapshots = "ringleader_snapshots_total";
   const char* const help = "Snapshots that ended, by direction and result.";
   sink.Counter(snapshots, help, counters.snapshots_sent, {{"direction", "sent"}, {"result", "ok"}});

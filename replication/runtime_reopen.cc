@@ -11,7 +11,7 @@
 namespace ringleader::replication {
 namespace {
 
-constexpr int kRebuildingWatchTicks = 10;
+constexpr int kWatchTicks = 10;
 constexpr int kTakeBackDoublings = 6;
 
 }  // namespace
@@ -62,9 +62,10 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
   }
 }
 
-// Replicas that wait for a snapshot while nobody leads who could send one.
-void Runtime::WatchRebuilding(const Instant& now) {
-  if (++rebuilding_ticks_ % kRebuildingWatchTicks != 0) return;
+// Replicas that wait for a snapshot, and none comes: nobody leads, or whoever leads has no quorum
+// without them and so nothing new enough to send.
+void Runtime::WatchRebuilding() {
+  const Instant now = seams_.clock.Now();
   const Duration least =
       std::max<Duration>(options_.take_back_after,
                          4 * options_.replica.core.election_ticks * options_.replica.tick_period);
@@ -76,18 +77,18 @@ void Runtime::WatchRebuilding(const Instant& now) {
       continue;
     }
     Waiting& waiting = waiting_.try_emplace(group, Waiting{.since = now}).first->second;
-    if (view.leader.replica != 0) waiting.since = now;
+    if (view.leader.replica != 0 && receiver_->IsReceiving(*replica)) waiting.since = now;
     if (WaiterElapsed(waiting.since, now) < least * (1 << waiting.tries)) continue;
     waiting.since = now;
     waiting.tries = std::min(waiting.tries + 1, kTakeBackDoublings);
-    OpenAnew(group, replica->id(),
-             absl::UnavailableError("nobody leads who could send it a snapshot"),
+    OpenAnew(group, replica->id(), absl::UnavailableError("no snapshot comes"),
              {.take_back = true});
   }
   // Of replicas that are gone.
   std::erase_if(waiting_, [&](const auto& waiting) {
     return WaiterElapsed(waiting.second.since, now) > least * (2 << kTakeBackDoublings);
   });
+  files_->PostAfter(kWatchTicks * options_.replica.tick_period, [this] { WatchRebuilding(); });
 }
 
 void Runtime::RebuildReplica(GroupId group, ReplicaId replica, const absl::Status& why) {

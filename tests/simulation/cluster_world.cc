@@ -227,6 +227,7 @@ void ClusterWorld::CutPower(HostId host) {
   machine(host).disk->CrashNow();
   Kill(host);
   machine(host).disk->Restart();
+  machine(host).clock->Reboot();
 }
 
 void ClusterWorld::Wipe(HostId host) {

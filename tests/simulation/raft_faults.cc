@@ -209,7 +209,7 @@ void Faults::InjectDisk(NodeId node) {
                             absl::string_view path_part, uint64_t skip) {
         disk.InjectError(kind, path_part, skip, 1, absl::DataLossError("injected: it failed"));
       };
-      if (!random_.Chance(0.2)) return fail("", random_.Below(20));
+      if (!random_.Chance(0.35)) return fail("", random_.Below(20));
       // A state that is opened again and fails again is given up.
       fail("/registers", 0);
       world_.simulation().At(Some(std::chrono::seconds(4)), [this, fail] {

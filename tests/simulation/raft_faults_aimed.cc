@@ -50,7 +50,7 @@ void Faults::WatchReplica(NodeId node, const Replica& replica) {
   };
   if (!view.rebuilding) {
     rebuilding_.erase(place);
-  } else if (rebuilding_.insert(place).second && random_.Chance(options_.strikes)) {
+  } else if (rebuilding_.insert(place).second && random_.Chance(0.7)) {
     EachAlone();
   }
   if (view.base > view.applied) noticed(installs_, view.base, "a snapshot");

@@ -118,7 +118,6 @@ void World::Start(NodeId node) {
   runtime.node = node;
   runtime.directory = std::string(kDataDirectory);
   runtime.log.entropy = random_.Next() | 1;
-  runtime.alone_since = machine.killed;  // as early as it can be locked
   runtime.on_fatal = [&machine](const absl::Status&) { machine.failed = true; };
   auto opened = replication::Runtime::Open(
       runtime, {*machine.disk, *machine.network, *machine.threads, *machine.clock},
@@ -141,7 +140,6 @@ void World::Start(NodeId node) {
 void World::Kill(NodeId node) {
   Machine& machine = machines_.at(node);
   if (machine.up()) {
-    machine.killed = machine.clock->Now();
     Tally(*machine.runtime, happened_);
     machine.gave_up_state |= machine.runtime->counters().replicas_rebuilt.value() > 0;
   }
@@ -157,6 +155,7 @@ void World::CutPower(NodeId node) {
   machines_.at(node).disk->CrashNow();
   Kill(node);
   machines_.at(node).disk->Restart();
+  machines_.at(node).clock->Reboot();
 }
 
 void World::Wipe(NodeId node) {

@@ -57,7 +57,6 @@ struct Machine {
   std::unique_ptr<Listener> listener;
   OpenMachines machines;
   bool failed = false;  // its log failed for good: it has to end
-  std::optional<Instant> killed;
   uint64_t starts = 0;
 
   bool up() const { return runtime != nullptr; }

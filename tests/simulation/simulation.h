@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "common/executor.h"
@@ -89,6 +90,11 @@ class SimulatedClock : public Clock {
   Instant Now() const override;
   int64_t WallMicros() const override;
 
+  std::string BootId() const override { return absl::StrCat("boot ", boots_); }
+  // The machine starts anew. Its clocks go on, so that whoever compares what they said before with
+  // what they say now is found by what comes of it.
+  void Reboot() { ++boots_; }
+
   // Both clocks that measure durations gain `step`.
   void JumpBoth(Duration step) { offset_ += step; }
   // The boot-time clock gains `step` on the raw one, as when a machine slept.
@@ -102,6 +108,7 @@ class SimulatedClock : public Clock {
   Duration offset_{0};
   Duration boot_offset_{0};
   Duration wall_offset_{0};
+  uint64_t boots_ = 1;
 };
 
 // The threads of one simulated process. Pause stops all of them as SIGSTOP would; destroying the

@@ -208,6 +208,53 @@ TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
   EXPECT_EQ(world_.violation(), "");
 }
 
+// Nor beside a leader who can't commit without it, and so has nothing new enough to send: its log
+// has what the distrusted state was made of, but it does not know that this was committed.
+TEST_F(LossTest, DistrustedStateIsTakenBackBesideALeaderThatHasNoQuorumWithoutIt) {
+  const NodeId leader = world_.LeaderOf(1);
+  const NodeId node = Follower();
+  NodeId behind = 1;
+  while (behind == leader || behind == node) ++behind;
+  SimulatedFileSystem& disk = *world_.machine(node).disk;
+  const auto fail_to_flush = [&] {
+    disk.InjectError(SimulatedFileSystem::Operation::kWrite, "/groups/1.", 0, 1,
+                     absl::DataLossError("write: Input/output error"));
+    world_.machine(node).runtime->Find(1)->FlushAndCompact();
+    Run(milliseconds(300));
+    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
+  };
+  ASSERT_TRUE(AddOne());
+  fail_to_flush();
+  Run(seconds(4));
+  // The entry reaches both logs; that it is committed, only one follower.
+  const Index last = LeaderReplica()->view().last + 1;
+  world_.network().Block(node, leader);
+  world_.network().Block(behind, leader);
+  ProposeLarge();
+  while (LogOf(behind).intact_last < last || LogOf(node).intact_last < last) {
+    ASSERT_TRUE(simulation_.Step());
+  }
+  world_.network().UnblockAll();
+  world_.network().Block(leader, behind);
+  world_.network().Block(behind, leader);
+  Run(milliseconds(500));
+  ASSERT_EQ(world_.machine(node).runtime->Find(1)->view().applied, last);
+  world_.machine(node).runtime->Find(1)->FlushAndCompact();
+  Run(milliseconds(500));
+  ASSERT_EQ(LogOf(node).compacted.index, last);
+  ASSERT_LT(world_.machine(behind).runtime->Find(1)->view().commit, last);
+  fail_to_flush();
+  world_.Kill(leader);  // for good
+  Run(seconds(8));
+  ASSERT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  const ReplicaView view = world_.machine(behind).runtime->Find(1)->view();
+  ASSERT_EQ(view.role, Role::kLeader);
+  ASSERT_LT(view.commit, last);
+  Run(seconds(12));
+  EXPECT_TRUE(AddOne());
+  EXPECT_EQ(world_.violation(), "");
+}
+
 // Or it would take the place of newer state one day.
 TEST_F(LossTest, WhatWasSetAsideGoesOnceThereIsState) {
   ASSERT_TRUE(AddOne());
