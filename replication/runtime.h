@@ -22,6 +22,7 @@
 #ifndef RINGLEADER_REPLICATION_RUNTIME_H_
 #define RINGLEADER_REPLICATION_RUNTIME_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -76,6 +77,10 @@ struct RuntimeOptions {
   // for four election timeouts, tries its state once more, also if it was only distrusted: without
   // what it has its group may never commit again. Then after twice as long, and so on.
   Duration take_back_after = std::chrono::seconds(10);
+  Duration takes_back_after() const {
+    return std::max<Duration>(take_back_after,
+                              4 * replica.core.election_ticks * replica.tick_period);
+  }
   // Told once, on a worker, when the log has failed for good: the process must end (what it has on
   // disk is unknown to it) and start again.
   std::function<void(const absl::Status&)> on_fatal;

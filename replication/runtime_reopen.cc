@@ -66,9 +66,7 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
 // without them and so nothing new enough to send.
 void Runtime::WatchRebuilding() {
   const Instant now = seams_.clock.Now();
-  const Duration least =
-      std::max<Duration>(options_.take_back_after,
-                         4 * options_.replica.core.election_ticks * options_.replica.tick_period);
+  const Duration least = options_.takes_back_after();
   for (const auto& replica : Replicas()) {
     const GroupId group = replica->group();
     const ReplicaView view = replica->view();

@@ -211,10 +211,15 @@ void Faults::InjectDisk(NodeId node) {
       };
       if (!random_.Chance(0.35)) return fail("", random_.Below(20));
       // A state that is opened again and fails again is given up.
-      fail("/registers", 0);
-      world_.simulation().At(Some(std::chrono::seconds(4)), [this, fail] {
-        if (!healed_) fail("/registers", 0);
-      });
+      const auto fail_state = [this, node, fail] {
+        const Machine& machine = world_.machine(node);
+        if (healed_ || !machine.up()) return;
+        fail("/registers", 0);
+        for (const auto& replica : machine.runtime->Replicas()) replica->FlushAndCompact();
+      };
+      fail_state();
+      const Duration reopened = world_.options().runtime.reopen_after;
+      world_.simulation().At(reopened + Some(std::chrono::seconds(4)), fail_state);
       return;
     }
     default:

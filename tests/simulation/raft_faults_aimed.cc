@@ -72,7 +72,7 @@ void Faults::EachAlone() {
       if (from != to) links.push_back({from, to});
     }
   }
-  const Duration least = world_.options().runtime.take_back_after;
+  const Duration least = world_.options().runtime.takes_back_after();
   Block(links, least + Some(2 * least));
 }
 

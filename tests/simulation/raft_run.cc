@@ -30,6 +30,8 @@ WorldOptions DrawWorld(Random& random) {
   replication::CoreOptions& core = world.runtime.replica.core;
   core.unapplied_bytes_max = static_cast<uint64_t>(DrawScale(random, 4 << 10, 1 << 20));
   core.uncommitted_bytes_max = static_cast<uint64_t>(DrawScale(random, 4 << 10, 1 << 20));
+  world.runtime.take_back_after =
+      DrawDuration(random, std::chrono::seconds(1), std::chrono::seconds(10));
   return world;
 }
 
