@@ -10,8 +10,6 @@
 #include "common/mutants.h"
 #include "common/rare_branches.h"
 #include "common/status.h"
-#include "replication/message_codec.h"
-#include "replication/snapshot_sender.h"
 
 namespace ringleader::replication {
 namespace {
@@ -22,10 +20,6 @@ constexpr uint64_t kRetentionStepBytes = 256 << 10;
 constexpr Index kCaughtUpEntries = 1000;
 // As much as a follower gathers before it applies.
 constexpr uint64_t kGatherBytesMax = 64 << 10;
-
-Lane LaneOf(MessageKind kind) {
-  return kind == MessageKind::kAppend ? Lane::kAppend : Lane::kControl;
-}
 
 }  // namespace
 
@@ -321,85 +315,6 @@ void Replica::SubmitPending() {
   }
 }
 
-NodeId Replica::NodeOf(ReplicaId replica) const {
-  const Configuration& configuration = core_.configuration();
-  for (const auto* list :
-       {&configuration.voters, &configuration.outgoing, &configuration.learners}) {
-    for (const Member& member : *list) {
-      if (member.replica == replica) return member.node;
-    }
-  }
-  const auto heard = heard_from_.find(replica);
-  return heard == heard_from_.end() ? 0 : heard->second;
-}
-
-void Replica::SendMessage(const Message& message) {
-  const NodeId node = NodeOf(message.to);
-  if (node == 0) return;
-  std::string bytes;
-  if (message.kind == MessageKind::kHeartbeatAnswer && !place_.promises.MayPromise()) {
-    RARE_BRANCH("replica: a promise is withheld");
-    place_.counters.promises_withheld.Add();
-    Message unpromised = message;
-    unpromised.round = 0;
-    EncodeMessage(unpromised, &bytes);
-  } else {
-    EncodeMessage(message, &bytes);
-  }
-  place_.transport.Send(node, LaneOf(message.kind), bytes);
-}
-
-void Replica::SendHeartbeats(const HeartbeatRound& round) {
-  rounds_.Sent(round.term, round.round, place_.clock.Now());
-  if (hold_heartbeats_) return;
-  for (const HeartbeatRound::Peer& peer : round.peers) {
-    SendMessage({.kind = MessageKind::kHeartbeat,
-                 .group = group_,
-                 .from = id_,
-                 .to = peer.replica,
-                 .term = round.term,
-                 .commit = peer.commit,
-                 .round = round.round});
-  }
-}
-
-void Replica::SendAll(Effects& effects) {
-  for (const HeartbeatRound& round : effects.heartbeats) SendHeartbeats(round);
-  for (const Message& message : effects.messages) SendMessage(message);
-  if (effects.confirmed_round.has_value()) {
-    const auto sent =
-        rounds_.Confirmed(effects.confirmed_round->term, effects.confirmed_round->round);
-    if (sent.has_value()) {
-      MutexLock lock(view_mutex_);
-      view_.lease_from = MUTANT("lease-from-receipt") ? place_.clock.Now() : *sent;
-      view_.has_lease = true;
-    }
-  }
-  for (SnapshotRequest& request : effects.snapshots) {
-    const NodeId node = NodeOf(request.message.to);
-    place_.snapshots.Send(shared_from_this(), node, std::move(request));
-  }
-  for (const FetchRequest& request : effects.fetches) Fetch(request);
-}
-
-void Replica::Fetch(const FetchRequest& request) {
-  place_.files.Post([self = shared_from_this(), request] {
-    auto entries =
-        self->place_.log.Read(self->group_, request.first, request.last, request.bytes_max);
-    self->place_.worker.Post([self, request, entries = std::move(entries)]() mutable {
-      if (self->closed_) return;
-      if (absl::IsDataLoss(entries.status())) {
-        self->NoteUnreadable(request.first, entries.status());
-      }
-      self->core_.EntriesFetched(request.replica, request.first, std::move(entries));
-      self->Turn();
-      self->place_.flush_soon();
-    });
-  });
-}
-
-// What is not applied and can't be read is with the peers only: opened again, as after a restart,
-// this replica gets it from whoever leads then. The only voter has no peers; it tries for ever.
 void Replica::NoteUnreadable(Index index, const absl::Status& why) {
   if (std::exchange(unreadable_, index) != index) {
     LogWarning("group ", group_, ": log entry ", index, ": ", why.ToString());
