@@ -122,8 +122,9 @@ void Core::StepSnapshot(Message& message) {
   HearLeader(message.from);
   if (installing_) return;
   // A new voter was a learner first and has a log. An empty one lost its log and its votes, and
-  // never returns under this id (rule 11).
-  if (Forgetful() && IsVoter(meta.configuration, self_) && !MUTANT("wiped-voter-returns")) {
+  // never returns under this id (rule 11), nor by a snapshot from before it was a voter.
+  const bool counted = message.lost || IsVoter(meta.configuration, self_);
+  if (Forgetful() && counted && !MUTANT("wiped-voter-returns")) {
     RARE_BRANCH("follower: a voter without a log refuses a snapshot");
     refused_to_vote_ = true;
     return;

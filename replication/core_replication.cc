@@ -143,7 +143,14 @@ void Core::FetchFor(ReplicaId to, Progress& progress) {
 void Core::RequestSnapshot(ReplicaId to, Progress& progress, Index at_least) {
   if (!progress.active) return;  // building one for a dead peer is work for nothing
   progress.BecomeSnapshot();
-  effects_.snapshots.push_back({NewMessage(MessageKind::kSnapshot, to), at_least});
+  Message message = NewMessage(MessageKind::kSnapshot, to);
+  // The snapshot is of what is applied, or newer, and tells by itself what it contains.
+  message.lost = std::any_of(configurations_.begin(), configurations_.end(),
+                             [&](const auto& placed) {
+                               return placed.index > applied_ && IsVoter(placed.configuration, to);
+                             }) &&
+                 !MUTANT("fills-later-voter");
+  effects_.snapshots.push_back({std::move(message), at_least});
 }
 
 void Core::EntriesFetched(ReplicaId replica, Index first,

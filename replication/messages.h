@@ -45,7 +45,8 @@ enum class MessageKind : uint8_t {
   // nothing. lost: the sender is empty and confirms nothing.
   kHeartbeatAnswer = 8,
   // The data of `snapshot` is staged at the receiver's node: install it. Stepped into the receiver
-  // only after its runtime has staged and verified the data. Answered by kAppendAnswer.
+  // only after its runtime has staged and verified the data. Answered by kAppendAnswer. lost: the
+  // sender's log makes the receiver a voter after the snapshot, so if it has nothing it lost it.
   kSnapshot = 9,
   // The leader of `term` asks the receiver to campaign at once.
   kTimeoutNow = 10,
