@@ -2,9 +2,11 @@
 
 #include <time.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 
 #include "common/check.h"
 
@@ -36,14 +38,16 @@ class MachineClock : public Clock {
     last = {.raw = Read(CLOCK_MONOTONIC_RAW), .boot = boot};
     return last;
   }
-  // The kernel's id of the boot, and what a time namespace adds to its clocks.
+  // The kernel's id of the boot, and the time namespace with what it adds to the clocks.
   std::string BootId() const override {
     const auto read = [](const char* path) {
       std::ifstream file(path);
       return std::string(std::istreambuf_iterator<char>(file), {});
     };
     const std::string id = read("/proc/sys/kernel/random/boot_id");
-    return id.empty() ? id : id + read("/proc/self/timens_offsets");
+    std::error_code error;  // a kernel without time namespaces
+    const std::string space = std::filesystem::read_symlink("/proc/self/ns/time", error).string();
+    return id.empty() ? id : id + space + read("/proc/self/timens_offsets");
   }
   int64_t WallMicros() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(Read(CLOCK_REALTIME)).count();

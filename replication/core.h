@@ -359,6 +359,7 @@ class Core {
   Index term_first_index_ = 0;
   uint64_t round_ = 0;
   uint64_t confirmed_round_ = 0;
+  uint64_t checked_round_ = 0;  // confirmed_round_ at the last CheckQuorum
   uint64_t last_read_ = 0;
   std::deque<WaitingRead> waiting_reads_;
   ReplicaId transferee_ = 0;

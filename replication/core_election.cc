@@ -41,7 +41,7 @@ void Core::TickLeader() {
 }
 
 // A leader that no quorum answers steps down: its clients should look elsewhere, and its voters may
-// have elected another.
+// have elected another. So does one whose reads nobody confirms: they would wait for ever.
 void Core::CheckQuorum() {
   const bool heard = QuorumHolds(configuration(), [this](ReplicaId replica) {
     const auto peer = progress_.find(replica);
@@ -50,7 +50,8 @@ void Core::CheckQuorum() {
   for (auto& [replica, progress] : progress_) {
     progress.was_active = std::exchange(progress.active, false);
   }
-  if (!heard) BecomeFollower(hard_state_.term, 0);
+  const bool confirmed = std::exchange(checked_round_, confirmed_round_) < confirmed_round_;
+  if (!heard || (!confirmed && !waiting_reads_.empty())) BecomeFollower(hard_state_.term, 0);
 }
 
 // The newest request for a vote that came meanwhile is taken up as if it had come only now. After
@@ -182,7 +183,7 @@ void Core::BecomeLeader() {
   role_ = Role::kLeader;
   leader_ = self_;
   election_elapsed_ = 0;
-  confirmed_round_ = round_;
+  checked_round_ = confirmed_round_ = round_;
   lease_withdrawn_ = !IsVoter(configuration(), self_);
   progress_.clear();
   RebuildProgress();

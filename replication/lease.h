@@ -3,8 +3,8 @@
 //
 // Why it is safe. A follower that answers a round of term t resets its election timer on receipt,
 // hence after the round was sent, and for election_ticks ticks neither campaigns nor votes for
-// anybody else (stickiness; after a restart, silence, of which the periods since the
-// last process was certainly gone are over). The owner ticks at most once in tick_period
+// anybody else (stickiness; after a restart, silence, of which the periods are over in which
+// certainly nobody promised anything here). The owner ticks at most once in tick_period
 // of time as whoever waits a lease out must measure it (WaiterElapsed), so election_ticks ticks
 // take at least (election_ticks - 1) periods of the follower's clock. A quorum did so; every future
 // leader needs one of them. The leader measures from the sending, by HolderElapsed, and the two

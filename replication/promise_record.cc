@@ -49,14 +49,15 @@ std::optional<Instant> PromiseRecord::Read(FileSystem& file_system, const Clock&
 PromiseRecord::PromiseRecord(FileSystem& file_system, Clock& clock, std::string path)
     : file_system_(file_system), clock_(clock), path_(std::move(path)), boot_id_(clock.BootId()) {
   if (boot_id_.empty() || kHeaderBytes + boot_id_.size() > kBytesMax) {
-    state_ = State::kEnded;
+    state_ = State::kEnding;
+    Remove();
     return;
   }
   auto file = file_system_.OpenForWrite(path_, WriteMode::kCreate);
   auto synced = file_system_.OpenForWrite(path_, WriteMode::kAppend);
   if (!file.ok() || !synced.ok()) {
-    LogInfo(path_, " can't be made: the next process here keeps its whole silence");
-    state_ = State::kEnded;  // an empty file says nothing
+    End(file.ok() ? synced.status() : file.status());
+    Remove();
     return;
   }
   file_ = *std::move(file);
@@ -81,7 +82,8 @@ void PromiseRecord::Extend() {
   }
   const Instant now = clock_.Now();
   const Instant until{.raw = now.raw + kAhead, .boot = now.boot + kAhead};
-  if (const absl::Status written = Write(until); !written.ok()) {
+  if (const absl::Status written = Write(MUTANT("records-too-early") ? now : until);
+      !written.ok()) {
     End(written);
     return Remove();
   }
@@ -95,7 +97,8 @@ void PromiseRecord::Sync() {
 }
 
 void PromiseRecord::End(const absl::Status& why) {
-  state_.store(State::kEnding, std::memory_order_release);
+  State state = State::kClaiming;
+  if (!state_.compare_exchange_strong(state, State::kEnding)) return;
   LogWarning(path_, ": ", why.ToString(), "; the next process here keeps its whole silence");
 }
 
@@ -106,7 +109,7 @@ void PromiseRecord::Remove() {
 }
 
 bool PromiseRecord::MayPromise() const {
-  if (state_.load(std::memory_order_acquire) == State::kEnded || MUTANT("speaks-unrecorded")) {
+  if (state_.load(std::memory_order_acquire) == State::kEnded) {
     return true;
   }
   const Instant now = clock_.Now();

@@ -21,8 +21,9 @@
 // The record lies in a directory that every process empties before it speaks, also one of a version
 // that knows nothing of records: so it is always the last process's.
 //
-// A file that could not be written or synced once is never written again but removed, and what it
-// may say is kept to until it is gone; then nothing is claimed, and nothing withheld.
+// A file that could not be made, written or synced once is not written any more (but for a write
+// that is under way) and removed, and what it may say is kept to until it is gone; then nothing is
+// claimed, and nothing withheld.
 //
 //   file             magic; T by the raw clock and by the boot-time clock in ns; CRC-32C of these
 //                    and of the rest; Clock::BootId(). Fixed widths, little-endian

@@ -315,6 +315,8 @@ void Replica::SubmitPending() {
   }
 }
 
+// What is not applied and can't be read is with the peers only: opened again, as after a restart,
+// this replica gets it from whoever leads then. The only voter has no peers; it tries for ever.
 void Replica::NoteUnreadable(Index index, const absl::Status& why) {
   if (std::exchange(unreadable_, index) != index) {
     LogWarning("group ", group_, ": log entry ", index, ": ", why.ToString());

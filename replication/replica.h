@@ -213,6 +213,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   // A replica without state takes no snapshot from before what its log has compacted: that much was
   // applied here once, so a leader who can commit is about to have it, and the log never goes back.
   Index snapshot_floor() const { return snapshot_floor_; }
+  // The leader of this term has offered an older one last; 0: nobody has. Thread-safe.
+  void NoteOffer(Term too_old_of) { too_old_of_.store(too_old_of); }
+  Term too_old_of() const { return too_old_of_.load(); }
   // On the files executor: the highest generation that has a directory.
   absl::StatusOr<uint64_t> HighestGeneration() const;
 
@@ -285,6 +288,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   std::map<uint64_t, ReadReady> reads_;                      // by the core's number
   absl::AnyInvocable<void(StagedFate)> snapshot_decided_;    // set while one is being installed
   const Index snapshot_floor_;
+  std::atomic<Term> too_old_of_{0};
   std::deque<RetentionMark> retention_;
   uint64_t applied_bytes_total_ = 0;
   Index compact_wanted_ = 0;

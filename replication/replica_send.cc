@@ -95,7 +95,4 @@ void Replica::Fetch(const FetchRequest& request) {
   });
 }
 
-// What is not applied and can't be read is with the peers only: opened again, as after a restart,
-// this replica gets it from whoever leads then. The only voter has no peers; it tries for ever.
-
 }  // namespace ringleader::replication

@@ -73,9 +73,10 @@ struct RuntimeOptions {
   // disk does not count.
   Duration reopen_after = std::chrono::seconds(1);
   Duration distrust_within = std::chrono::seconds(60);
-  // One that waits to be rebuilt and has had no snapshot on its way from a leader for so long, and
-  // for four election timeouts, tries its state once more, also if it was only distrusted: without
-  // what it has its group may never commit again. Then after twice as long, and so on.
+  // One that waits to be rebuilt and for so long, and for four election timeouts, has had no
+  // leader, or one who has nothing new enough to send, tries its state once more, also if it was
+  // only distrusted: without what it has its group may never commit again. Then after twice as
+  // long, and so on, until it has been whole for `distrust_within`.
   Duration take_back_after = std::chrono::seconds(10);
   Duration takes_back_after() const {
     return std::max<Duration>(take_back_after,
@@ -218,8 +219,9 @@ class Runtime : public TransportHandler {
   bool told_fatal_ = false;  // the first worker's, as is the next
   uint32_t watch_ticks_ = 0;
   struct Waiting {
-    Instant since;  // no snapshot has been on its way
+    Instant since;  // nobody leads who could fill it; or it is whole again
     int tries = 0;
+    bool is_whole = false;
   };
   std::map<GroupId, Waiting> waiting_;  // of replicas without state; the files executor's
 

@@ -62,8 +62,8 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
   }
 }
 
-// Replicas that wait for a snapshot, and none comes: nobody leads, or whoever leads has no quorum
-// without them and so nothing new enough to send.
+// Replicas that wait for a snapshot while nobody leads who could send one: nobody leads, or whoever
+// does has no quorum without them, and so nothing new enough. Any other leader takes his time.
 void Runtime::WatchRebuilding() {
   const Instant now = seams_.clock.Now();
   const Duration least = options_.takes_back_after();
@@ -71,15 +71,20 @@ void Runtime::WatchRebuilding() {
     const GroupId group = replica->group();
     const ReplicaView view = replica->view();
     if (!view.rebuilding) {
-      waiting_.erase(group);
+      const auto found = waiting_.find(group);
+      if (found == waiting_.end()) continue;
+      Waiting& before = found->second;
+      if (!std::exchange(before.is_whole, true)) before.since = now;
+      if (WaiterElapsed(before.since, now) >= options_.distrust_within) waiting_.erase(found);
       continue;
     }
     Waiting& waiting = waiting_.try_emplace(group, Waiting{.since = now}).first->second;
-    if (view.leader.replica != 0 && receiver_->IsReceiving(*replica)) waiting.since = now;
+    const bool is_served = view.leader.replica != 0 && replica->too_old_of() != view.term;
+    if (std::exchange(waiting.is_whole, false) || is_served) waiting.since = now;
     if (WaiterElapsed(waiting.since, now) < least * (1 << waiting.tries)) continue;
     waiting.since = now;
     waiting.tries = std::min(waiting.tries + 1, kTakeBackDoublings);
-    OpenAnew(group, replica->id(), absl::UnavailableError("no snapshot comes"),
+    OpenAnew(group, replica->id(), absl::UnavailableError("nobody leads who could fill it"),
              {.take_back = true});
   }
   // Of replicas that are gone.

@@ -65,8 +65,10 @@ absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
   std::shared_ptr<Replica> replica = find_(key.first, message);
   if (replica == nullptr) return absl::NotFoundError("no such replica here");
   if (message.snapshot.last.index < replica->snapshot_floor()) {
+    replica->NoteOffer(message.term);
     return absl::OutOfRangeError("it is older than what was applied here");
   }
+  replica->NoteOffer(0);
   // A newer attempt for the same replica takes the place of an older one, also if the replica was
   // closed and opened again since.
   for (auto it = transfers_.begin(); it != transfers_.end();) {
@@ -156,14 +158,6 @@ void SnapshotReceiver::Decided(const Key& key, StagedFate fate, const std::strin
   if (fate == StagedFate::kRefused) RemoveRecursively(file_system_, directory).IgnoreError();
   // Refused because it was not needed any more: nothing to send again either.
   SendDone(key, absl::OkStatus());
-}
-
-bool SnapshotReceiver::IsReceiving(const Replica& replica) const {
-  const Instant now = clock_.Now();
-  return std::any_of(transfers_.begin(), transfers_.end(), [&](const auto& known) {
-    const Transfer& transfer = known.second;
-    return transfer.replica.get() == &replica && HolderElapsed(transfer.heard, now) <= kSilenceMax;
-  });
 }
 
 void SnapshotReceiver::OnUnreachable(NodeId node) {

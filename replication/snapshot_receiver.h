@@ -47,9 +47,6 @@ class SnapshotReceiver {
   // The lane to this node broke, on which it is answered: what it was sending is dropped. It asks.
   void OnUnreachable(NodeId node);
 
-  // Whether one that fills this replica is on its way. On `files`.
-  bool IsReceiving(const Replica& replica) const;
-
  private:
   using Key = std::pair<NodeId, uint64_t>;
 

@@ -52,7 +52,7 @@ MUTANTS = [
     Mutant("applied-index-apart", "8: the applied index is written before its data", CLUSTER),
     Mutant("applies-own-clock", "18: what is applied depends on the replica's clock", CLUSTER),
     Mutant("attempts-evaluated-apart", "exactly once: a copy of a write under way is evaluated again", CLUSTER),
-    Mutant("speaks-unrecorded", "6: a process promises beyond what its record says, and its successor trusts that", RAFT),
+    Mutant("records-too-early", "6: a process promises for longer than its record says, and its successor trusts that", RAFT),
     Mutant("fills-later-voter", "11: a wiped voter is filled by a snapshot from before it was one", RAFT),
     Mutant("away-counts-twice", "6: a restarted voter takes itself to have been away for longer than it was", RAFT),
     Mutant("commits-by-new-voters", "14: in a joint configuration the new majority alone commits", RAFT),

@@ -88,12 +88,30 @@ TEST_F(PromiseRecordTest, NothingIsPromisedBeyondWhatIsWritten) {
   // By whichever clock it was: the machine slept.
   clock_.JumpBoot(PromiseRecord::kAhead);
   EXPECT_FALSE(record.MayPromise());
+  record.Extend();
+  clock_.JumpBoth(PromiseRecord::kAhead);
+  clock_.JumpBoot(-PromiseRecord::kAhead);
+  EXPECT_FALSE(record.MayPromise());
 }
 
 TEST_F(PromiseRecordTest, OneThatCanNotBeMadeHoldsUpNothing) {
   Fail(Operation::kNames, 1);
   const PromiseRecord record(disk_, clock_, kPath);
   simulation_.RunFor(milliseconds(5000));
+  EXPECT_TRUE(record.MayPromise());
+  EXPECT_FALSE(Read().has_value());
+}
+
+// What is left of another process is not this one's word.
+TEST_F(PromiseRecordTest, OneThatIsThereAlreadyIsRemovedBeforeAnythingIsPromised) {
+  LeaveOne();
+  Fail(Operation::kNames, 1000);
+  PromiseRecord record(disk_, clock_, kPath);
+  EXPECT_FALSE(record.MayPromise());
+  record.Extend();
+  EXPECT_FALSE(record.MayPromise());
+  Fail(Operation::kSync, 1);  // instead
+  record.Extend();
   EXPECT_TRUE(record.MayPromise());
   EXPECT_FALSE(Read().has_value());
 }

@@ -255,6 +255,30 @@ TEST_F(LossTest, DistrustedStateIsTakenBackBesideALeaderThatHasNoQuorumWithoutIt
   EXPECT_EQ(world_.violation(), "");
 }
 
+// Whoever leads a quorum without it fills it when he gets to it.
+class BusyTest : public LossTest {
+ protected:
+  static WorldOptions Busy() {
+    WorldOptions options;
+    options.runtime.snapshots.transfers_max = 0;
+    return options;
+  }
+  BusyTest() : LossTest(Busy()) {}
+};
+
+TEST_F(BusyTest, WhoWaitsForALeadersSnapshotIsLeftInPeace) {
+  ASSERT_TRUE(AddOne());
+  FlushAll();
+  const NodeId node = Follower();
+  world_.Kill(node);
+  RemoveState(node);
+  world_.Start(node);
+  const auto replica = world_.machine(node).runtime->Find(1);
+  Run(seconds(60));
+  EXPECT_EQ(world_.machine(node).runtime->Find(1), replica) << "it was opened again";
+  EXPECT_TRUE(replica->view().rebuilding);
+}
+
 // Or it would take the place of newer state one day.
 TEST_F(LossTest, WhatWasSetAsideGoesOnceThereIsState) {
   ASSERT_TRUE(AddOne());
