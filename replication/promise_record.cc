@@ -82,8 +82,9 @@ void PromiseRecord::Extend() {
   }
   const Instant now = clock_.Now();
   const Instant until{.raw = now.raw + kAhead, .boot = now.boot + kAhead};
-  if (const absl::Status written = Write(MUTANT("records-too-early") ? now : until);
-      !written.ok()) {
+  const Duration earlier = MUTANT("records-too-early") ? 2 * kAhead : Duration(0);
+  const absl::Status written = Write({.raw = until.raw - earlier, .boot = until.boot - earlier});
+  if (!written.ok()) {
     End(written);
     return Remove();
   }

@@ -19,9 +19,22 @@ void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupI
   }
   const auto log = runtime->log().Group(group);
   if (!log.has_value()) return;
-  for (const replication::Damage& damage : log->damage) {
-    in_doubt_ |= damage.kind == replication::DamageKind::kInDoubt;
+  for (const replication::Damage& damage : log->damage) damage_.push_back({voters_, damage});
+}
+
+bool VotersInDoubt::MayStandStill() const {
+  if (2 * without_state_ > voters_) return true;
+  for (const auto& [voter, doubt] : damage_) {
+    if (doubt.kind != replication::DamageKind::kInDoubt) continue;
+    if (lost_ > 0) return true;
+    for (const auto& [other, damage] : damage_) {
+      if (other != voter && damage.kind != replication::DamageKind::kInDoubt &&
+          damage.term == doubt.term && damage.first <= doubt.last && doubt.first <= damage.last) {
+        return true;
+      }
+    }
   }
+  return false;
 }
 
 }  // namespace ringleader::simulation

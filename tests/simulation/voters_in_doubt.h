@@ -1,10 +1,13 @@
 // Whether a group may stand still for good (fault-model.md, "What is not promised"):
 //   - an entry of one voter is in doubt, and another one that may have acknowledged it has no log
-//     or no state (any more): nobody can tell whether the entry counted;
+//     or no state (any more), or has lost this entry: nobody can tell whether the entry counted;
 //   - a majority waits for a snapshot to replace lost state: nobody can commit as far as their logs
 //     go.
 #ifndef RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
 #define RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
+
+#include <utility>
+#include <vector>
 
 #include "replication/runtime.h"
 
@@ -15,10 +18,10 @@ class VotersInDoubt {
   // For each voter; null: its process is down.
   void Add(const replication::Runtime* runtime, replication::GroupId group,
            replication::ReplicaId replica);
-  bool MayStandStill() const { return (in_doubt_ && lost_ > 0) || 2 * without_state_ > voters_; }
+  bool MayStandStill() const;
 
  private:
-  bool in_doubt_ = false;
+  std::vector<std::pair<int, replication::Damage>> damage_;  // of which voter
   int lost_ = 0;
   int without_state_ = 0;
   int voters_ = 0;
