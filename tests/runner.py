@@ -37,7 +37,7 @@ def test_programs(build):
 SUITES = [
     Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
     Suite("unit", "release", commands=["build"]),
-    Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "100"],
+    Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "134"],
                                               # Clocks beyond the bound: a stale read has to be seen.
                                               ["python3", "tests/simulation/clocks.py", "build/bin/ring-sim", "1", "60"]]),
     # Deliberate faults in the production code: a few are found, and no product has any.
