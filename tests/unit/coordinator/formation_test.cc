@@ -46,23 +46,21 @@ bool CrashAt(uint64_t victim, uint64_t step) {
   world.machine(victim).disk->CrashAfter(step);
   for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
   const auto down = [&] { return world.machine(victim).disk->crashed(); };
-  const bool crashed =
-      world.RunUntil([&] { return down() || world.Leader() != 0; }, seconds(30)) && down();
+  const auto formed = [&] {
+    for (uint64_t number = 1; number <= 3; ++number) {
+      const CoordinatorMachine& machine = world.machine(number);
+      if (machine.coordinator == nullptr || machine.failed) return false;
+      if (!machine.coordinator->store().metadata().formed()) return false;
+    }
+    return world.Leader() != 0;
+  };
+  const bool crashed = world.RunUntil([&] { return down() || formed(); }, seconds(30)) && down();
   if (crashed) {
     world.CutPower(victim);
     world.RunFor(milliseconds(static_cast<int64_t>(step * 37 % 3000)));
     world.Start(victim);
   }
-  EXPECT_TRUE(world.RunUntil(
-      [&] {
-        for (uint64_t number = 1; number <= 3; ++number) {
-          const CoordinatorMachine& machine = world.machine(number);
-          if (machine.coordinator == nullptr || machine.failed) return false;
-          if (!machine.coordinator->store().metadata().formed()) return false;
-        }
-        return world.Leader() != 0;
-      },
-      seconds(60)))
+  EXPECT_TRUE(world.RunUntil(formed, seconds(60)))
       << "coordinator " << victim << " cut at operation " << step;
   EXPECT_EQ(world.Formations().size(), 1u);
   return crashed;
