@@ -32,6 +32,17 @@ class LossTest : public RuntimeTest {
     }
   }
 
+  static NodeId Third(NodeId one, NodeId other) { return 1 + 2 + 3 - one - other; }
+
+  // What was applied on this node since it flushed last can't be flushed, and its replica stops.
+  void FailToFlush(NodeId node) {
+    world_.machine(node).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/groups/1.", 0,
+                                           1, absl::DataLossError("write: Input/output error"));
+    world_.machine(node).runtime->Find(1)->FlushAndCompact();
+    Run(milliseconds(300));
+    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
+  }
+
   // Proposes an entry whose payload has blocks of its own in the log.
   void ProposeLarge() {
     const auto replica = LeaderReplica();
@@ -179,21 +190,14 @@ TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
   FlushAll();
   const NodeId leader = world_.LeaderOf(1);
   const NodeId node = Follower();
-  NodeId behind = 1;
-  while (behind == leader || behind == node) ++behind;
-  const auto fail_to_flush = [&] {
-    ASSERT_TRUE(AddOne());
-    world_.machine(node).disk->InjectError(SimulatedFileSystem::Operation::kWrite, "/groups/1.", 0,
-                                           1, absl::DataLossError("write: Input/output error"));
-    world_.machine(node).runtime->Find(1)->FlushAndCompact();
-    Run(milliseconds(300));
-    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
-  };
-  fail_to_flush();
+  const NodeId behind = Third(leader, node);
+  ASSERT_TRUE(AddOne());
+  FailToFlush(node);
   Run(seconds(4));
   world_.Kill(behind);
   ASSERT_TRUE(AddOne());
-  fail_to_flush();
+  ASSERT_TRUE(AddOne());
+  FailToFlush(node);
   ASSERT_EQ(world_.LeaderOf(1), leader);
   world_.Kill(leader);  // for good
   Run(seconds(2));
@@ -205,6 +209,14 @@ TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
   EXPECT_EQ(world_.LeaderOf(1), node);
   Run(seconds(2));
   EXPECT_EQ(ValueOn(behind), 4);
+  // It fails once more: now it is left alone for twice as long.
+  ASSERT_TRUE(AddOne());
+  world_.Kill(behind);
+  FailToFlush(node);
+  Run(seconds(16));
+  EXPECT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  Run(seconds(8));
+  EXPECT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
   EXPECT_EQ(world_.violation(), "");
 }
 
@@ -213,18 +225,9 @@ TEST_F(LossTest, DistrustedStateIsTakenBackWhereNobodyElseCanLead) {
 TEST_F(LossTest, DistrustedStateIsTakenBackBesideALeaderThatHasNoQuorumWithoutIt) {
   const NodeId leader = world_.LeaderOf(1);
   const NodeId node = Follower();
-  NodeId behind = 1;
-  while (behind == leader || behind == node) ++behind;
-  SimulatedFileSystem& disk = *world_.machine(node).disk;
-  const auto fail_to_flush = [&] {
-    disk.InjectError(SimulatedFileSystem::Operation::kWrite, "/groups/1.", 0, 1,
-                     absl::DataLossError("write: Input/output error"));
-    world_.machine(node).runtime->Find(1)->FlushAndCompact();
-    Run(milliseconds(300));
-    ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
-  };
+  const NodeId behind = Third(leader, node);
   ASSERT_TRUE(AddOne());
-  fail_to_flush();
+  FailToFlush(node);
   Run(seconds(4));
   // The entry reaches both logs; that it is committed, only one follower.
   const Index last = LeaderReplica()->view().last + 1;
@@ -243,7 +246,7 @@ TEST_F(LossTest, DistrustedStateIsTakenBackBesideALeaderThatHasNoQuorumWithoutIt
   Run(milliseconds(500));
   ASSERT_EQ(LogOf(node).compacted.index, last);
   ASSERT_LT(world_.machine(behind).runtime->Find(1)->view().commit, last);
-  fail_to_flush();
+  FailToFlush(node);
   world_.Kill(leader);  // for good
   Run(seconds(8));
   ASSERT_TRUE(world_.machine(node).runtime->Find(1)->view().rebuilding);
