@@ -248,6 +248,7 @@ void Faults::Heal() {
   world_.network().UnblockAll();
   world_.network().SetFaults({});
   for (auto& [node, machine] : world_.machines()) {
+    machine.disk->CrashNoMore();
     machine.disk->SetCapacity(UINT64_MAX);
     machine.disk->InjectError(SimulatedFileSystem::Operation::kSync, "", 0, 0,
                               absl::InternalError("none any more"));

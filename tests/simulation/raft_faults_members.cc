@@ -32,6 +32,13 @@ ReplicaId ReplicaOn(const Machine& machine, GroupId group) {
   return state.has_value() && !state->destroyed ? state->creation.replica : 0;
 }
 
+// A replica that came later was destroyed here: no message makes this one.
+bool HasTombstoneOf(const Machine& machine, GroupId group, ReplicaId replica) {
+  if (!machine.up()) return false;
+  const auto state = machine.runtime->log().Group(group);
+  return state.has_value() && state->destroyed && state->creation.replica >= replica;
+}
+
 }  // namespace
 
 // One step toward other members: a new learner on a node without a replica, a learner taking a
@@ -80,7 +87,8 @@ void Faults::ChangeMembers() {
 
 // Replicas that a committed configuration left out are destroyed, as a coordinator would. By the
 // word of a leader with a lease: one that was deposed may not know of members that came since.
-// One may come after another has its place on the node, by a message that was long under way.
+// One may come after another has its place on the node, by a message that was long under way; then
+// that other one can't be made any more, and the coordinator would leave it out.
 void Faults::RemoveStrays(GroupId group) {
   if (world_.LeaderOf(group) == 0) return;
   const auto leader = world_.machine(world_.LeaderOf(group)).runtime->Find(group);
@@ -92,6 +100,14 @@ void Faults::RemoveStrays(GroupId group) {
     Count("replica destroyed");
     machine.runtime->DestroyReplica(group, stray, [](const absl::Status&) {});
   }
+  std::vector<Member> learners = view.configuration.learners;
+  std::erase_if(learners, [&](const Member& learner) {
+    return HasTombstoneOf(world_.machine(learner.node), group, learner.replica);
+  });
+  if (learners.size() == view.configuration.learners.size()) return;
+  Count("learner removed that can't come");
+  leader->ChangeMembers(view.configuration.voters, std::move(learners),
+                        [](absl::StatusOr<replication::LogPosition>) {});
 }
 
 }  // namespace ringleader::simulation
