@@ -99,11 +99,13 @@ SimulatedFileSystem::NodePointer SimulatedFileSystem::FileAt(absl::string_view p
 }
 
 void SimulatedFileSystem::AddName(const Place& place, NodePointer node) {
+  names_changed_ = true;
   place.directory->names[place.name] = node;
   place.directory->changes.push_back({"", place.name, std::move(node)});
 }
 
 void SimulatedFileSystem::RemoveName(const Place& place) {
+  names_changed_ = true;
   place.directory->names.erase(place.name);
   place.directory->changes.push_back({place.name, "", nullptr});
 }
@@ -142,6 +144,7 @@ absl::Status SimulatedFileSystem::Rename(absl::string_view from, absl::string_vi
       return absl::AlreadyExistsError(absl::StrCat(to, ": directory not empty"));
     }
   }
+  names_changed_ = true;
   if (source.directory == target.directory) {
     source.directory->names.erase(source.name);
     source.directory->names[target.name] = node;
@@ -227,17 +230,24 @@ absl::Status SimulatedFileSystem::SyncDirectory(absl::string_view path) {
 }
 
 uint64_t SimulatedFileSystem::UsedBytesLocked() const {
-  std::set<const Node*> seen;
+  if (!std::exchange(names_changed_, false)) return used_bytes_;
+  ++count_;
+  used_bytes_ = 0;
   std::vector<const Node*> todo = {root_.get()};
-  uint64_t bytes = 0;
   while (!todo.empty()) {
     const Node* const node = todo.back();
     todo.pop_back();
-    if (!seen.insert(node).second) continue;
-    bytes += node->cached.size();
+    if (std::exchange(node->counted, count_) == count_) continue;
+    used_bytes_ += node->cached.size();
     for (const auto& [name, child] : node->names) todo.push_back(child.get());
   }
-  return bytes;
+  return used_bytes_;
+}
+
+void SimulatedFileSystem::ResizeCached(Node& node, uint64_t size_bytes) {
+  if (node.counted == count_) used_bytes_ += size_bytes - node.cached.size();
+  node.cached.Resize(size_bytes);
+  node.may_differ = true;
 }
 
 absl::StatusOr<uint64_t> SimulatedFileSystem::FreeBytes(absl::string_view path) {
@@ -313,6 +323,7 @@ void SimulatedFileSystem::Restart() {
   MutexLock lock(mutex_);
   std::set<Node*> seen;
   SettleTree(*root_, seen);
+  names_changed_ = true;
   Trace("restart", ++incarnation_);
   locks_.clear();
   crashed_ = false;

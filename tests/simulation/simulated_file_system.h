@@ -35,6 +35,7 @@
 #include "common/file_system.h"
 #include "common/mutex.h"
 #include "common/random.h"
+#include "tests/simulation/simulated_file_bytes.h"
 
 namespace ringleader {
 
@@ -120,14 +121,17 @@ class SimulatedFileSystem : public FileSystem {
   struct Node {
     bool is_directory = false;
     // A file.
-    std::string cached;             // what readers see
-    std::string durable;            // what is on the disk
-    std::set<uint64_t> dirty;       // sectors that may differ and will be written some day
+    FileBytes cached;               // what readers see
+    FileBytes durable;              // what is on the disk
+    bool may_differ = false;        // these two
+    bool has_lost_writes = false;   // by a failed sync: they differ where nothing is dirty
+    SectorSet dirty;                // sectors that may differ and will be written some day
     std::set<uint64_t> unreadable;  // blocks
     // A directory.
     std::map<std::string, NodePointer> names;
     std::map<std::string, NodePointer> durable_names;
     std::vector<NameChange> changes;
+    mutable uint64_t counted = 0;  // by which count of the used bytes
   };
 
   struct Fault {
@@ -156,9 +160,10 @@ class SimulatedFileSystem : public FileSystem {
   absl::StatusOr<NodePointer> Find(absl::string_view path) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   NodePointer FileAt(absl::string_view path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static void AddName(const Place& place, NodePointer node);
-  static void RemoveName(const Place& place);
+  void AddName(const Place& place, NodePointer node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveName(const Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t UsedBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResizeCached(Node& node, uint64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Status Resize(Node& node, absl::string_view path, uint64_t size_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -184,6 +189,10 @@ class SimulatedFileSystem : public FileSystem {
   uint64_t crash_at_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   std::string crash_at_sync_ ABSL_GUARDED_BY(mutex_);  // empty: at none
   uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
+  // Of all that has a name; counted anew after names have changed.
+  mutable uint64_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable uint64_t count_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable bool names_changed_ ABSL_GUARDED_BY(mutex_) = true;
   Fault fault_ ABSL_GUARDED_BY(mutex_);
   std::string misdirected_ ABSL_GUARDED_BY(mutex_);
   int64_t misdirected_blocks_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -10,6 +10,18 @@
 #include "tests/simulation/simulated_file_system.h"
 
 namespace ringleader {
+namespace {
+
+// Logs write zeros ahead: their checksum is computed once for each size.
+uint32_t Checksum(absl::string_view data) {
+  if (!FileBytes::IsZeros(data)) return crc32c::Value(data);
+  thread_local std::map<size_t, uint32_t> of_zeros;
+  const auto [at, is_new] = of_zeros.try_emplace(data.size());
+  if (is_new) at->second = crc32c::Value(data);
+  return at->second;
+}
+
+}  // namespace
 
 class SimulatedRandomAccessFile : public RandomAccessFile {
  public:
@@ -43,11 +55,13 @@ class SimulatedWritableFile : public WritableFile {
   }
 
   absl::Status WriteAt(uint64_t offset, absl::Span<const absl::string_view> pieces) override {
-    std::string data;
-    for (const absl::string_view piece : pieces) data.append(piece.data(), piece.size());
+    std::string joined;
+    if (pieces.size() > 1) {
+      for (const absl::string_view piece : pieces) joined.append(piece.data(), piece.size());
+    }
     MutexLock lock(owner_.mutex_);
     RETURN_IF_ERROR(owner_.CheckHandle(incarnation_, path_));
-    return owner_.WriteFile(*node_, path_, offset, data);
+    return owner_.WriteFile(*node_, path_, offset, pieces.size() == 1 ? pieces[0] : joined);
   }
 
   absl::Status Flush() override {
@@ -113,7 +127,7 @@ absl::StatusOr<std::unique_ptr<WritableFile>> SimulatedFileSystem::OpenForWrite(
   if (!exists) AddName(place, node);
   if (exists && mode == WriteMode::kTruncate) {
     MarkDirty(*node, 0, std::max(node->cached.size(), node->durable.size()));
-    node->cached.clear();
+    ResizeCached(*node, 0);
   }
   RETURN_IF_ERROR(begun);
   return std::make_unique<SimulatedWritableFile>(*this, std::string(path), std::move(node),
@@ -121,9 +135,8 @@ absl::StatusOr<std::unique_ptr<WritableFile>> SimulatedFileSystem::OpenForWrite(
 }
 
 void SimulatedFileSystem::MarkDirty(Node& node, uint64_t from, uint64_t to) {
-  for (uint64_t sector = from / kSectorBytes; sector * kSectorBytes < to; ++sector) {
-    node.dirty.insert(sector);
-  }
+  node.may_differ = true;
+  node.dirty.Insert(from / kSectorBytes, (to + kSectorBytes - 1) / kSectorBytes);
 }
 
 absl::StatusOr<size_t> SimulatedFileSystem::ReadAt(const Node& node, absl::string_view path,
@@ -135,7 +148,7 @@ absl::StatusOr<size_t> SimulatedFileSystem::ReadAt(const Node& node, absl::strin
   if (bad != node.unreadable.end() && *bad * kBlockBytes < offset + size) {
     return absl::DataLossError(absl::StrCat(path, ": block ", *bad, " can't be read"));
   }
-  std::memcpy(out.data(), node.cached.data() + offset, size);
+  node.cached.Read(offset, out.first(size));
   return size;
 }
 
@@ -146,7 +159,7 @@ absl::Status SimulatedFileSystem::Resize(Node& node, absl::string_view path, uin
   if (size_bytes > before && UsedBytesLocked() + (size_bytes - before) > capacity_) {
     return absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
   }
-  node.cached.resize(size_bytes, '\0');
+  ResizeCached(node, size_bytes);
   // Beyond what the disk has, zeros come by themselves.
   MarkDirty(node, std::min(before, size_bytes),
             std::min<uint64_t>(std::max(before, size_bytes), node.durable.size()));
@@ -155,7 +168,7 @@ absl::Status SimulatedFileSystem::Resize(Node& node, absl::string_view path, uin
 
 absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, uint64_t offset,
                                             absl::string_view data) {
-  const absl::Status begun = Begin(Operation::kWrite, path, offset ^ crc32c::Value(data));
+  const absl::Status begun = Begin(Operation::kWrite, path, offset ^ Checksum(data));
   if (!begun.ok() && !CrashKeepsEffect()) return begun;
   if (!misdirected_.empty() && absl::StrContains(path, misdirected_)) {
     const int64_t shifted =
@@ -169,9 +182,9 @@ absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, 
     if (UsedBytesLocked() + (end - node.cached.size()) > capacity_) {
       return absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
     }
-    node.cached.resize(end, '\0');
+    ResizeCached(node, end);
   }
-  std::copy(data.begin(), data.end(), node.cached.begin() + static_cast<int64_t>(offset));
+  node.cached.Write(offset, data);
   MarkDirty(node, offset, end);
   for (uint64_t block = (offset + kBlockBytes - 1) / kBlockBytes; (block + 1) * kBlockBytes <= end;
        ++block) {
@@ -184,32 +197,37 @@ void SimulatedFileSystem::PersistSector(Node& node, uint64_t sector) {
   const uint64_t from = sector * kSectorBytes;
   const uint64_t to =
       std::min<uint64_t>({from + kSectorBytes, node.cached.size(), node.durable.size()});
-  if (from < to) std::memcpy(&node.durable[from], node.cached.data() + from, to - from);
+  node.durable.CopyRange(node.cached, from, to);
 }
 
 absl::Status SimulatedFileSystem::SyncFile(Node& node, absl::string_view path) {
   const absl::Status begun = Begin(Operation::kSync, path);
   if (crashed_) return begun;  // what becomes of the dirty sectors, Restart decides
-  node.durable.resize(node.cached.size(), '\0');
-  for (const uint64_t sector : node.dirty) {
+  node.durable.Resize(node.cached.size());
+  node.dirty.ForEach([&](uint64_t sector) {
     if (begun.ok() || random_.Chance(0.5)) PersistSector(node, sector);
-  }
-  node.dirty.clear();
+  });
+  node.dirty.Clear();
+  node.has_lost_writes |= !begun.ok();
+  node.may_differ = node.has_lost_writes;
   return begun;
 }
 
 void SimulatedFileSystem::SettleFile(Node& node) {
-  if (random_.Chance(0.5)) node.durable.resize(node.cached.size(), '\0');
+  const bool has_new_size = random_.Chance(0.5);
+  if (!std::exchange(node.may_differ, false)) return;
+  if (has_new_size) node.durable.Resize(node.cached.size());
   uint64_t block = UINT64_MAX;
   uint64_t fate = 0;  // of the current block: 0 lost, 1 kept, 2 torn
-  for (const uint64_t sector : node.dirty) {
+  node.dirty.ForEach([&](uint64_t sector) {
     if (sector * kSectorBytes / kBlockBytes != block) {
       block = sector * kSectorBytes / kBlockBytes;
       fate = random_.Below(3);
     }
     if (fate == 1 || (fate == 2 && random_.Chance(0.5))) PersistSector(node, sector);
-  }
-  node.dirty.clear();
+  });
+  node.dirty.Clear();
+  node.has_lost_writes = false;
   node.cached = node.durable;
 }
 
@@ -217,9 +235,13 @@ void SimulatedFileSystem::FlipBit(absl::string_view path, uint64_t bit) {
   MutexLock lock(mutex_);
   const NodePointer node = FileAt(path);
   CHECK_LT(bit / 8, node->cached.size());
-  const char mask = static_cast<char>(1 << (bit % 8));
-  node->cached[bit / 8] ^= mask;
-  if (bit / 8 < node->durable.size()) node->durable[bit / 8] ^= mask;
+  for (FileBytes* const bytes : {&node->cached, &node->durable}) {
+    if (bit / 8 >= bytes->size()) continue;
+    char byte;
+    bytes->Read(bit / 8, {&byte, 1});
+    byte ^= static_cast<char>(1 << (bit % 8));
+    bytes->Write(bit / 8, {&byte, 1});
+  }
 }
 
 void SimulatedFileSystem::DamageBlock(absl::string_view path, uint64_t block, BadBlock how) {
@@ -231,8 +253,9 @@ void SimulatedFileSystem::DamageBlock(absl::string_view path, uint64_t block, Ba
   }
   for (uint64_t at = block * kBlockBytes; at < (block + 1) * kBlockBytes; ++at) {
     const char byte = how == BadBlock::kZeros ? '\0' : static_cast<char>(random_.Next());
-    if (at < node->cached.size()) node->cached[at] = byte;
-    if (at < node->durable.size()) node->durable[at] = byte;
+    for (FileBytes* const bytes : {&node->cached, &node->durable}) {
+      if (at < bytes->size()) bytes->Write(at, {&byte, 1});
+    }
   }
 }
 
@@ -255,7 +278,10 @@ uint64_t SimulatedFileSystem::misdirected_writes() const {
 
 std::string SimulatedFileSystem::Content(absl::string_view path) const {
   MutexLock lock(mutex_);
-  return FileAt(path)->cached;
+  const NodePointer node = FileAt(path);
+  std::string content(node->cached.size(), '\0');
+  node->cached.Read(0, absl::MakeSpan(content));
+  return content;
 }
 
 }  // namespace ringleader

@@ -1,5 +1,6 @@
 #include "tests/simulation/simulation.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -24,43 +25,75 @@ Simulation::Simulation(uint64_t seed) : random_(seed) {
   });
 }
 
-Simulation::~Simulation() { SetLogOrigin(nullptr); }
+// One by one, in a fixed order: a task's captures may cancel others.
+Simulation::~Simulation() {
+  for (size_t i = 0; i < slots_.size(); ++i) Cancel(slots_[i].event);
+  SetLogOrigin(nullptr);
+}
 
 uint64_t Simulation::At(Duration delay, Task task) {
-  const Duration due = now_ + std::max(delay, Duration(0));
-  const uint64_t event = ++last_event_;
-  queue_.emplace(std::make_pair(due, event), std::move(task));
-  due_.emplace(event, due);
+  if (free_slots_.empty()) {
+    free_slots_.push_back(slots_.size());
+    slots_.emplace_back();
+    CHECK_LE(slots_.size(), uint64_t{1} << kSlotBits) << "events that are waited for";
+  }
+  const uint64_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  const uint64_t event = ++last_event_ << kSlotBits | slot;
+  slots_[slot] = {event, std::move(task)};
+  queue_.push_back({now_ + std::max(delay, Duration(0)), event});
+  std::push_heap(queue_.begin(), queue_.end(), IsLater());
   return event;
 }
 
+Simulation::Slot* Simulation::Find(uint64_t event) {
+  if (event == 0) return nullptr;
+  Slot& slot = slots_[event & ((uint64_t{1} << kSlotBits) - 1)];
+  return slot.event == event ? &slot : nullptr;
+}
+
+Task Simulation::Take(Slot& slot) {
+  free_slots_.push_back(static_cast<uint64_t>(&slot - slots_.data()));
+  slot.event = 0;
+  return std::move(slot.task);
+}
+
 void Simulation::Cancel(uint64_t event) {
-  const auto found = due_.find(event);
-  if (found == due_.end()) return;
-  // Out of the maps before it is destroyed: a task's captures may cancel others.
-  const auto node = queue_.extract({found->second, event});
-  due_.erase(found);
+  Slot* const slot = Find(event);
+  if (slot == nullptr) return;
+  // Out of its slot before it is destroyed: a task's captures may cancel others.
+  const Task task = Take(*slot);
+}
+
+const Simulation::Event* Simulation::Next() {
+  while (!queue_.empty() && Find(queue_.front().name) == nullptr) {
+    std::pop_heap(queue_.begin(), queue_.end(), IsLater());
+    queue_.pop_back();
+  }
+  return queue_.empty() ? nullptr : &queue_.front();
 }
 
 bool Simulation::Step() {
-  if (queue_.empty()) return false;
-  auto node = queue_.extract(queue_.begin());
-  CHECK_GE(node.key().first, now_) << "time ran backwards";
-  now_ = node.key().first;
-  due_.erase(node.key().second);
+  const Event* const next = Next();
+  if (next == nullptr) return false;
+  CHECK_GE(next->due, now_) << "time ran backwards";
+  now_ = next->due;
+  Task task = Take(*Find(next->name));
+  std::pop_heap(queue_.begin(), queue_.end(), IsLater());
+  queue_.pop_back();
   ++events_;
   if (now_ >= second_began_ + std::chrono::seconds(1)) {
     second_began_ = now_;
     second_events_ = 0;
   }
   CHECK_LT(++second_events_, kSecondEventsMax) << "processes that set each other going";
-  node.mapped()();
+  task();
   return true;
 }
 
 void Simulation::RunFor(Duration span) {
   const Duration end = now_ + span;
-  while (!queue_.empty() && queue_.begin()->first.first <= end) Step();
+  for (const Event* next; (next = Next()) != nullptr && next->due <= end;) Step();
   now_ = end;
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -62,8 +63,31 @@ class Simulation {
   Duration second_began_{0};
   uint64_t second_events_ = 0;
   uint64_t trace_hash_ = 14695981039346656037u;
-  std::map<std::pair<Duration, uint64_t>, Task> queue_;
-  std::map<uint64_t, Duration> due_;
+  // Its name: the number in the order in which events were asked for, then the slot of its task.
+  struct Event {
+    Duration due;
+    uint64_t name;
+  };
+  struct IsLater {
+    bool operator()(const Event& a, const Event& b) const {
+      return a.due != b.due ? a.due > b.due : a.name > b.name;
+    }
+  };
+  struct Slot {
+    uint64_t event = 0;  // 0: free
+    Task task;
+  };
+  static constexpr int kSlotBits = 24;
+
+  // The next event; null: there is none. Drops those before it that were cancelled.
+  const Event* Next();
+  // The task of an event that is waited for; null: it ran or was cancelled.
+  Slot* Find(uint64_t event);
+  Task Take(Slot& slot);
+
+  std::vector<Event> queue_;  // a heap, the next one at its front
+  std::vector<Slot> slots_;
+  std::vector<uint64_t> free_slots_;
   class SimulatedThreads* process_ = nullptr;
 };
 
