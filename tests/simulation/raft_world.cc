@@ -325,6 +325,9 @@ void World::LogState() const {
               view.failure.ok() ? "" : view.failure.ToString());
       const auto log = machine.runtime->log().Group(group);
       if (!log.has_value()) continue;
+      if (!log->damage.empty()) {
+        LogInfo("    promised up to ", log->promised.index, " of term ", log->promised.term);
+      }
       for (const replication::Damage& damage : log->damage) {
         LogInfo("    ", damage.kind == replication::DamageKind::kInDoubt ? "in doubt " : "corrupt ",
                 damage.first, " to ", damage.last);

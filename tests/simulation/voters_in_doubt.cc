@@ -1,6 +1,21 @@
 #include "tests/simulation/voters_in_doubt.h"
 
+#include <algorithm>
+
 namespace ringleader::simulation {
+namespace {
+
+// It had acknowledged some of these entries for certain, and can't show all of them.
+bool HasLost(const replication::GroupState& log, const replication::Damage& entries) {
+  const bool is_corrupt =
+      std::any_of(log.damage.begin(), log.damage.end(), [](const replication::Damage& damage) {
+        return damage.kind == replication::DamageKind::kCorrupt;
+      });
+  const replication::LogPosition first{entries.term, entries.first};
+  return is_corrupt && log.intact_last < entries.last && !(log.promised < first);
+}
+
+}  // namespace
 
 void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupId group,
                         replication::ReplicaId replica) {
@@ -18,19 +33,17 @@ void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupI
     return;
   }
   const auto log = runtime->log().Group(group);
-  if (!log.has_value()) return;
-  for (const replication::Damage& damage : log->damage) damage_.push_back({voters_, damage});
+  if (log.has_value()) logs_.push_back(*log);
 }
 
 bool VotersInDoubt::MayStandStill() const {
   if (2 * without_state_ > voters_) return true;
-  for (const auto& [voter, doubt] : damage_) {
-    if (doubt.kind != replication::DamageKind::kInDoubt) continue;
-    if (lost_ > 0) return true;
-    for (const auto& [other, damage] : damage_) {
-      if (other != voter && damage.kind != replication::DamageKind::kInDoubt &&
-          damage.term == doubt.term && damage.first <= doubt.last && doubt.first <= damage.last) {
-        return true;
+  for (const replication::GroupState& log : logs_) {
+    for (const replication::Damage& doubt : log.damage) {
+      if (doubt.kind != replication::DamageKind::kInDoubt) continue;
+      if (lost_ > 0) return true;
+      for (const replication::GroupState& other : logs_) {
+        if (&other != &log && HasLost(other, doubt)) return true;
       }
     }
   }

@@ -1,12 +1,12 @@
 // Whether a group may stand still for good (fault-model.md, "What is not promised"):
 //   - an entry of one voter is in doubt, and another one that may have acknowledged it has no log
-//     or no state (any more), or has lost this entry: nobody can tell whether the entry counted;
+//     or no state (any more), or can't show it as its log is corrupt there or before: nobody can
+//     tell whether the entry counted;
 //   - a majority waits for a snapshot to replace lost state: nobody can commit as far as their logs
 //     go.
 #ifndef RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
 #define RINGLEADER_TESTS_SIMULATION_VOTERS_IN_DOUBT_H_
 
-#include <utility>
 #include <vector>
 
 #include "replication/runtime.h"
@@ -21,7 +21,7 @@ class VotersInDoubt {
   bool MayStandStill() const;
 
  private:
-  std::vector<std::pair<int, replication::Damage>> damage_;  // of which voter
+  std::vector<replication::GroupState> logs_;
   int lost_ = 0;
   int without_state_ = 0;
   int voters_ = 0;
