@@ -19,21 +19,24 @@ bool HasLost(const replication::GroupState& log, const replication::Damage& entr
 
 void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupId group,
                         replication::ReplicaId replica) {
-  ++voters_;
   const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
+  if (found == nullptr || found->id() != replica) return AddLost(/*has_log=*/false);
   // Who knows no members never had a log: a first voter whose leader came before its plan. To the
   // others it looks like one that lost it.
-  const auto has_state = [&] {
-    const replication::ReplicaView view = found->view();
-    return !view.rebuilding && !view.configuration.voters.empty();
-  };
-  if (found == nullptr || found->id() != replica || !has_state()) {
-    ++lost_;
-    without_state_ += found != nullptr && found->id() == replica;
-    return;
-  }
-  const auto log = runtime->log().Group(group);
-  if (log.has_value()) logs_.push_back(*log);
+  const replication::ReplicaView view = found->view();
+  if (view.rebuilding || view.configuration.voters.empty()) return AddLost(/*has_log=*/true);
+  AddLog(runtime->log().Group(group).value_or(replication::GroupState()));
+}
+
+void VotersInDoubt::AddLog(const replication::GroupState& log) {
+  ++voters_;
+  logs_.push_back(log);
+}
+
+void VotersInDoubt::AddLost(bool has_log) {
+  ++voters_;
+  ++lost_;
+  if (has_log) ++without_state_;
 }
 
 bool VotersInDoubt::MayStandStill() const {
