@@ -58,7 +58,7 @@ struct LogOptions {
   // the compactions that free space still get through. At most a quarter of segment_bytes.
   uint64_t reserve_bytes = 1ull << 20;
   // Reclaim has work to do while the files together are longer than this. At least four segments.
-  // Opening reads all of it, before anybody is served: a quarter of a second at 1 GB/s.
+  // Opening reads all of it before anybody is served (log.md, "Arithmetic").
   uint64_t log_bytes_target = 256ull << 20;
   // Where the segments' salts come from. 0 takes the kernel's entropy; the simulator gives a seed.
   uint64_t entropy = 0;

@@ -20,11 +20,11 @@ bool HasLost(const replication::GroupState& log, const replication::Damage& entr
 void VotersInDoubt::Add(const replication::Runtime* runtime, replication::GroupId group,
                         replication::ReplicaId replica) {
   const auto found = runtime == nullptr ? nullptr : runtime->Find(group);
-  if (found == nullptr || found->id() != replica) return AddLost(/*has_log=*/false);
+  if (found == nullptr || found->id() != replica) return AddLost(/*is_open=*/false);
   // Who knows no members never had a log: a first voter whose leader came before its plan. To the
   // others it looks like one that lost it.
   const replication::ReplicaView view = found->view();
-  if (view.rebuilding || view.configuration.voters.empty()) return AddLost(/*has_log=*/true);
+  if (view.rebuilding || view.configuration.voters.empty()) return AddLost(/*is_open=*/true);
   AddLog(runtime->log().Group(group).value_or(replication::GroupState()));
 }
 
@@ -33,10 +33,10 @@ void VotersInDoubt::AddLog(const replication::GroupState& log) {
   logs_.push_back(log);
 }
 
-void VotersInDoubt::AddLost(bool has_log) {
+void VotersInDoubt::AddLost(bool is_open) {
   ++voters_;
   ++lost_;
-  if (has_log) ++without_state_;
+  if (is_open) ++without_state_;
 }
 
 bool VotersInDoubt::MayStandStill() const {

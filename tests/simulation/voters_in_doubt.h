@@ -18,9 +18,10 @@ class VotersInDoubt {
   // For each voter; null: its process is down.
   void Add(const replication::Runtime* runtime, replication::GroupId group,
            replication::ReplicaId replica);
-  // What the above finds out: a voter has this log, and its state; or lacks one of them.
+  // What the above finds out: a voter has this log and its state, or lacks one of them. `is_open`:
+  // it is there all the same, and waits to be filled.
   void AddLog(const replication::GroupState& log);
-  void AddLost(bool has_log);
+  void AddLost(bool is_open);
 
   bool MayStandStill() const;
 

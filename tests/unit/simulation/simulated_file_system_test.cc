@@ -140,6 +140,60 @@ TEST(SimulatedFileSystemTest, BeyondTheByteBudgetThereIsNoSpace) {
   EXPECT_EQ(*disk.FreeBytes("/"), 9900u);
 }
 
+// A write that a failed sync dropped stays dropped, though a later sync of others succeeds.
+TEST(SimulatedFileSystemTest, ALaterSyncBringsNothingBack) {
+  bool lost = false;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Disk disk(seed);
+    auto file = Create(disk, "a");
+    ASSERT_TRUE(file->Append(std::string(4096, 'x')).ok());
+    ASSERT_TRUE(file->Sync().ok());
+    ASSERT_TRUE(disk.SyncDirectory(".").ok());
+    ASSERT_TRUE(file->WriteAt(0, {std::string(512, 'y')}).ok());
+    disk.InjectError(Disk::Operation::kSync, "a", 0, 1, absl::InternalError("lost"));
+    EXPECT_FALSE(file->Sync().ok());
+    ASSERT_TRUE(file->WriteAt(2048, {std::string(512, 'z')}).ok());
+    ASSERT_TRUE(file->Sync().ok());
+    EXPECT_EQ(disk.Content("a")[0], 'y') << "readers see it until the crash";
+    disk.Restart();
+    EXPECT_EQ(disk.Content("a")[2048], 'z');
+    lost |= disk.Content("a")[0] == 'x';
+  }
+  EXPECT_TRUE(lost);
+}
+
+// What has no name takes no space here, and what has two is counted once.
+TEST(SimulatedFileSystemTest, UsedBytesAreThoseOfAllNamedFiles) {
+  Disk disk(1);
+  auto a = Create(disk, "a");
+  ASSERT_TRUE(a->Append("12345").ok());
+  EXPECT_EQ(disk.UsedBytes(), 5u);
+  ASSERT_TRUE(a->Append("678").ok());
+  EXPECT_EQ(disk.UsedBytes(), 8u);
+  ASSERT_TRUE(disk.Link("a", "b").ok());
+  EXPECT_EQ(disk.UsedBytes(), 8u);
+  ASSERT_TRUE(a->Truncate(3).ok());
+  EXPECT_EQ(disk.UsedBytes(), 3u);
+  ASSERT_TRUE(disk.RemoveFile("a").ok());
+  ASSERT_TRUE(a->Append("4").ok());
+  EXPECT_EQ(disk.UsedBytes(), 4u) << "the other name is left";
+  auto c = Create(disk, "c");
+  ASSERT_TRUE(c->Append("1234567").ok());
+  EXPECT_EQ(disk.UsedBytes(), 11u);
+  ASSERT_TRUE(disk.Rename("c", "b").ok());
+  EXPECT_EQ(disk.UsedBytes(), 7u);
+  ASSERT_TRUE(a->Append("nobody").ok());
+  EXPECT_EQ(disk.UsedBytes(), 7u);
+  ASSERT_TRUE(c->Sync().ok());
+  ASSERT_TRUE(disk.SyncDirectory(".").ok());
+  ASSERT_TRUE(c->Append(std::string(4096, 'x')).ok());
+  EXPECT_EQ(disk.UsedBytes(), 4103u);
+  disk.Restart();
+  EXPECT_EQ(disk.UsedBytes(), disk.Content("b").size());
+  Create(disk, "b");
+  EXPECT_EQ(disk.UsedBytes(), 0u);
+}
+
 TEST(SimulatedFileSystemTest, DamageIsWhereItWasPut) {
   Disk disk(1);
   auto file = Create(disk, "a");

@@ -57,17 +57,22 @@ TEST(VotersInDoubt, ADamagedLogWithoutDoubtIsFilled) {
 TEST(VotersInDoubt, ALogThatLostTheSameEntryCanNotAnswer) {
   EXPECT_TRUE(MayStandStill({LogInDoubt(), CorruptLog(232), WholeLog()}));
   EXPECT_TRUE(MayStandStill({WholeLog(), CorruptLog(240), LogInDoubt()}));
+  // It shows that entry: what is corrupt came later.
+  GroupState later = CorruptLog(240);
+  later.intact_last = 238;
+  later.damage = {{239, 239, kTerm, DamageKind::kCorrupt}};
+  EXPECT_FALSE(MayStandStill({LogInDoubt(), later, WholeLog()}));
   // It never had that entry, and says so.
   EXPECT_FALSE(MayStandStill({LogInDoubt(), CorruptLog(231), WholeLog()}));
 }
 
 TEST(VotersInDoubt, AVoterThatLostItsLogOrItsStateCanNotAnswer) {
-  for (const bool has_log : {false, true}) {
+  for (const bool is_open : {false, true}) {
     VotersInDoubt voters;
     voters.AddLog(LogInDoubt());
     voters.AddLog(WholeLog());
     EXPECT_FALSE(voters.MayStandStill());
-    voters.AddLost(has_log);
+    voters.AddLost(is_open);
     EXPECT_TRUE(voters.MayStandStill());
   }
 }
@@ -75,9 +80,9 @@ TEST(VotersInDoubt, AVoterThatLostItsLogOrItsStateCanNotAnswer) {
 TEST(VotersInDoubt, AMajorityWithoutStateCommitsNothing) {
   VotersInDoubt voters;
   voters.AddLog(WholeLog());
-  voters.AddLost(/*has_log=*/true);
+  voters.AddLost(/*is_open=*/true);
   EXPECT_FALSE(voters.MayStandStill());
-  voters.AddLost(/*has_log=*/true);
+  voters.AddLost(/*is_open=*/true);
   EXPECT_TRUE(voters.MayStandStill());
 }
 
