@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace ringleader {
 
@@ -96,10 +97,15 @@ void SectorSet::Insert(uint64_t from, uint64_t to) {
   high_ = std::max(high_, last + 1);
 }
 
-void SectorSet::Clear() {
-  std::fill(words_.begin() + static_cast<int64_t>(low_),
-            words_.begin() + static_cast<int64_t>(high_), 0);
+std::vector<uint64_t> SectorSet::Take() {
+  std::vector<uint64_t> sectors;
+  for (uint64_t word = low_; word < high_; ++word) {
+    for (uint64_t rest = std::exchange(words_[word], 0); rest != 0; rest &= rest - 1) {
+      sectors.push_back(word * kWordBits + static_cast<uint64_t>(__builtin_ctzll(rest)));
+    }
+  }
   low_ = high_ = 0;
+  return sectors;
 }
 
 }  // namespace ringleader

@@ -48,16 +48,8 @@ class SectorSet {
  public:
   // [from, to).
   void Insert(uint64_t from, uint64_t to);
-  void Clear();
-  // In rising order.
-  template <typename Visit>
-  void ForEach(Visit visit) const {
-    for (uint64_t word = low_; word < high_; ++word) {
-      for (uint64_t rest = words_[word]; rest != 0; rest &= rest - 1) {
-        visit(word * kWordBits + static_cast<uint64_t>(__builtin_ctzll(rest)));
-      }
-    }
-  }
+  // All of them, in rising order; none is left.
+  std::vector<uint64_t> Take();
 
  private:
   static constexpr uint64_t kWordBits = 64;

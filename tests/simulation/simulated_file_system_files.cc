@@ -204,10 +204,9 @@ absl::Status SimulatedFileSystem::SyncFile(Node& node, absl::string_view path) {
   const absl::Status begun = Begin(Operation::kSync, path);
   if (crashed_) return begun;  // what becomes of the dirty sectors, Restart decides
   node.durable.Resize(node.cached.size());
-  node.dirty.ForEach([&](uint64_t sector) {
+  for (const uint64_t sector : node.dirty.Take()) {
     if (begun.ok() || random_.Chance(0.5)) PersistSector(node, sector);
-  });
-  node.dirty.Clear();
+  }
   node.has_lost_writes |= !begun.ok();
   node.may_differ = node.has_lost_writes;
   return begun;
@@ -219,14 +218,13 @@ void SimulatedFileSystem::SettleFile(Node& node) {
   if (has_new_size) node.durable.Resize(node.cached.size());
   uint64_t block = UINT64_MAX;
   uint64_t fate = 0;  // of the current block: 0 lost, 1 kept, 2 torn
-  node.dirty.ForEach([&](uint64_t sector) {
+  for (const uint64_t sector : node.dirty.Take()) {
     if (sector * kSectorBytes / kBlockBytes != block) {
       block = sector * kSectorBytes / kBlockBytes;
       fate = random_.Below(3);
     }
     if (fate == 1 || (fate == 2 && random_.Chance(0.5))) PersistSector(node, sector);
-  });
-  node.dirty.Clear();
+  }
   node.has_lost_writes = false;
   node.cached = node.durable;
 }

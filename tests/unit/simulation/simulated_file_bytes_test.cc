@@ -82,18 +82,13 @@ TEST(SectorSet, IsAsASet) {
     SectorSet sectors;
     std::set<uint64_t> model;
     for (int step = 0; step < 30; ++step) {
-      if (random.Chance(0.1)) {
-        sectors.Clear();
-        model.clear();
-      } else {
-        const auto [from, to] = Part(random, 300);
-        sectors.Insert(from, to);
-        for (uint64_t sector = from; sector < to; ++sector) model.insert(sector);
-      }
-      std::vector<uint64_t> found;
-      sectors.ForEach([&](uint64_t sector) { found.push_back(sector); });
-      ASSERT_EQ(found, std::vector<uint64_t>(model.begin(), model.end()))
+      const auto [from, to] = Part(random, 300);
+      sectors.Insert(from, to);
+      for (uint64_t sector = from; sector < to; ++sector) model.insert(sector);
+      if (random.Chance(0.5)) continue;
+      ASSERT_EQ(sectors.Take(), std::vector<uint64_t>(model.begin(), model.end()))
           << "seed " << seed << ", step " << step;
+      model.clear();
     }
   }
 }
