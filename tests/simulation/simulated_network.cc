@@ -132,16 +132,11 @@ class SimulatedCall : public Call {
 
 class SimulatedListener : public Listener {
  public:
-  SimulatedListener(SimulatedNetwork& world, std::string address, int port,
-                    std::function<void()> close)
-      : world_(world), address_(std::move(address)), port_(port), close_(std::move(close)) {}
+  explicit SimulatedListener(std::function<void()> close) : close_(std::move(close)) {}
   ~SimulatedListener() override { close_(); }
-  int port() const override { return port_; }
+  int port() const override { return 0; }  // addresses are names here
 
  private:
-  SimulatedNetwork& world_;
-  const std::string address_;
-  const int port_;
   const std::function<void()> close_;
 };
 
@@ -403,7 +398,7 @@ absl::StatusOr<std::unique_ptr<Listener>> SimulatedEndpoint::Listen(absl::string
   if (!world_.listeners_.emplace(name, std::make_pair(this, service)).second) {
     return absl::FailedPreconditionError(absl::StrCat("can't listen on ", name, ": in use"));
   }
-  return std::make_unique<SimulatedListener>(world_, name, 0, [world = &world_, name] {
+  return std::make_unique<SimulatedListener>([world = &world_, name] {
     const auto found = world->listeners_.find(name);
     if (found == world->listeners_.end()) return;  // its process is gone
     SimulatedEndpoint* const endpoint = found->second.first;
