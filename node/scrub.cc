@@ -36,7 +36,7 @@ Scrub::Scrub(const ScrubOptions& options, const StorePlace& place, replication::
 
 void Scrub::Start() {
   if (options_.period <= Duration(0)) return;
-  executor_.Post([this] { BeginPass(); });
+  executor_.PostAfter(options_.first_pass_after, [this] { BeginPass(); });
 }
 
 void Scrub::After(uint64_t bytes, Task next) {

@@ -39,6 +39,9 @@ struct ScrubOptions {
   // From the beginning of one pass to the next; a pass that takes longer is followed at once by the
   // next. 0: never.
   Duration period = std::chrono::hours(24);
+  // From the start to the first pass. Opening has just read the log, and a group that waits for its
+  // leader needs the processor more.
+  Duration first_pass_after = std::chrono::minutes(1);
   uint64_t bytes_per_second_max = 16 << 20;
   // So long after a flush it is looked whether it has dropped the bad entry from the log.
   Duration flush_within = std::chrono::seconds(5);

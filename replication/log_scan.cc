@@ -38,7 +38,8 @@ void AddPage(const Page& page, uint32_t block, ScannedSegment& segment) {
   } else if (batch.header != page.batch) {
     return;
   }
-  batch.pages[page.part] = block;
+  // The first copy, which stands in front of the payloads: so reading goes forward all the way.
+  if (batch.pages[page.part] == 0) batch.pages[page.part] = block;
   ++batch.intact_pages;
 }
 
@@ -54,24 +55,35 @@ absl::Status BlockReader::Fill(uint64_t offset, uint64_t bytes) {
   window_offset_ = offset / kBlockBytes * kBlockBytes;
   const uint64_t ahead =
       size_bytes_ > window_offset_ ? std::min(kWindowBytes, size_bytes_ - window_offset_) : 0;
-  window_.assign(std::max(offset + bytes - window_offset_, ahead), '\0');
-  const absl::Status status =
-      file_.Read(window_offset_, absl::MakeSpan(&window_[0], window_.size())).status();
-  return absl::IsDataLoss(status) ? FillByBlocks() : status;
+  window_.resize(std::max(offset + bytes - window_offset_, ahead));
+  absl::Status status = FillPart(0, window_.size());
+  if (absl::IsDataLoss(status)) status = FillByBlocks();
+  if (!status.ok()) window_.clear();  // it has what was read before
+  return status;
 }
 
 absl::Status BlockReader::FillByBlocks() {
   for (uint64_t at = 0; at < window_.size(); at += kBlockBytes) {
     const uint64_t size = std::min<uint64_t>(kBlockBytes, window_.size() - at);
-    const absl::Status status =
-        file_.Read(window_offset_ + at, absl::MakeSpan(&window_[at], size)).status();
+    const absl::Status status = FillPart(at, size);
     if (absl::IsDataLoss(status)) {
-      std::fill_n(window_.begin() + static_cast<int64_t>(at), size, '\0');
+      ZeroPart(at, size);
     } else if (!status.ok()) {
       return status;
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status BlockReader::FillPart(uint64_t at, uint64_t size) {
+  ASSIGN_OR_RETURN(const size_t read,
+                   file_.Read(window_offset_ + at, absl::MakeSpan(&window_[at], size)));
+  ZeroPart(at + read, size - read);
+  return absl::OkStatus();
+}
+
+void BlockReader::ZeroPart(uint64_t at, uint64_t size) {
+  std::fill_n(window_.begin() + static_cast<int64_t>(at), size, '\0');
 }
 
 bool ScannedBatch::complete() const {

@@ -30,6 +30,9 @@ class BlockReader {
  private:
   absl::Status Fill(uint64_t offset, uint64_t bytes);
   absl::Status FillByBlocks();
+  // Of the window.
+  absl::Status FillPart(uint64_t at, uint64_t size);
+  void ZeroPart(uint64_t at, uint64_t size);
 
   const RandomAccessFile& file_;
   const uint64_t size_bytes_;

@@ -82,6 +82,7 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.node.partition.quorum_reads = random.Chance(0.2);
   cluster.node.partition.hash_pass = std::chrono::seconds(random.Between(5, 60));
   cluster.node.scrub.period = cluster.node.partition.hash_pass;
+  cluster.node.scrub.first_pass_after = Duration(0);  // most nodes don't stand for a minute
   cluster.node.partition.hash_pause_min = std::chrono::seconds(1);
   cluster.node.partition.hash_bytes_max = static_cast<uint64_t>(random.Between(1 << 10, 64 << 10));
   cluster.node.partition.entries_in_flight_max = random.Below(4) + 1;
