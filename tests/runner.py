@@ -35,7 +35,9 @@ def test_programs(build):
 
 
 SUITES = [
-    Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"]]),
+    # Style, and the tools that say which seeds were run and what they met.
+    Suite("tidy", None, commands=[["python3", "tests/tidy/tidy_test.py"], ["python3", "tests/tidy/tidy.py"],
+                                  ["python3", "tests/simulation/records_test.py"]]),
     Suite("unit", "release", commands=["build"]),
     Suite("simulation", "release", commands=[["python3", "tests/simulation/suite.py", "build/bin/ring-sim", "1", "134"],
                                               # Clocks beyond the bound: a stale read has to be seen.
