@@ -297,6 +297,7 @@ class Core {
   // core_transfer.cc
   void SendTimeoutNowIfCaughtUp();
   void AbortTransfer();
+  void LeadAnewIfWithoutLease();
   void StepTimeoutNow(const Message& message);
 
   // core_doubt.cc

@@ -51,7 +51,10 @@ void Core::CheckQuorum() {
     progress.was_active = std::exchange(progress.active, false);
   }
   const bool confirmed = std::exchange(checked_round_, confirmed_round_) < confirmed_round_;
-  if (!heard || (!confirmed && !waiting_reads_.empty())) BecomeFollower(hard_state_.term, 0);
+  if (!heard || (!confirmed && !waiting_reads_.empty())) {
+    return BecomeFollower(hard_state_.term, 0);
+  }
+  LeadAnewIfWithoutLease();
 }
 
 // The newest request for a vote that came meanwhile is taken up as if it had come only now. After

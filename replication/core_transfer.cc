@@ -1,6 +1,7 @@
 // Leadership transfer (Raft section 3.10). The asked voter's election ignores stickiness, hence
 // this leader's lease ends before the request is sent and does not return in this term, whatever
-// becomes of the transfer (DESIGN section 11, rule 5).
+// becomes of the transfer (DESIGN section 11, rule 5). If nothing becomes of it, this leader has
+// itself elected once more: in the next term the request is void, wherever it still is.
 #include "common/check.h"
 #include "common/mutants.h"
 #include "common/rare_branches.h"
@@ -40,6 +41,15 @@ void Core::AbortTransfer() {
   if (transferee_ != 0) RARE_BRANCH("transfer: given up");
   transferee_ = 0;
   timeout_now_sent_ = false;
+}
+
+// Once a quorum was heard since. The voters answer at once, as nobody has a lease.
+void Core::LeadAnewIfWithoutLease() {
+  if (!lease_withdrawn_ || transferee_ != 0) return;
+  if (!IsVoter(configuration(), self_) || !Promotable()) return;
+  RARE_BRANCH("transfer: a leader that is left without a lease stands again");
+  BecomeFollower(hard_state_.term, 0);
+  StartElection(/*preliminary=*/false, /*transfer=*/true);
 }
 
 void Core::StepTimeoutNow(const Message& message) {

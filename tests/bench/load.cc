@@ -201,6 +201,20 @@ Target::CacheCounts Since(const Target::CacheCounts& before, Target::CacheCounts
   return now;
 }
 
+// Returns when measuring begins.
+Duration WarmUp(const std::vector<std::unique_ptr<Target>>& clients, const LoadOptions& options,
+                Duration begin) {
+  const Duration last = begin + options.warm_up;
+  if (options.warm_up_bytes > 0) {
+    while (Now() < last && CacheCountsOf(clients).bytes < options.warm_up_bytes) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return Now();
+  }
+  SleepUntil(last);
+  return last;
+}
+
 }  // namespace
 
 absl::Status LoadKeys(const std::vector<std::unique_ptr<Target>>& clients,
@@ -259,25 +273,26 @@ LoadReport RunLoad(const std::vector<std::unique_ptr<Target>>& clients,
     lanes.back()->longest_gap_ns = &longest_gap_ns;
   }
   const Duration begin = Now();
-  const Duration measured = begin + options.warm_up;
-  const Duration end = measured + options.duration;
   std::thread pacer;
   std::vector<std::thread> waiting;
   if (options.waits) {
     for (const auto& lane : lanes) waiting.emplace_back([&lane] { lane->RunUntilStopped(); });
   } else if (options.rate > 0) {
-    pacer = std::thread([&] { Pace(lanes, options.rate, begin, end); });
+    pacer = std::thread([&, end = begin + options.warm_up + options.duration] {
+      Pace(lanes, options.rate, begin, end);
+    });
   } else {
     for (const auto& lane : lanes) lane->StartAll();
   }
-  SleepUntil(measured);
+  const Duration measured = WarmUp(clients, options, begin);
   LoadReport report;
+  report.warm_up_seconds = std::chrono::duration<double>(measured - begin).count();
   const Duration from = Now();
   report.own_cpu_seconds = -OwnCpuSeconds();
   report.server_cpu_seconds = -CpuSecondsOf(options.server_pids);
   const Target::CacheCounts cached = CacheCountsOf(clients);
   for (const auto& lane : lanes) lane->Measure(true);
-  SleepUntil(end);
+  SleepUntil(measured + options.duration);
   report.cache = Since(cached, CacheCountsOf(clients));
   for (const auto& lane : lanes) lane->Measure(false);
   report.seconds = std::chrono::duration<double>(Now() - from).count();

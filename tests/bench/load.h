@@ -26,6 +26,9 @@ struct LoadOptions {
   double rate = 0;             // requests a second over all clients; 0: closed loop
   bool waits = false;          // closed loop: a thread for each outstanding request waits for it
   Duration warm_up = std::chrono::seconds(2);
+  // Closed loop: the warm-up ends when the clients' memories hold so many bytes, if that is sooner.
+  // 0: it does not.
+  uint64_t warm_up_bytes = 0;
   Duration duration = std::chrono::seconds(10);
   std::vector<int> server_pids;  // whose CPU time is measured beside our own
   uint64_t seed = 1;
@@ -40,6 +43,7 @@ struct LoadReport {
   std::map<std::string, uint64_t> errors;  // by message, at most kErrorsMax different ones
   uint64_t failed = 0;
   uint64_t missed = 0;  // open loop: due while `outstanding` were under way, and not started
+  double warm_up_seconds = 0;
   double seconds = 0;
   Target::CacheCounts cache;  // while measuring
   double own_cpu_seconds = 0;

@@ -16,6 +16,10 @@
 namespace ringleader::bench {
 namespace {
 
+// A cache of which so much is taken is full: an entry that comes makes room for itself, in its
+// shard.
+constexpr double kFull = 0.98;
+
 struct Settings {
   std::string target = "ringleader";
   std::vector<std::string> endpoints = {"127.0.0.1:7000"};
@@ -33,6 +37,7 @@ struct Settings {
   int64_t outstanding = 256;
   double rate = 0;
   int64_t warm_up_s = 2;
+  bool warm_up_fills = false;
   int64_t seconds = 10;
   int64_t seed = 1;
   std::vector<std::string> server_pids;
@@ -74,6 +79,10 @@ void Define(OptionSet& options, Settings& settings) {
       0, 1e8, &settings.rate);
   options.Add({.name = "warm-up", .unit = "s", .help = "Before what is measured."}, 0, 3600,
               &settings.warm_up_s);
+  options.Add({.name = "warm-up-fills",
+               .help = "Closed loop: measuring begins as soon as the clients' caches are full, "
+                       "after --warm-up at the latest."},
+              &settings.warm_up_fills);
   options.Add({.name = "seconds", .help = "How long to measure."}, 1, 86400, &settings.seconds);
   options.Add({.name = "seed", .help = "Of keys and operations."}, 0, 1 << 30, &settings.seed);
   options.Add(
@@ -113,7 +122,7 @@ void PrintJson(const Settings& settings, const LoadReport& report) {
   }
   absl::PrintF(
       "{\"target\": %s, \"seconds\": %.3f, \"connections\": %d, \"outstanding\": %d, \"rate\": "
-      "%.0f, "
+      "%.0f, \"warm_up_seconds\": %.1f, "
       "\"operations\": {%s}, \"failed\": %d, \"missed\": %d, \"errors\": {%s}, "
       "\"cache_hits\": %d, \"cache_misses\": %d, \"cache_joined\": %d, \"cache_expired\": %d, "
       "\"cache_refused\": %d, "
@@ -121,10 +130,11 @@ void PrintJson(const Settings& settings, const LoadReport& report) {
       "%d, "
       "\"longest_gap_ms\": %.1f, \"own_cpu_seconds\": %.2f, \"server_cpu_seconds\": %.2f}\n",
       Quoted(settings.target), report.seconds, settings.connections, settings.outstanding,
-      settings.rate, kinds, report.failed, report.missed, errors, report.cache.hits,
-      report.cache.misses, report.cache.joined, report.cache.expired, report.cache.refused,
-      report.cache.invalidated, report.cache.evicted, report.cache.entries, report.cache.bytes,
-      Micros(report.longest_gap) / 1000, report.own_cpu_seconds, report.server_cpu_seconds);
+      settings.rate, report.warm_up_seconds, kinds, report.failed, report.missed, errors,
+      report.cache.hits, report.cache.misses, report.cache.joined, report.cache.expired,
+      report.cache.refused, report.cache.invalidated, report.cache.evicted, report.cache.entries,
+      report.cache.bytes, Micros(report.longest_gap) / 1000, report.own_cpu_seconds,
+      report.server_cpu_seconds);
 }
 
 void PrintTable(const LoadReport& report) {
@@ -170,6 +180,13 @@ absl::StatusOr<LoadOptions> LoadOptionsOf(const Settings& settings) {
     return absl::InvalidArgumentError("--waits is a closed loop: it has no --rate");
   }
   load.warm_up = std::chrono::seconds(settings.warm_up_s);
+  if (settings.warm_up_fills && (load.rate > 0 || settings.cache_bytes == 0)) {
+    return absl::InvalidArgumentError("--warm-up-fills is for a closed loop with --cache");
+  }
+  if (settings.warm_up_fills) {
+    const double bytes = kFull * static_cast<double>(settings.cache_bytes * settings.connections);
+    load.warm_up_bytes = static_cast<uint64_t>(bytes);
+  }
   load.duration = std::chrono::seconds(settings.seconds);
   load.seed = static_cast<uint64_t>(settings.seed);
   for (const std::string& text : settings.server_pids) {
