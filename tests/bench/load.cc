@@ -181,6 +181,7 @@ Target::CacheCounts CacheCountsOf(const std::vector<std::unique_ptr<Target>>& cl
     sum.misses += one.misses;
     sum.joined += one.joined;
     sum.expired += one.expired;
+    sum.inserted += one.inserted;
     sum.refused += one.refused;
     sum.invalidated += one.invalidated;
     sum.evicted += one.evicted;
@@ -195,6 +196,7 @@ Target::CacheCounts Since(const Target::CacheCounts& before, Target::CacheCounts
   now.misses -= before.misses;
   now.joined -= before.joined;
   now.expired -= before.expired;
+  now.inserted -= before.inserted;
   now.refused -= before.refused;
   now.invalidated -= before.invalidated;
   now.evicted -= before.evicted;

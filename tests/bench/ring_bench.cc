@@ -125,16 +125,16 @@ void PrintJson(const Settings& settings, const LoadReport& report) {
       "%.0f, \"warm_up_seconds\": %.1f, "
       "\"operations\": {%s}, \"failed\": %d, \"missed\": %d, \"errors\": {%s}, "
       "\"cache_hits\": %d, \"cache_misses\": %d, \"cache_joined\": %d, \"cache_expired\": %d, "
-      "\"cache_refused\": %d, "
+      "\"cache_inserted\": %d, \"cache_refused\": %d, "
       "\"cache_invalidated\": %d, \"cache_evicted\": %d, \"cache_entries\": %d, \"cache_bytes\": "
       "%d, "
       "\"longest_gap_ms\": %.1f, \"own_cpu_seconds\": %.2f, \"server_cpu_seconds\": %.2f}\n",
       Quoted(settings.target), report.seconds, settings.connections, settings.outstanding,
       settings.rate, report.warm_up_seconds, kinds, report.failed, report.missed, errors,
       report.cache.hits, report.cache.misses, report.cache.joined, report.cache.expired,
-      report.cache.refused, report.cache.invalidated, report.cache.evicted, report.cache.entries,
-      report.cache.bytes, Micros(report.longest_gap) / 1000, report.own_cpu_seconds,
-      report.server_cpu_seconds);
+      report.cache.inserted, report.cache.refused, report.cache.invalidated, report.cache.evicted,
+      report.cache.entries, report.cache.bytes, Micros(report.longest_gap) / 1000,
+      report.own_cpu_seconds, report.server_cpu_seconds);
 }
 
 void PrintTable(const LoadReport& report) {

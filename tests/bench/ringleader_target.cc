@@ -65,8 +65,8 @@ class RingleaderTarget : public Target {
 
   CacheCounts cache_counts() const override {
     const CacheStatistics now = client_->cache_statistics();
-    return {now.hits,        now.misses,  now.joined,  now.expired, now.refused,
-            now.invalidated, now.evicted, now.entries, now.bytes};
+    return {now.hits,    now.misses,      now.joined,  now.expired, now.inserted,
+            now.refused, now.invalidated, now.evicted, now.entries, now.bytes};
   }
 
  private:

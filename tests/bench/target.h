@@ -40,7 +40,7 @@ class Target {
   // Of its own memory (CacheStatistics in ringleader/client.h).
   struct CacheCounts {
     uint64_t hits = 0, misses = 0, joined = 0;
-    uint64_t expired = 0, refused = 0, invalidated = 0, evicted = 0;
+    uint64_t expired = 0, inserted = 0, refused = 0, invalidated = 0, evicted = 0;
     uint64_t entries = 0, bytes = 0;  // now
   };
   virtual CacheCounts cache_counts() const { return {}; }
