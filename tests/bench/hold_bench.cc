@@ -4,7 +4,7 @@
 //   hold-bench COORDINATORS hold SECONDS    reads 16 keys with a cache, again and again; prints
 //                                           "holding" once all are in memory
 //   hold-bench COORDINATORS write SECONDS   a thread for each of the 16 and of 16 others puts its
-//                                           key, pauses 5 ms, and so on; prints one JSON object
+//                                           key, pauses 20 ms, and so on; prints one JSON object
 //
 // A put that fails is made again until it succeeds, and counts from its first attempt: what an
 // application waits when a leader dies.
@@ -31,7 +31,7 @@ using std::chrono::steady_clock;
 
 constexpr int kKeys = 16;
 constexpr absl::string_view kTable = "hold-bench";
-constexpr auto kThink = std::chrono::milliseconds(5);
+constexpr auto kThink = std::chrono::milliseconds(20);  // meanwhile the holder reads it again
 constexpr auto kReadPause = std::chrono::microseconds(500);
 
 Item KeyOf(absl::string_view kind, int i) {
