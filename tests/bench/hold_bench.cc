@@ -8,7 +8,6 @@
 //
 // A put that fails is made again until it succeeds, and counts from its first attempt: what an
 // application waits when a leader dies.
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <string>

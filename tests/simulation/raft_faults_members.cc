@@ -39,17 +39,6 @@ bool HasTombstoneOf(const Machine& machine, GroupId group, ReplicaId replica) {
   return state.has_value() && state->destroyed && state->creation.replica >= replica;
 }
 
-// None of them, and all are up: who leads in it was not deposed.
-bool NoneHasSeenALaterTerm(const std::map<NodeId, Machine>& machines, GroupId group,
-                           replication::Term term) {
-  return std::all_of(machines.begin(), machines.end(), [&](const auto& each) {
-    const Machine& machine = each.second;
-    if (!machine.up()) return false;
-    const auto state = machine.runtime->log().Group(group);
-    return !state.has_value() || state->destroyed || state->hard_state.term <= term;
-  });
-}
-
 }  // namespace
 
 // One step toward other members: a new learner on a node without a replica, a learner taking a
@@ -97,18 +86,14 @@ void Faults::ChangeMembers() {
 }
 
 // Replicas that a committed configuration left out are destroyed, as a coordinator would. By the
-// word of a leader that was not deposed, which may not know of members that came since: it has a
-// lease, or, as it has none for the rest of its term if a transfer failed, all can be asked.
+// word of a leader with a lease: one that was deposed may not know of members that came since.
 // One may come after another has its place on the node, by a message that was long under way; then
 // that other one can't be made any more, and the coordinator would leave it out.
 void Faults::RemoveStrays(GroupId group) {
   if (world_.LeaderOf(group) == 0) return;
   const auto leader = world_.machine(world_.LeaderOf(group)).runtime->Find(group);
   const ReplicaView view = leader->view();
-  if (view.configuration_index > view.commit) return;
-  if (!leader->LeaseRead().ok() && !NoneHasSeenALaterTerm(world_.machines(), group, view.term)) {
-    return;
-  }
+  if (!leader->LeaseRead().ok() || view.configuration_index > view.commit) return;
   for (auto& [node, machine] : world_.machines()) {
     const ReplicaId stray = machine.up() ? ReplicaOn(machine, group) : 0;
     if (stray == 0 || replication::IsMember(view.configuration, stray)) continue;
