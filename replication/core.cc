@@ -74,7 +74,7 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
     silence_left_ = silence - std::min(silence, away);
   }
   reported_ = {role_, hard_state_.term, leader_};
-  ResetElectionTimer();
+  ResetElectionTimer(role_);
   election_elapsed_ = std::min(recovered.ticks_away, options_.election_ticks);
   SettlePromiseIfKept();
 }
@@ -210,7 +210,7 @@ void Core::BecomeFollower(Term term, ReplicaId leader) {
   if (term > hard_state_.term) EnterTerm(term, 0);
   role_ = Role::kFollower;
   leader_ = leader;
-  ResetElectionTimer();
+  ResetElectionTimer(role_);
 }
 
 // What waited to be said in the old term is void: acknowledgements of another leader's entries
@@ -251,10 +251,10 @@ void Core::EndRole() {
 }
 
 // core.md, "How long nobody leads".
-void Core::ResetElectionTimer() {
+void Core::ResetElectionTimer(Role role) {
   const uint32_t ticks = options_.election_ticks;
   election_elapsed_ = 0;
-  switch (role_) {
+  switch (role) {
     case Role::kFollower:
     case Role::kLeader:
       election_timeout_ = ticks + 1;

@@ -213,7 +213,7 @@ class Core {
   void BecomeFollower(Term term, ReplicaId leader);
   void EnterTerm(Term term, ReplicaId vote);
   void EndRole();
-  void ResetElectionTimer();
+  void ResetElectionTimer(Role role);
   void HearLeader(ReplicaId leader);
   Message NewMessage(MessageKind kind, ReplicaId to) const;
   void Send(Message message);

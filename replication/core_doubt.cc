@@ -43,7 +43,7 @@ void Core::AskDoubt(bool preliminary) {
     RARE_BRANCH("doubt: the group is asked");
     EnterTerm(hard_state_.term + 1, 0);
     role_ = Role::kFollower;
-    ResetElectionTimer();
+    ResetElectionTimer(role_);
     doubt_rest_ = kRestTimeouts;
   }
   asking_ = true;

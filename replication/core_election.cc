@@ -15,7 +15,7 @@ void Core::TickElection() {
     if (election_elapsed_ % options_.heartbeat_ticks == 0) AskVoters();
     return;
   }
-  ResetElectionTimer();
+  ResetElectionTimer(role_);
   leader_ = 0;
   if (Silent()) return;
   if (promise_ != LogPosition{} && !MUTANT("stands-below-promise")) {
@@ -104,7 +104,7 @@ void Core::StartElection(bool preliminary, bool transfer) {
   leader_ = 0;
   role_ = preliminary ? Role::kPreCandidate : Role::kCandidate;
   by_transfer_ = transfer;
-  ResetElectionTimer();
+  ResetElectionTimer(role_);
   AskVoters();
   // The vote for itself counts once it is durable, like any other (ReleaseWaitingMessages).
   if (preliminary) CountOwnVote();
@@ -134,7 +134,11 @@ void Core::RecordVote(ReplicaId from, bool granted) {
     if (vote == votes_.end()) return 0;
     return vote->second ? 1 : -1;
   });
-  if (decision == Decision::kLost) BecomeFollower(hard_state_.term, 0);
+  if (decision == Decision::kLost) {
+    const bool split = role_ == Role::kCandidate;
+    BecomeFollower(hard_state_.term, 0);
+    if (split) ResetElectionTimer(Role::kPreCandidate);
+  }
   if (decision != Decision::kWon) return;
   if (role_ == Role::kPreCandidate) {
     StartElection(/*preliminary=*/false, /*transfer=*/false);
