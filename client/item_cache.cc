@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/rare_branches.h"
 #include "model/token.h"
 
 namespace ringleader::client {
@@ -17,6 +18,8 @@ constexpr uint64_t kHashSeed = 0x6361636865;  // "cache"
 constexpr uint64_t kBesideEntryBytes = 40;
 // Entries of which the index expects one in each place.
 constexpr uint64_t kExpectedEntryBytes = 256;
+// More than nearly every item takes.
+constexpr uint64_t kShardBytesMin = 1 << 20;
 // How often an entry that is used outlives the eviction's hand.
 constexpr uint8_t kUsesMax = 3;
 // Of a shard: entries that left and that a reader may still look at.
@@ -145,6 +148,7 @@ bool ItemCache::Shard::PassOver() {
 void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
   while (bytes > bytes_max) {
     if (PassOver()) continue;
+    RARE_BRANCH("cache: an item makes room for another");
     Entry& front = queue.front();
     dropped->push_back({std::string(front.key()), front.deadline, front.fill});
     Unlink(&front);
@@ -156,9 +160,11 @@ void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
 ItemCache::ItemCache(Clock& clock, const ItemCacheOptions& options)
     : clock_(clock), options_(options) {
   CHECK(std::has_single_bit(options.shards));
-  const uint64_t shard_bytes = options.bytes_max / options.shards;
+  const size_t shards =
+      std::clamp<size_t>(std::bit_floor(options.bytes_max / kShardBytesMin), 1, options.shards);
+  const uint64_t shard_bytes = options.bytes_max / shards;
   const size_t places = std::bit_ceil(std::max<size_t>(shard_bytes / kExpectedEntryBytes, 16));
-  for (size_t i = 0; i < options.shards; ++i) {
+  for (size_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(places, shard_bytes));
   }
 }
@@ -254,6 +260,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   shard.retired.Collect(shard.sections);
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
   if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
+    RARE_BRANCH("cache: an item is not taken into memory");
     dropped.push_back({std::string(key), entry->deadline, fill});
     return dropped;
   }

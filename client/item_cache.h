@@ -39,7 +39,8 @@ namespace ringleader::client {
 struct ItemCacheOptions {
   // Keys, items and what an entry costs beside them.
   uint64_t bytes_max = 64 << 20;
-  size_t shards = 64;  // a power of two
+  // A power of two; at most: a small memory has fewer, as one shard's part must hold a whole item.
+  size_t shards = 64;
 };
 
 class ItemCache {

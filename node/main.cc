@@ -30,6 +30,8 @@ constexpr int kExitUsage = 2;
 constexpr int kExitFatal = 70;
 // Entries: at 64 partitions of one busy node a follower applies about with every tick.
 constexpr size_t kFollowerGather = 64;
+// Replicas that are opened at a time: the disk syncs for several at once.
+constexpr int kOpeners = 8;
 // A grant lasts from a round of heartbeats, one each tick, and is renewed several times: below this
 // little is left of one. Above it a client that died holds writes up for longer than they wait.
 constexpr int64_t kClientLeaseTermMinMs = 300;
@@ -139,6 +141,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.formation = static_cast<uint64_t>(flags.cluster);
   options.agent.coordinators = flags.coordinators;
   options.runtime.appliers = AppliersOf(flags);
+  options.runtime.openers = kOpeners;
   options.runtime.replica.tick_period = std::chrono::milliseconds(flags.tick_ms);
   options.runtime.replica.core.election_ticks = static_cast<uint32_t>(flags.election_ticks);
   options.runtime.replica.clock_drift_max = flags.clock_drift;

@@ -40,6 +40,10 @@ void CheckRecovered(const RecoveredState& state) {
   }
 }
 
+bool AsksForVote(const Message& message) {
+  return message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
+}
+
 }  // namespace
 
 Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
@@ -80,10 +84,6 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
 }
 
 // --- Dispatch -----------------------------------------------------------------------------------
-
-static bool AsksForVote(const Message& message) {
-  return message.kind == MessageKind::kVote || message.kind == MessageKind::kPreVote;
-}
 
 void Core::Step(Message message) {
   const bool for_us = message.group == group_ && message.to == self_;

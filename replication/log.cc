@@ -23,6 +23,7 @@ constexpr uint64_t kZeroAheadBytes = 256 << 10;
 }  // namespace
 
 absl::Status LogImplementation::OpenDirectory() {
+  MutexLock writing(writing_);
   RETURN_IF_ERROR(CheckLogOptions(options_));
   RETURN_IF_ERROR(CreateDirectories(file_system_, directory_));
   ASSIGN_OR_RETURN(lock_, file_system_.Lock(JoinPath(directory_, kLockName)));
@@ -367,6 +368,7 @@ absl::Status LogImplementation::Commit(const Batch& batch) {
 }
 
 absl::Status LogImplementation::Write(absl::Span<const GroupWrite> writes) {
+  MutexLock writing(writing_);
   RETURN_IF_ERROR(failure_);
   absl::optional<BatchBuilder> builder;
   {
@@ -401,6 +403,7 @@ std::vector<LocatedEntry> LogImplementation::ReclaimChoice(uint64_t bytes_max) c
 }
 
 absl::StatusOr<uint64_t> LogImplementation::Reclaim(uint64_t bytes_max) {
+  MutexLock writing(writing_);
   RETURN_IF_ERROR(failure_);
   const std::vector<LocatedEntry> chosen =
       ReclaimChoice(std::min(bytes_max, options_.batch_bytes_max));

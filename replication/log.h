@@ -10,9 +10,10 @@
 //   RETURN_IF_ERROR(log->Write({GroupWrite{.group = 7, .hard_state = HardState{3, 1}}}));
 //   // durable now
 //
-// Threads: Write and Reclaim are called by one thread at a time (the writer; LogWriter is one).
-// Everything else is thread-safe and may run beside them: it sees a batch either not at all or
-// whole, and only once it is durable. Reads wait for the disk; nothing waits for a write or a sync.
+// Thread-safe. Write and Reclaim wait for each other: nearly all come from one LogWriter, but a
+// replica that is opened again may write as well. Everything else runs beside them: it sees a batch
+// either not at all or whole, and only once it is durable. Reads wait for the disk; nothing else
+// waits for a write or a sync.
 //
 // Invariants
 //   1. A batch is one write of whole 4-KiB blocks that no other batch shares, then one sync. A

@@ -36,7 +36,7 @@ struct Segment {
   uint64_t void_from = 0;  // not 0: written by opening, and batches from here on count no more
 };
 
-// The segment that batches go to. Belongs to the writing thread.
+// The segment that batches go to. Belongs to who writes.
 struct Active {
   SegmentHeader header;
   std::unique_ptr<WritableFile> file;
@@ -82,29 +82,34 @@ class LogImplementation : public Log {
  private:
   // Opening.
   std::vector<LocatedEntry> Unproven(const RecoveredLog& recovered) const;
-  absl::StatusOr<Batch> RecoveryBatch(const RecoveredLog& recovered,
-                                      std::vector<Payload>& payloads);
-  absl::Status StartAnew(const RecoveredLog& recovered);
-  absl::Status TrimSegments(const RecoveredLog& recovered);
+  absl::StatusOr<Batch> RecoveryBatch(const RecoveredLog& recovered, std::vector<Payload>& payloads)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status StartAnew(const RecoveredLog& recovered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status TrimSegments(const RecoveredLog& recovered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
 
-  // Writing: by the writing thread only.
-  absl::StatusOr<Active> CreateSegment(uint64_t number, uint64_t void_from, uint64_t size_bytes);
-  absl::Status PrepareSegment(const Active& segment);
-  absl::Status MakeRoom(uint64_t bytes, bool may_use_reserve);
-  absl::Status Grow(uint64_t bytes);
-  absl::Status Roll(uint64_t bytes);
-  bool HasObsolete() const;
-  absl::Status FreeObsolete();
-  bool Fits(uint64_t bytes, bool with_reserve) const;
-  absl::Status Commit(const Batch& batch);
-  absl::Status WriteBatch(const Batch& batch);
-  absl::Status ZeroAhead(uint64_t end_bytes, uint64_t batch_bytes);
-  absl::Status SyncTimed(WritableFile& file);
-  void ApplyBatch(const Batch& batch, const BatchHeader& header);
-  void RemoveObsolete(uint64_t oldest);
-  absl::Status Fail(const absl::Status& status);
-  uint64_t OldestNeeded() const;
-  std::vector<LocatedEntry> ReclaimChoice(uint64_t bytes_max) const;
+  // Writing.
+  absl::StatusOr<Active> CreateSegment(uint64_t number, uint64_t void_from, uint64_t size_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status PrepareSegment(const Active& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status MakeRoom(uint64_t bytes, bool may_use_reserve)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status Grow(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status Roll(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  bool HasObsolete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status FreeObsolete() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  bool Fits(uint64_t bytes, bool with_reserve) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status Commit(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status WriteBatch(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status ZeroAhead(uint64_t end_bytes, uint64_t batch_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status SyncTimed(WritableFile& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  void ApplyBatch(const Batch& batch, const BatchHeader& header)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  void RemoveObsolete(uint64_t oldest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  uint64_t OldestNeeded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  std::vector<LocatedEntry> ReclaimChoice(uint64_t bytes_max) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
 
   // Scrubbing (log_scrub.cc).
   std::optional<ScrubPlan> PlanScrub(uint64_t after) const;
@@ -120,12 +125,14 @@ class LogImplementation : public Log {
   Clock& clock_;
   LogReport report_;  // set by OpenDirectory
 
-  // Of the writing thread.
-  Random salts_;
-  std::unique_ptr<FileLock> lock_;
-  Active active_;
-  uint64_t next_sequence_ = 1;
-  absl::Status failure_;  // not OK: final
+  std::unique_ptr<FileLock> lock_;  // set by OpenDirectory
+
+  // Held while a batch is made, written and synced.
+  Mutex writing_ ABSL_ACQUIRED_BEFORE(mutex_);
+  Random salts_ ABSL_GUARDED_BY(writing_);
+  Active active_ ABSL_GUARDED_BY(writing_);
+  uint64_t next_sequence_ ABSL_GUARDED_BY(writing_) = 1;
+  absl::Status failure_ ABSL_GUARDED_BY(writing_);  // not OK: final
 
   // Held for moments, never across a call that may block.
   mutable Mutex mutex_;

@@ -1,6 +1,8 @@
 #include "replication/runtime.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -15,6 +17,10 @@ namespace {
 
 // How often the log's length is looked at, in ticks.
 constexpr int kLogWatchTicks = 50;
+
+int64_t Milliseconds(Instant from, Instant to) {
+  return WaiterElapsed(from, to) / std::chrono::milliseconds(1);
+}
 
 // A leader's messages; anything else for an unknown replica says nothing about what should be here.
 bool ComesFromLeader(MessageKind kind) {
@@ -44,6 +50,7 @@ Runtime::Runtime(const RuntimeOptions& options, const RuntimeSeams& seams,
     : options_(options), seams_(seams), factory_(factory), random_(std::move(random)) {
   CHECK_GE(options.workers, 1);
   CHECK_GE(options.appliers, 1);
+  CHECK_GE(options.openers, 1);
 }
 
 absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Open(const RuntimeOptions& options,
@@ -64,7 +71,9 @@ absl::Status Runtime::OpenAll() {
   log_options.cluster = options_.cluster;
   log_options.node = options_.node;
   log_options.clock = &seams_.clock;
+  const Instant began = seams_.clock.Now();
   ASSIGN_OR_RETURN(log_, Log::Open(file_system, JoinPath(options_.directory, "log"), log_options));
+  const Instant read = seams_.clock.Now();
   const std::string record = JoinPath(outgoing, "promised-until");
   const std::optional<Instant> promised = PromiseRecord::Read(file_system, seams_.clock, record);
   const std::optional<Instant> away_since = Earlier(promised, options_.alone_since);
@@ -102,22 +111,70 @@ absl::Status Runtime::OpenAll() {
         return replica != nullptr && replica->id() == message.to ? replica : nullptr;
       });
 
-  for (const GroupState& state : log_->Groups()) {
-    if (state.destroyed) continue;
-    auto replica =
-        Replica::Open(PlaceOf(state.group), state, DirectoryOf(state.group, state.creation.replica),
-                      {.restarted = true, .away_since = away_since}, ForkRandom());
-    if (replica.ok()) {
-      Register(*replica);
-    } else if (absl::IsFailedPrecondition(replica.status())) {
-      return Annotate(replica.status(), DirectoryOf(state.group, state.creation.replica));
-    } else {
-      LogError("group ", state.group, ": ", replica.status().ToString());
-      ReopenLater(state.group, replica.status());
-    }
-  }
+  RETURN_IF_ERROR(OpenReplicas(away_since));
+  LogInfo("log: ", log_->report().segments, " segments read in ", Milliseconds(began, read),
+          " ms, replicas opened in ", Milliseconds(read, seams_.clock.Now()), " ms");
   files_->Post([this] { WatchRebuilding(); });
   return absl::OkStatus();
+}
+
+// As many at a time as there are openers. Returns when all are done.
+void Runtime::ForEach(size_t count, absl::FunctionRef<void(size_t)> run) {
+  const size_t openers_count = std::min(count, static_cast<size_t>(options_.openers));
+  if (openers_count <= 1) {
+    for (size_t i = 0; i < count; ++i) run(i);
+    return;
+  }
+  Mutex mutex;
+  Condition ended;
+  size_t left = count;
+  std::vector<std::unique_ptr<Executor>> openers;
+  for (size_t i = 0; i < openers_count; ++i) {
+    openers.push_back(seams_.threads.Start(absl::StrCat("open-", i)));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    openers[i % openers_count]->Post([&, i] {
+      run(i);
+      MutexLock lock(mutex);
+      --left;
+      ended.NotifyAll();
+    });
+  }
+  MutexLock lock(mutex);
+  while (left > 0) ended.Wait(lock);
+}
+
+absl::Status Runtime::OpenReplicas(std::optional<Instant> away_since) {
+  struct Opening {
+    GroupState state;
+    Random random;
+    absl::StatusOr<std::shared_ptr<Replica>> replica = nullptr;
+  };
+  std::vector<Opening> openings;
+  for (const GroupState& state : log_->Groups()) {
+    if (!state.destroyed) openings.push_back({state, ForkRandom()});
+  }
+  const auto open = [this, away_since](Opening& opening) {
+    const GroupId group = opening.state.group;
+    opening.replica = Replica::Open(
+        PlaceOf(group), opening.state, DirectoryOf(group, opening.state.creation.replica),
+        {.restarted = true, .away_since = away_since}, std::move(opening.random));
+  };
+  ForEach(openings.size(), [&](size_t i) { open(openings[i]); });
+  absl::Status refused;
+  for (const Opening& opening : openings) {
+    const GroupId group = opening.state.group;
+    const absl::Status& status = opening.replica.status();
+    if (status.ok()) {
+      Register(*opening.replica);
+    } else if (absl::IsFailedPrecondition(status)) {
+      refused = Annotate(status, DirectoryOf(group, opening.state.creation.replica));
+    } else {
+      LogError("group ", group, ": ", status.ToString());
+      ReopenLater(group, status);
+    }
+  }
+  return refused;
 }
 
 Runtime::~Runtime() {

@@ -33,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/clock.h"
@@ -61,6 +62,9 @@ struct RuntimeOptions {
   std::optional<Instant> alone_since;
   int workers = 1;
   int appliers = 1;
+  // So many replicas are opened at a time when the process starts: nearly all of an opening is
+  // waiting for syncs.
+  int openers = 1;
   // More replicas than this are not made for leaders that ask.
   size_t replicas_max = 4096;
   ReplicaOptions replica;
@@ -173,6 +177,8 @@ class Runtime : public TransportHandler {
           Random random);
 
   absl::Status OpenAll();
+  void ForEach(size_t count, absl::FunctionRef<void(size_t)> run);
+  absl::Status OpenReplicas(std::optional<Instant> away_since);
   void StartTicking();
   void Tick(size_t worker);
   void ExtendPromises();

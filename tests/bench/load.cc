@@ -16,6 +16,11 @@
 namespace ringleader::bench {
 namespace {
 
+// The share of reads from memory has settled when it is not larger by so much than in the window
+// before.
+constexpr Duration kSettleWindow = std::chrono::seconds(20);
+constexpr double kSettledBelow = 0.003;
+
 Duration Now() { return SystemClock().Now().raw; }
 
 double OwnCpuSeconds() {
@@ -203,14 +208,33 @@ Target::CacheCounts Since(const Target::CacheCounts& before, Target::CacheCounts
   return now;
 }
 
+// Of the reads from now on until then.
+double ShareFromMemory(const std::vector<std::unique_ptr<Target>>& clients, Duration until) {
+  const Target::CacheCounts before = CacheCountsOf(clients);
+  SleepUntil(until);
+  const Target::CacheCounts counts = Since(before, CacheCountsOf(clients));
+  const double reads = static_cast<double>(counts.hits + counts.misses);
+  return static_cast<double>(counts.hits) / std::max(reads, 1.0);
+}
+
+// A memory that has just become full still holds much that was read once.
+void SettleMemories(const std::vector<std::unique_ptr<Target>>& clients, uint64_t bytes,
+                    Duration last) {
+  double share = 0;
+  while (Now() < last) {
+    const double now = ShareFromMemory(clients, std::min(last, Now() + kSettleWindow));
+    const bool has_settled = now < share + kSettledBelow;
+    share = now;
+    if (has_settled && CacheCountsOf(clients).bytes >= bytes) return;
+  }
+}
+
 // Returns when measuring begins.
 Duration WarmUp(const std::vector<std::unique_ptr<Target>>& clients, const LoadOptions& options,
                 Duration begin) {
   const Duration last = begin + options.warm_up;
   if (options.warm_up_bytes > 0) {
-    while (Now() < last && CacheCountsOf(clients).bytes < options.warm_up_bytes) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
+    SettleMemories(clients, options.warm_up_bytes, last);
     return Now();
   }
   SleepUntil(last);

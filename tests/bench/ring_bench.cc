@@ -37,7 +37,7 @@ struct Settings {
   int64_t outstanding = 256;
   double rate = 0;
   int64_t warm_up_s = 2;
-  bool warm_up_fills = false;
+  bool warm_up_settles = false;
   int64_t seconds = 10;
   int64_t seed = 1;
   std::vector<std::string> server_pids;
@@ -79,10 +79,11 @@ void Define(OptionSet& options, Settings& settings) {
       0, 1e8, &settings.rate);
   options.Add({.name = "warm-up", .unit = "s", .help = "Before what is measured."}, 0, 3600,
               &settings.warm_up_s);
-  options.Add({.name = "warm-up-fills",
-               .help = "Closed loop: measuring begins as soon as the clients' caches are full, "
-                       "after --warm-up at the latest."},
-              &settings.warm_up_fills);
+  options.Add({.name = "warm-up-settles",
+               .help = "Closed loop: measuring begins as soon as the clients' caches are full and "
+                       "answer no larger share of the reads any more, after --warm-up at the "
+                       "latest."},
+              &settings.warm_up_settles);
   options.Add({.name = "seconds", .help = "How long to measure."}, 1, 86400, &settings.seconds);
   options.Add({.name = "seed", .help = "Of keys and operations."}, 0, 1 << 30, &settings.seed);
   options.Add(
@@ -180,10 +181,10 @@ absl::StatusOr<LoadOptions> LoadOptionsOf(const Settings& settings) {
     return absl::InvalidArgumentError("--waits is a closed loop: it has no --rate");
   }
   load.warm_up = std::chrono::seconds(settings.warm_up_s);
-  if (settings.warm_up_fills && (load.rate > 0 || settings.cache_bytes == 0)) {
-    return absl::InvalidArgumentError("--warm-up-fills is for a closed loop with --cache");
+  if (settings.warm_up_settles && (load.rate > 0 || settings.cache_bytes == 0)) {
+    return absl::InvalidArgumentError("--warm-up-settles is for a closed loop with --cache");
   }
-  if (settings.warm_up_fills) {
+  if (settings.warm_up_settles) {
     const double bytes = kFull * static_cast<double>(settings.cache_bytes * settings.connections);
     load.warm_up_bytes = static_cast<uint64_t>(bytes);
   }

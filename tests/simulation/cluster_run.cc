@@ -73,6 +73,7 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.balancer.leaders_settle = std::chrono::seconds(random.Between(2, 10));
   DrawReplication(random, cluster.coordinator_runtime);
   DrawReplication(random, cluster.node.runtime);
+  cluster.node.runtime.openers = static_cast<int>(random.Between(1, 4));
   cluster.node.block_cache_bytes = 1 << 20;
   // Down to LevelDB's own smallest.
   cluster.node.memtable_bytes = 1 << 20;
@@ -89,9 +90,11 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.node.partition.orphan_max =
       DrawDuration(random, std::chrono::milliseconds(10), std::chrono::seconds(1));
   // Some keep nothing, so that there are runs in which what was leased before is all there is.
-  const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {1 << 20}, {0, 1 << 20}, {0}};
+  // The small ones have room for some of the items only, and for the largest not at all.
+  const std::vector<std::vector<uint64_t>> caches = {{1 << 20}, {16 << 10}, {0, 1 << 20}, {0}};
   cluster.cache_bytes = caches[random.Below(caches.size())];
-  if (random.Chance(0.8)) cluster.door_cache_bytes = 1 << 20;
+  const uint64_t door_caches[] = {0, 16 << 10, 1 << 20, 1 << 20};
+  cluster.door_cache_bytes = door_caches[random.Below(std::size(door_caches))];
   cluster.node.partition.grants = random.Chance(0.9);
   // Lanes of a few messages in some, so that sessions end because they are full.
   if (random.Chance(0.5)) {

@@ -233,9 +233,10 @@ void SimulatedThreads::Slow(absl::string_view name, Duration task_time_max) {
 }
 
 bool SimulatedThreads::RunWaitedFor() {
-  for (const auto& [number, executor] : executors_) {
-    const bool works = absl::StartsWith(executor->name(), "compact") || executor->name() == "flush";
-    if (works && executor->RunFront()) return true;
+  for (const absl::string_view work : {"compact", "flush", "open"}) {
+    for (const auto& [number, executor] : executors_) {
+      if (absl::StartsWith(executor->name(), work) && executor->RunFront()) return true;
+    }
   }
   return false;
 }

@@ -158,9 +158,9 @@ class SimulatedThreads : public Threads {
   bool paused() const { return paused_; }
   const std::string& name() const { return name_; }
 
-  // A task of this process waits, in a call of LevelDB, for a compaction. Runs the oldest task of
-  // one of the executors that compact or flush ("compact...", "flush") to its end, in no time.
-  // False: there is none.
+  // A task of this process waits: in a call of LevelDB for a compaction, or for replicas that are
+  // opened. Runs the oldest task of one of the executors for that ("compact...", "flush",
+  // "open...") to its end, in no time. False: there is none.
   bool RunWaitedFor();
 
  private:

@@ -183,6 +183,16 @@ TEST_F(ItemCacheTest, OftenUsedItemsStayWithinTheBound) {
   EXPECT_GT(cache_.statistics().refused, 1000u);
 }
 
+// Protects small memories: their parts are not so small that large items never stay.
+TEST(SmallItemCacheTest, ALargeItemStays) {
+  ManualClock clock;
+  ItemCache cache(clock, {.bytes_max = 1 << 20});
+  const auto deadline = std::make_shared<GrantDeadline>();
+  deadline->Extend(clock.now, milliseconds(100));
+  EXPECT_TRUE(cache.Insert("k", ItemOf(std::string(400'000, 'x')), 1, deadline, 1).empty());
+  EXPECT_EQ(cache.statistics().entries, 1u);
+}
+
 // Protects readers without a lock: beside changes and evictions each finds a whole item of the key
 // that it asked for, or none.
 TEST_F(ItemCacheTest, ReadersNeedNoLock) {
