@@ -26,8 +26,8 @@ struct LoadOptions {
   double rate = 0;             // requests a second over all clients; 0: closed loop
   bool waits = false;          // closed loop: a thread for each outstanding request waits for it
   Duration warm_up = std::chrono::seconds(2);
-  // Closed loop: the warm-up ends sooner if the clients' memories hold so many bytes and the share of
-  // reads that they answer has stopped growing. 0: it does not.
+  // Closed loop: the warm-up ends sooner if the clients' memories hold so many bytes and the share
+  // of reads that they answer has stopped growing. 0: it does not.
   uint64_t warm_up_bytes = 0;
   Duration duration = std::chrono::seconds(10);
   std::vector<int> server_pids;  // whose CPU time is measured beside our own
