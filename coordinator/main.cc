@@ -24,6 +24,8 @@
 namespace ringleader::coordinator {
 namespace {
 
+// A quarter of a node's: metadata changes seldom, and opening reads all of the log.
+constexpr uint64_t kLogSegmentBytes = 16 << 20;
 constexpr int kExitFatal = 1;
 constexpr int kExitUsage = 2;         // also: a start that can't succeed as it is
 constexpr int64_t kAdminPort = 9000;  // of coordinator 0
@@ -95,6 +97,8 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
   options.partitions = static_cast<uint32_t>(settings.partitions);
   options.replicas = static_cast<uint32_t>(settings.replicas);
   options.data.cache.bytes_max = static_cast<uint64_t>(settings.cache_bytes);
+  options.runtime.log.segment_bytes = kLogSegmentBytes;
+  options.runtime.log.log_bytes_target = 4 * kLogSegmentBytes;
   options.balancer.dead_after = std::chrono::seconds(settings.dead_after_s);
   // What is on disk is unknown: only a start from it can tell.
   options.on_fatal = [](const absl::Status& why) {

@@ -1,8 +1,8 @@
 // The log's one implementation: its parts in log.cc (opening, writing, rolling, copying forward)
 // and log_scrub.cc (reading everything back).
 //
-// Threads: Write and Reclaim belong to the writing thread; Scrub to one thread at a time, beside
-// it; the rest is for any.
+// Threads: who writes holds `writing_`; Scrub is for one at a time, beside a writer; the rest is
+// for any.
 #ifndef RINGLEADER_REPLICATION_LOG_IMPLEMENTATION_H_
 #define RINGLEADER_REPLICATION_LOG_IMPLEMENTATION_H_
 
