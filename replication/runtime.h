@@ -9,7 +9,8 @@
 //       <number>/                  snapshots on their way to others
 //
 // Executors: `workers` carry cores (a group stays on one), `appliers` state machines, `files` reads
-// of old log entries and snapshot data, `promises` the record of them, the log writer has its own.
+// of old log entries and snapshot data, `promises` the record of them, the log writer has its own;
+// while the process starts, `openers` open the replicas that are there.
 // Nothing on a worker waits for a disk.
 //
 // How a replica comes to this node: by CreateGroup, a voter of a new group, with a plan that is

@@ -34,7 +34,7 @@ class Registers : public StateMachineFactory {
       most_ = std::max(most_, ++opening_);
       changed_.NotifyAll();
       while (gathers_ && most_ < 2) {
-        if (!changed_.WaitFor(lock, std::chrono::seconds(60))) break;
+        if (!changed_.WaitFor(lock, std::chrono::seconds(60))) gathers_ = false;
       }
     }
     auto machine = simulation::RegisterMachine::Open(file_system_, group, replica, directory,
@@ -52,11 +52,11 @@ class Registers : public StateMachineFactory {
 
  private:
   FileSystem& file_system_;
-  const bool gathers_;
   const simulation::RegisterObserver observer_;
   Mutex mutex_;
   Condition changed_;
   std::list<simulation::OpenMachines> open_ ABSL_GUARDED_BY(mutex_);
+  bool gathers_ ABSL_GUARDED_BY(mutex_);  // until one has waited in vain
   int opening_ ABSL_GUARDED_BY(mutex_) = 0;
   int most_ ABSL_GUARDED_BY(mutex_) = 0;
 };
