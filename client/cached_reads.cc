@@ -71,7 +71,7 @@ bool CachedReads::EncodeKeyTo(const Table* table, const Item& key, std::string* 
 std::optional<std::string> CachedReads::KeyOf(absl::string_view table, const Item& key,
                                               const ReadOptions& options) const {
   if (!IsWholeItem(options)) return std::nullopt;
-  const ReadSections::Section section(table_sections_);
+  const ReadSections::Section section(cache_.sections());
   std::string bytes;
   if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
   return bytes;
@@ -82,7 +82,7 @@ std::optional<std::string> CachedReads::KeyOfGet(const data::v1::Request& reques
   if (!request.has_get() || request.get().expressions().ByteSizeLong() > 0) return std::nullopt;
   const absl::StatusOr<Item> key = model::DecodeItem(request.get().key());
   if (!key.ok()) return std::nullopt;
-  const ReadSections::Section section(table_sections_);
+  const ReadSections::Section section(cache_.sections());
   std::string bytes;
   if (!EncodeKeyTo(FindTableOf(request), *key, &bytes)) return std::nullopt;
   return bytes;
@@ -99,14 +99,12 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
   if (!IsWholeItem(options)) return std::nullopt;
   thread_local std::string bytes;  // allocated once, not for every read
   const uint64_t tables = tables_number_.load(std::memory_order_acquire);
-  {
-    const ReadSections::Section section(table_sections_);
-    if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
-  }
+  ReadSections::Section section(cache_.sections());  // of the table and of the item: one is cheaper
+  if (!EncodeKeyTo(FindTable(table), key, &bytes)) return std::nullopt;
   std::optional<ReadResult> result;
   result.emplace();
   const ItemCache::Found found =
-      cache_.Lookup(bytes, StaleMaxOf(options), &result->item_version,
+      cache_.Lookup(section, bytes, StaleMaxOf(options), &result->item_version,
                     [&](model::PackedItem item) { item.UnpackTo(&result->item); });
   if (found == ItemCache::Found::kMiss) return std::nullopt;
   result->found = found == ItemCache::Found::kItem;
@@ -221,7 +219,7 @@ void CachedReads::TakeMap() {
   tables_number_.fetch_add(1, std::memory_order_release);
   if (tables_owned_ != nullptr) tables_retired_.Retire(std::move(tables_owned_));
   tables_owned_ = std::move(tables);
-  tables_retired_.Collect(table_sections_);
+  tables_retired_.Collect();
 }
 
 // --- Misses -------------------------------------------------------------------------------------

@@ -133,12 +133,12 @@ class CachedReads : private CacheLane::Observer {
   ItemCache cache_;
   StripedCounter misses_;  // reads that went on to the cluster
   StripedCounter joined_;  // of them, those that another one's request answered
-  // The tables that are cached, as the map has them: replaced as a whole, read without a lock.
-  ReadSections table_sections_;
+  // The tables that are cached, as the map has them: replaced as a whole, read without a lock in a
+  // section of the cache's.
   std::atomic<const Tables*> tables_{nullptr};
   std::atomic<uint64_t> tables_number_{0};  // of changes
   std::unique_ptr<Tables> tables_owned_;
-  RetiredPieces<Tables> tables_retired_;
+  RetiredPieces<Tables> tables_retired_{cache_.sections()};
   std::unique_ptr<InvalidationNotices> notices_;             // null: nobody wants them
   std::map<std::string, std::shared_ptr<CacheLane>> lanes_;  // by address
   std::map<std::string, Flight> flights_;                    // by key

@@ -87,7 +87,8 @@ std::unique_ptr<ItemCache::Entry> ItemCache::Entry::Make(absl::string_view key,
 
 // The index is an array of chains. Readers walk it inside a section; writers hold `mutex`.
 struct alignas(kCacheLineBytes) ItemCache::Shard {
-  Shard(size_t places, uint64_t max) : bytes_max(max), chains(places), sketch(places) {}
+  Shard(size_t places, uint64_t max, ReadSections& sections)
+      : bytes_max(max), chains(places), sketch(places), retired(sections) {}
   ~Shard() { queue.clear_and_dispose(std::default_delete<Entry>()); }
 
   std::atomic<Entry*>& ChainOf(uint64_t hash) { return chains[hash >> 16 & (chains.size() - 1)]; }
@@ -98,7 +99,6 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
 
   const uint64_t bytes_max;
   std::vector<std::atomic<Entry*>> chains;
-  ReadSections sections;
 
   mutable Mutex mutex;
   FrequencySketch sketch ABSL_GUARDED_BY(mutex);
@@ -154,7 +154,6 @@ void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
     Unlink(&front);
     ++evicted;
   }
-  retired.Collect(sections);
 }
 
 ItemCache::ItemCache(Clock& clock, const ItemCacheOptions& options)
@@ -165,7 +164,7 @@ ItemCache::ItemCache(Clock& clock, const ItemCacheOptions& options)
   const uint64_t shard_bytes = options.bytes_max / shards;
   const size_t places = std::bit_ceil(std::max<size_t>(shard_bytes / kExpectedEntryBytes, 16));
   for (size_t i = 0; i < shards; ++i) {
-    shards_.push_back(std::make_unique<Shard>(places, shard_bytes));
+    shards_.push_back(std::make_unique<Shard>(places, shard_bytes, sections_));
   }
 }
 
@@ -177,10 +176,15 @@ ItemCache::Shard& ItemCache::ShardOf(uint64_t hash) const {
 
 ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
                                    absl::FunctionRef<void(model::PackedItem item)> read) {
+  ReadSections::Section section(sections_);
+  return Lookup(section, key, stale_max, version, read);
+}
+
+ItemCache::Found ItemCache::Lookup(ReadSections::Section& section, absl::string_view key,
+                                   Duration stale_max, uint64_t* version,
+                                   absl::FunctionRef<void(model::PackedItem item)> read) {
   const uint64_t hash = HashOf(key);
-  Shard& shard = ShardOf(hash);
-  const ReadSections::Section section(shard.sections);
-  Entry* const entry = shard.Find(hash, key);
+  Entry* const entry = ShardOf(hash).Find(hash, key);
   if (entry == nullptr) {
     misses_.Add();
     return Found::kMiss;
@@ -194,7 +198,7 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, ui
     if (in_place) expired_.Add();
     return Found::kMiss;
   }
-  hits_.Add();
+  section.Count();
   // A hot entry's line is written a few times only, and then stays shared between processors.
   const uint8_t uses = entry->uses.load(std::memory_order_relaxed);
   if (uses < kUsesMax) entry->uses.store(uses + 1, std::memory_order_relaxed);
@@ -206,9 +210,8 @@ ItemCache::Found ItemCache::Lookup(absl::string_view key, Duration stale_max, ui
 
 std::optional<ItemCache::Held> ItemCache::Peek(absl::string_view key) const {
   const uint64_t hash = HashOf(key);
-  Shard& shard = ShardOf(hash);
-  const ReadSections::Section section(shard.sections);
-  const Entry* const entry = shard.Find(hash, key);
+  const ReadSections::Section section(sections_);
+  const Entry* const entry = ShardOf(hash).Find(hash, key);
   if (entry == nullptr) return std::nullopt;
   // As a lookup does.
   const GrantDeadline::Reading deadline = entry->deadline->Load();
@@ -257,7 +260,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   std::vector<Dropped> dropped;
   MutexLock lock(shard.mutex);
   if (Entry* const old = shard.Find(hash, key); old != nullptr) shard.Unlink(old);
-  shard.retired.Collect(shard.sections);
+  shard.retired.Collect();
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
   if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
     RARE_BRANCH("cache: an item is not taken into memory");
@@ -272,6 +275,7 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   shard.queue.push_back(*entry.release());
   chain.store(inserted, std::memory_order_seq_cst);
   shard.MakeRoom(&dropped);
+  if (!dropped.empty()) shard.retired.Collect();
   return dropped;
 }
 
@@ -283,12 +287,13 @@ bool ItemCache::Erase(absl::string_view key, const GrantDeadline* deadline) {
   if (entry == nullptr || (deadline != nullptr && entry->deadline.get() != deadline)) return false;
   shard.Unlink(entry);
   ++shard.invalidated;
-  shard.retired.Collect(shard.sections);
+  shard.retired.Collect();
   return true;
 }
 
 ItemCache::Statistics ItemCache::statistics() const {
-  Statistics sum{.hits = hits_.value(), .misses = misses_.value(), .expired = expired_.value()};
+  Statistics sum{
+      .hits = sections_.counted(), .misses = misses_.value(), .expired = expired_.value()};
   for (const std::unique_ptr<Shard>& shard : shards_) {
     MutexLock lock(shard->mutex);
     sum.inserted += shard->inserted;

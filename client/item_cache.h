@@ -67,6 +67,11 @@ class ItemCache {
   // nothing that was unlinked meanwhile is freed.
   Found Lookup(absl::string_view key, Duration stale_max, uint64_t* version,
                absl::FunctionRef<void(model::PackedItem item)> read);
+  // Inside a section of sections() that nothing else is counted by.
+  Found Lookup(ReadSections::Section& section, absl::string_view key, Duration stale_max,
+               uint64_t* version, absl::FunctionRef<void(model::PackedItem item)> read);
+  // For a reader that walks memory of its owner's too.
+  ReadSections& sections() const { return sections_; }
 
   // After a miss: counts that the key was asked for, and says whether it is worth a grant.
   bool IsWorthAGrant(absl::string_view key, size_t bytes_expected);
@@ -107,8 +112,8 @@ class ItemCache {
 
   Clock& clock_;
   const ItemCacheOptions options_;
+  mutable ReadSections sections_;  // of all shards; they count the hits
   std::vector<std::unique_ptr<Shard>> shards_;
-  StripedCounter hits_;
   StripedCounter misses_;
   StripedCounter expired_;
 };

@@ -146,7 +146,9 @@ void Balancer::RemoveStrays(Round& round, const v1::PartitionRecord& record,
       *wanted.Add() = member;
     }
   }
-  if (wanted.size() == report.members_size() || MUTANT("strays-stay")) return;
+  if (wanted.size() == report.members_size()) return;
+  RARE_BRANCH("plan: a stray is removed");
+  if (MUTANT("strays-stay")) return;
   v1::ChangeMembers& order = *round.decision.orders[leader_node].add_change();
   order.set_partition(record.partition().id());
   order.set_expected_version(report.configuration_version());

@@ -25,7 +25,7 @@ namespace ringleader::coordinator {
 namespace {
 
 // A quarter of a node's: metadata changes seldom, and opening reads all of the log.
-constexpr uint64_t kLogSegmentBytes = 16 << 20;
+constexpr uint64_t kLogSegmentBytes = 8 << 20;
 constexpr int kExitFatal = 1;
 constexpr int kExitUsage = 2;         // also: a start that can't succeed as it is
 constexpr int64_t kAdminPort = 9000;  // of coordinator 0

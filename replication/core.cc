@@ -276,6 +276,8 @@ void Core::HearLeader(ReplicaId leader) {
   leader_ = leader;
   leader_silence_ = 0;
   election_elapsed_ = 0;
+  // One whose vote was split stands again soon, unless another has won.
+  if (election_timeout_ <= options_.election_ticks) ResetElectionTimer(Role::kFollower);
   asking_ = false;
 }
 

@@ -27,6 +27,9 @@ class CoreInvariants {
 
   // All live cores of the group, each alone and then together.
   absl::Status Check(const std::vector<const Core*>& cores);
+  // Only together: for who looks now and then, between two turns of their owners, and is told of no
+  // restart.
+  absl::Status CheckGroup(const std::vector<const Core*>& cores);
   // State machine safety: entries handed out to be applied at `replica`.
   absl::Status Apply(ReplicaId replica, absl::Span<const Entry> entries);
   // The object of this replica is made anew from its disk: what only grows within one object
@@ -44,7 +47,7 @@ class CoreInvariants {
   };
   struct Committed {
     Term term = 0;      // of the entry
-    Term known_in = 0;  // the term in which it was first known to be committed
+    Term known_in = 0;  // the first term in which a core knew it as committed: its leader has it
   };
   struct Applied {
     Term term = 0;

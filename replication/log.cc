@@ -379,16 +379,24 @@ absl::Status LogImplementation::Write(absl::Span<const GroupWrite> writes) {
   return Commit(batch);
 }
 
+uint64_t LogImplementation::FileBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [number, segment] : segments_) bytes += segment.size_bytes;
+  return bytes;
+}
+
+bool LogImplementation::IsLong() const {
+  return FileBytes() > options_.log_bytes_target ||
+         segments_.size() > 2 * options_.log_bytes_target / options_.segment_bytes;
+}
+
 // Entries of one group in the oldest segment that has any, if that is not the active one.
 std::vector<LocatedEntry> LogImplementation::ReclaimChoice(uint64_t bytes_max) const {
   MutexLock lock(mutex_);
   std::vector<LocatedEntry> chosen;
-  uint64_t total_bytes = 0;
-  for (const auto& [number, segment] : segments_) total_bytes += segment.size_bytes;
   if (index_.uses().empty()) return chosen;
   const auto& [segment, use] = *index_.uses().begin();
-  const bool is_due = total_bytes > options_.log_bytes_target || segment <= rewrite_through_;
-  if (!is_due) return chosen;
+  if (!IsLong() && segment > rewrite_through_) return chosen;
   if (segment == active_.header.segment) return chosen;
   GroupId group = UINT64_MAX;
   for (const auto& [candidate, count] : use.groups) group = std::min(group, candidate);
@@ -514,7 +522,8 @@ LogStatistics LogImplementation::statistics() const {
   MutexLock lock(mutex_);
   LogStatistics statistics = statistics_;
   statistics.segments = segments_.size();
-  for (const auto& [number, segment] : segments_) statistics.bytes += segment.size_bytes;
+  statistics.bytes = FileBytes();
+  statistics.is_long = IsLong();
   statistics.live_entries = index_.live_entries();
   statistics.live_bytes = index_.live_bytes();
   return statistics;

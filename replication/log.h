@@ -52,15 +52,16 @@ struct LogOptions {
   NodeId node = 0;
   // A segment is closed when the next batch would make it longer; one batch alone may exceed it.
   // 64 KiB to 1 GiB.
-  uint64_t segment_bytes = 64ull << 20;
+  uint64_t segment_bytes = 32ull << 20;
   // A batch's entry payloads together. 64 KiB to 256 MiB.
   uint64_t batch_bytes_max = 64ull << 20;
   // Kept free in the current segment for batches without entries: when the disk is full, votes and
   // the compactions that free space still get through. At most a quarter of segment_bytes.
   uint64_t reserve_bytes = 1ull << 20;
-  // Reclaim has work to do while the files together are longer than this. At least four segments.
+  // Reclaim has work to do while the files together are longer than this, or twice as many as whole
+  // ones of this length: each start of the process leaves a short one. At least four segments.
   // Opening reads all of it before anybody is served (log.md, "Arithmetic").
-  uint64_t log_bytes_target = 256ull << 20;
+  uint64_t log_bytes_target = 128ull << 20;
   // Where the segments' salts come from. 0 takes the kernel's entropy; the simulator gives a seed.
   uint64_t entropy = 0;
   // Measures syncs. Null takes SystemClock().
@@ -89,6 +90,7 @@ struct LogReport {
 struct LogStatistics {
   uint64_t segments = 0;
   uint64_t bytes = 0;       // length of the files
+  bool is_long = false;     // Reclaim has work, as log_bytes_target says
   uint64_t live_bytes = 0;  // payloads of entries not compacted
   uint64_t live_entries = 0;
   uint64_t batches = 0;  // since Open, as are all below
@@ -158,7 +160,7 @@ class Log {
   virtual absl::Status Write(absl::Span<const GroupWrite> batch) = 0;
 
   // Copies live entries out of the oldest segments, at most about `bytes_max` of payload, if the
-  // log is longer than log_bytes_target. Returns how many bytes it copied; 0 when there is nothing
+  // log is too long (log_bytes_target). Returns how many bytes it copied; 0 when there is nothing
   // to do. Errors as Write; an entry that can't be read is from then on kCorrupt damage of its
   // group.
   virtual absl::StatusOr<uint64_t> Reclaim(uint64_t bytes_max) = 0;

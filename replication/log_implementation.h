@@ -108,6 +108,8 @@ class LogImplementation : public Log {
   void RemoveObsolete(uint64_t oldest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
   absl::Status Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
   uint64_t OldestNeeded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  uint64_t FileBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsLong() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<LocatedEntry> ReclaimChoice(uint64_t bytes_max) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
 

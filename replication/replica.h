@@ -180,6 +180,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   // --- The runtime, on the worker --------------------------------------------------------------
 
+  // For who checks invariants, between two turns.
+  const Core& core() const { return core_; }
   void Step(NodeId from, Message message);
   void Tick(const Instant& now);
   void Unreachable(NodeId node);

@@ -171,7 +171,7 @@ void Runtime::WatchLog() {
     if (options_.on_fatal) options_.on_fatal(progress.failure);
   }
   if (++watch_ticks_ % kLogWatchTicks != 0) return;
-  if (log_->statistics().bytes <= options_.log.log_bytes_target) return;
+  if (!log_->statistics().is_long) return;
   for (const LogPin& pin : log_->Pins()) {
     if (const auto replica = Find(pin.group)) replica->FlushAndCompact();
   }

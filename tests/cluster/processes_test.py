@@ -2,6 +2,7 @@
 after all of them are, a planned stop fails no request, and errors say what to do. Closing line: `N passed, N failed`."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import BIN, Cluster, run_tests  # noqa: E402  (beside this file)
+from cluster import BIN, Cluster, await_true, run_tests  # noqa: E402  (beside this file)
 
 
 def items(count):
@@ -100,6 +101,21 @@ class ProcessesTest(unittest.TestCase):
             cluster.start("node-1")
             cluster.await_health(60)
             self.check_table(cluster, rows)
+
+    def test_a_coordinator_that_starts_often_keeps_a_short_log(self):
+        starts = 14
+        with Cluster(nodes=1, replicas=1, partitions=4) as cluster:
+
+            def segments():
+                return sorted(name for name in os.listdir(f"{cluster.directory}/coordinator-0/log") if name.endswith(".segment"))
+
+            for _ in range(starts):
+                cluster.kill("coordinator-0")
+                cluster.start("coordinator-0")
+                cluster.await_health(60)
+            # Each start made one, and the next start would read them all: eight, and the one that is written.
+            self.assertGreater(int(segments()[-1].split(".")[0]), starts)
+            await_true(60, lambda: len(segments()) <= 9, segments)
 
     def test_mistakes_are_told_clearly(self):
         with Cluster(nodes=1, replicas=1, partitions=4) as cluster:

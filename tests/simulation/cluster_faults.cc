@@ -15,6 +15,9 @@ namespace {
 namespace meta = ::ringleader::coordinator::v1;
 
 constexpr uint64_t kSyncCutsMin = 5;  // the weight of power cuts in runs that cut syncs
+// A coordinator decides several times in as long.
+constexpr Duration kOrderSentWithin = std::chrono::milliseconds(500);
+constexpr Duration kOrderLateMax = std::chrono::seconds(4);
 
 }  // namespace
 
@@ -116,7 +119,7 @@ void ClusterFaults::Inject(Kind kind) {
     case Kind::kMove:
       return MovePartition();
     case Kind::kDrain:
-      return Drain();
+      return DrainOne();
     case Kind::kJoin:
       return Join();
     case Kind::kFlush:
@@ -437,17 +440,42 @@ void ClusterFaults::MovePartition() {
   const HostId to = Random(MachineKind::kNode);
   if (wish.empty() || to == 0 || world_.machine(to).runtime() == nullptr) return;
   Count("move ordered");
+  const uint64_t node = world_.machine(to).number;
+  const bool is_there = std::any_of(wish.begin(), wish.end(), [node](const meta::Replica& replica) {
+    return replica.node() == node;
+  });
+  const bool gives_up = !is_there && random_.Chance(0.5);
+  if (gives_up) SlowOrders(chosen->first);
   meta::MovePartitionRequest request;
   request.set_partition(chosen->first);
   request.set_from_node(
       wish[static_cast<int>(random_.Below(static_cast<uint64_t>(wish.size())))].node());
-  request.set_to_node(world_.machine(to).number);
+  request.set_to_node(node);
   world_.administration().Administer<meta::AdminResponse>("MovePartition", request).IgnoreError();
+  if (!gives_up) return;
+  world_.simulation().RunFor(Some(kOrderSentWithin));
+  Drain(node, /*back=*/false);
+  if (random_.Chance(0.3)) return;
+  world_.simulation().RunFor(Some(pace_.every_max) + kOrderSentWithin);
+  Drain(node, /*back=*/true);
 }
 
-void ClusterFaults::Drain() {
+// What a partition's leader is ordered to do comes late: perhaps when nobody wants it any more.
+void ClusterFaults::SlowOrders(uint64_t partition) {
+  const HostId from = world_.MetadataLeader(), to = world_.LeaderOf(partition);
+  if (from == 0 || to == 0) return;
+  Count("slow link to who is given orders");
+  world_.network().SlowLink(from, to, Duration(random_.Between(1, kOrderLateMax.count())));
+  After(2 * kOrderSentWithin,
+        [this, from, to] { world_.network().SlowLink(from, to, Duration(0)); });
+}
+
+void ClusterFaults::DrainOne() {
   const uint64_t node = 1 + random_.Below(static_cast<uint64_t>(world_.options().nodes));
-  const bool back = random_.Chance(0.5);
+  Drain(node, /*back=*/random_.Chance(0.5));
+}
+
+void ClusterFaults::Drain(uint64_t node, bool back) {
   Count(back ? "node undrained" : "node drained");
   meta::NodeRequest request;
   request.set_node(node);

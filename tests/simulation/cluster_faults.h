@@ -90,7 +90,9 @@ class ClusterFaults {
   void WipeOne();
   void TransferLeader();
   void MovePartition();
-  void Drain();
+  void SlowOrders(uint64_t partition);
+  void DrainOne();
+  void Drain(uint64_t node, bool back);
   bool Undrain(uint64_t node);
   void Join();
   bool MayDamage(HostId host);

@@ -44,6 +44,16 @@ void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
   }
 }
 
+void ClusterObserver::LookAtLogs(const GroupInvariants::Replicas& metadata,
+                                 const GroupInvariants::Replicas& partitions) {
+  const absl::Status coordinators = metadata_logs_.Look(simulation_.now(), metadata);
+  if (!coordinators.ok()) violated_(absl::StrCat("metadata, ", coordinators.message()));
+  const absl::Status nodes = partition_logs_.Look(simulation_.now(), partitions);
+  if (!nodes.ok()) violated_(absl::StrCat("partitions, ", nodes.message()));
+  counts_["logs of all groups compared"] =
+      metadata_logs_.comparisons() + partition_logs_.comparisons();
+}
+
 void ClusterObserver::LookAtPlans(
     replication::Term term,
     const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions) {

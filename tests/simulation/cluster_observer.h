@@ -1,6 +1,6 @@
 // What must hold at any time, whatever goes wrong, as an observer sees it who looks into all
-// processes from time to time: one leader a term, equal state at equal index (by the hashes that
-// replicas take of their stores), epochs that only grow.
+// processes from time to time: one leader a term, logs that match, equal state at equal index (by
+// the hashes that replicas take of their stores), epochs that only grow.
 //
 // Not thread-safe: one simulation, one thread.
 #ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_OBSERVER_H_
@@ -15,6 +15,7 @@
 
 #include "coordinator/metadata.h"
 #include "replication/types.h"
+#include "tests/simulation/group_invariants.h"
 #include "tests/simulation/simulation.h"
 
 namespace ringleader::simulation {
@@ -32,6 +33,10 @@ class ClusterObserver {
   // gone, one of an earlier term may be left that does not know of its end yet: it tells nothing.
   void LookAtPlans(replication::Term term,
                    const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions);
+
+  // All replicas of the coordinators' metadata and of the nodes' partitions.
+  void LookAtLogs(const GroupInvariants::Replicas& metadata,
+                  const GroupInvariants::Replicas& partitions);
 
   // No leader of the metadata was seen in a later term.
   bool IsNewest(replication::Term term) const { return term >= metadata_term_; }
@@ -54,6 +59,8 @@ class ClusterObserver {
   Simulation& simulation_;
   const std::function<void(const std::string&)> violated_;
   uint64_t elections_ = 0;
+  GroupInvariants metadata_logs_;
+  GroupInvariants partition_logs_;
   std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
   std::map<std::pair<replication::GroupId, replication::Index>, Hash> hashes_;
   replication::Term metadata_term_ = 0;

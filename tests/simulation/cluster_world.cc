@@ -287,6 +287,7 @@ void ClusterWorld::Watch() {
   }
   if (observe) {
     invariants_.LookAtPlans(MetadataTerm(), Partitions());
+    invariants_.LookAtLogs(ReplicasOf(MachineKind::kCoordinator), ReplicasOf(MachineKind::kNode));
     gate_.LookAround();
   }
   simulation_.At(kWatchPeriod, [this] { Watch(); });
@@ -310,6 +311,15 @@ ClusterMembers::Views ClusterWorld::ViewsOf(const replication::Runtime& runtime)
     views[replica->group()] = {replica->id(), replica->view()};
   }
   return views;
+}
+
+GroupInvariants::Replicas ClusterWorld::ReplicasOf(MachineKind kind) const {
+  GroupInvariants::Replicas replicas;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->kind != kind || machine->runtime() == nullptr) continue;
+    for (auto& replica : machine->runtime()->Replicas()) replicas.push_back(std::move(replica));
+  }
+  return replicas;
 }
 
 void ClusterWorld::Observe(const ClusterMachine& machine) {

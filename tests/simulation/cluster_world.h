@@ -186,6 +186,7 @@ class ClusterWorld {
   void LogState() const;
   void GateViolation(const std::string& what);
   static ClusterMembers::Views ViewsOf(const replication::Runtime& runtime);
+  GroupInvariants::Replicas ReplicasOf(MachineKind kind) const;
   void Observe(const ClusterMachine& machine);
   // One page after the other, of one replica.
   absl::StatusOr<std::string> Dump(HostId host, uint64_t partition);

@@ -126,7 +126,7 @@ class Try:
 
 def checker_of(violation, errors):
     """Which check a violation comes from."""
-    known = (("ended by signal", "CHECK"), ("applied different histories", "equal histories"), ("both lead", "one leader a term"),
+    known = (("ended by signal", "CHECK"), ("applied different histories", "equal histories"), ("both lead", "one leader a term"), ("log matching: ", "figure 3"), ("leader completeness: ", "figure 3"), ("committed entry ", "figure 3"), ("election safety: ", "figure 3"),
              ("not linearizable", "linearizability"), ("the gate: ", "the gate"), ("can't be read", "linearizability"), ("replicas differ", "replicas agree"), ("hold different state", "equal state at equal index"), ("lost its state", "no state is lost"),
              ("epoch fell", "epochs grow"), ("zones", "placement"), ("no fault explains", "errors are true"),
              ("not healthy", "health after healing"), ("not served", "served after healing"), ("not serving", "served after healing"),

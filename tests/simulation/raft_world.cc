@@ -22,6 +22,7 @@ constexpr uint64_t kCluster = 77;
 constexpr absl::string_view kDataDirectory = "/data";
 constexpr absl::string_view kLogThread = "log";
 constexpr Duration kWatchPeriod = std::chrono::milliseconds(1);
+constexpr uint64_t kLookAtLogsEvery = 10;  // of the periods
 constexpr Duration kSupervisorDelayMax = std::chrono::seconds(6);
 
 class RegisterFactory : public replication::StateMachineFactory {
@@ -206,7 +207,18 @@ void World::WatchMachines() {
     machine.disk->crashed() ? CutPower(node) : Kill(node);
     StartLater(node, Duration(random_.Between(1, kSupervisorDelayMax.count())));
   }
+  if (++watch_periods_ % kLookAtLogsEvery == 0) LookAtLogs();
   simulation_.At(kWatchPeriod, [this] { WatchMachines(); });
+}
+
+void World::LookAtLogs() {
+  GroupInvariants::Replicas replicas;
+  for (const auto& [node, machine] : machines_) {
+    if (!machine.up()) continue;
+    for (auto& replica : machine.runtime->Replicas()) replicas.push_back(std::move(replica));
+  }
+  const absl::Status held = logs_.Look(simulation_.now(), replicas);
+  if (!held.ok()) Violation(std::string(held.message()));
 }
 
 void World::StartLater(NodeId node, Duration delay) {
@@ -338,6 +350,7 @@ void World::LogState() const {
 
 std::map<std::string, uint64_t> World::Happened() const {
   std::map<std::string, uint64_t> counts = happened_;
+  counts["logs of all groups compared"] = logs_.comparisons();
   for (const auto& [node, machine] : machines_) {
     if (machine.up()) Tally(*machine.runtime, counts);
   }

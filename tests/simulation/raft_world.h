@@ -3,8 +3,8 @@
 // transport's frames is the production code; only the seams are simulated.
 //
 // Watches over every run what must hold whatever happens (RegisterObserver): two replicas of a
-// group at the same index have the same history, a term of a group has one leader, and a machine
-// whose disk was not harmed starts with the state that it had.
+// group at the same index have the same history, a term of a group has one leader, logs match, and
+// a machine whose disk was not harmed starts with the state that it had.
 #ifndef RINGLEADER_TESTS_SIMULATION_RAFT_WORLD_H_
 #define RINGLEADER_TESTS_SIMULATION_RAFT_WORLD_H_
 
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "replication/runtime.h"
+#include "tests/simulation/group_invariants.h"
 #include "tests/simulation/register_machine.h"
 #include "tests/simulation/simulated_file_system.h"
 #include "tests/simulation/simulated_network.h"
@@ -122,6 +123,7 @@ class World {
   void Applied(GroupId group, ReplicaId replica, const replication::Entry& entry, uint64_t hash);
   void Leadership(GroupId group, ReplicaId replica, replication::Term term, bool began);
   void WatchMachines();
+  void LookAtLogs();
   static std::string Address(NodeId node);
 
   Simulation& simulation_;
@@ -135,6 +137,8 @@ class World {
   std::string violation_;
   uint64_t entries_applied_ = 0;
   uint64_t elections_ = 0;
+  uint64_t watch_periods_ = 0;
+  GroupInvariants logs_;
   std::map<std::string, uint64_t> happened_;  // in processes that have ended
   std::map<std::pair<GroupId, replication::Index>, std::pair<ReplicaId, uint64_t>> histories_;
   std::map<std::pair<GroupId, replication::Term>, ReplicaId> leaders_;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <memory>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -229,6 +231,71 @@ TEST_F(ItemCacheTest, ReadersNeedNoLock) {
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong, 0u);
   EXPECT_GT(hits, 0u);
+}
+
+// Protects readers and memory where several writers share the sections: each has its own shard.
+TEST(ManyShardsTest, WritersOfSeveralShardsFreeWhatReadersHaveLeft) {
+  ManualClock clock;
+  ItemCache cache(clock, {.bytes_max = 8 << 20});
+  const auto deadline = std::make_shared<GrantDeadline>();
+  deadline->Extend(clock.now, std::chrono::hours(1));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> hits{0}, wrong{0};
+  std::vector<std::thread> threads;
+  for (int reader = 0; reader < 3; ++reader) {
+    threads.emplace_back([&] {
+      std::string item;
+      uint64_t version = 0;
+      for (uint64_t i = 0; !stop; ++i) {
+        const std::string key = absl::StrCat("key", i % 300);
+        const Found found = cache.Lookup(key, Duration(0), &version, [&](model::PackedItem read) {
+          item = TextOf(read.Unpack());
+        });
+        if (found == Found::kItem) ++hits;
+        if (found == Found::kItem && item != key) ++wrong;
+      }
+    });
+  }
+  std::vector<std::thread> writers;
+  for (uint64_t writer = 0; writer < 2; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (uint64_t change = 0; change < 20'000; ++change) {
+        const std::string key = absl::StrCat("key", (2 * change * 7 + writer) % 300);
+        cache.Insert(key, ItemOf(key), change, deadline, 1);
+        if (change % 3 == 0) cache.Erase(key, nullptr);
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(hits.load(), cache.statistics().hits);
+}
+
+// Protects memory: though some section is always open, and two writers take turns, both get rid of
+// what they unlinked, and of nothing that an open section may have found.
+TEST(ReadSectionsTest, WhatSeveralWritersRetireIsFreedThoughSectionsNeverEnd) {
+  ReadSections sections;
+  std::deque<RetiredPieces<std::string>> writers;  // they stay where they are
+  for (int i = 0; i < 3; ++i) writers.emplace_back(sections);
+  auto open = std::make_unique<ReadSections::Section>(sections);
+  for (size_t step = 0; step < 300; ++step) {
+    RetiredPieces<std::string>& writer = writers[step % writers.size()];
+    writer.Retire(std::make_unique<std::string>("piece"));
+    writer.Collect();
+    EXPECT_GE(writer.size(), 1u) << "freed under a section that was open when it was unlinked";
+    EXPECT_LE(writer.size(), 4u) << "step " << step;
+    auto next = std::make_unique<ReadSections::Section>(sections);
+    if (step % 2 == 0) next->Count();
+    open = std::move(next);
+  }
+  open = nullptr;
+  EXPECT_EQ(sections.counted(), 150u);
+  for (RetiredPieces<std::string>& writer : writers) {
+    writer.Collect();
+    EXPECT_EQ(writer.size(), 0u);
+  }
 }
 
 // Protects estimates: what is asked for often counts more, and is forgotten again.
