@@ -58,9 +58,9 @@ struct LogOptions {
   // Kept free in the current segment for batches without entries: when the disk is full, votes and
   // the compactions that free space still get through. At most a quarter of segment_bytes.
   uint64_t reserve_bytes = 1ull << 20;
-  // Reclaim has work to do while the files together are longer than this, or twice as many as whole
-  // ones of this length: each start of the process leaves a short one. At least four segments.
-  // Opening reads all of it before anybody is served (log.md, "Arithmetic").
+  // Reclaim has work to do while the files together are longer than this, or are more than twice as
+  // many as this has segments: each start of the process leaves a short one. At least four
+  // segments. Opening reads all of it before anybody is served (log.md, "Arithmetic").
   uint64_t log_bytes_target = 128ull << 20;
   // Where the segments' salts come from. 0 takes the kernel's entropy; the simulator gives a seed.
   uint64_t entropy = 0;

@@ -68,8 +68,8 @@ class LogWriter {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
 
-  // `log` and `clock` outlive the writer; nobody else calls the log's Reclaim. `executor`
-  // is the writer's own: it may block on the disk.
+  // `log` and `clock` outlive the writer; nobody else calls the log's Reclaim. `executor` is the
+  // writer's own: it may block on the disk.
   LogWriter(Log& log, std::unique_ptr<Executor> executor, Clock& clock,
             const LogWriterOptions& options);
   // Waits for the batch under way. A `done` not yet posted is destroyed without being called.

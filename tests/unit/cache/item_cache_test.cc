@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -195,67 +196,71 @@ TEST(SmallItemCacheTest, ALargeItemStays) {
   EXPECT_EQ(cache.statistics().entries, 1u);
 }
 
+// Threads that look for key0 to key299 until they are stopped.
+class Readers {
+ public:
+  using Expect = std::function<std::string(const std::string& key, uint64_t version)>;
+
+  Readers(ItemCache& cache, const Expect& expect) {
+    for (int reader = 0; reader < 3; ++reader) {
+      threads_.emplace_back([this, &cache, expect] {
+        std::string text;
+        uint64_t version = 0;
+        for (uint64_t i = 0; !stop_; ++i) {
+          const std::string key = absl::StrCat("key", i % 300);
+          const Found found = cache.Lookup(key, Duration(0), &version, [&](model::PackedItem item) {
+            text = TextOf(item.Unpack());
+          });
+          if (found != Found::kItem) continue;
+          ++hits_;
+          if (text != expect(key, version)) ++wrong_;
+        }
+      });
+    }
+  }
+  void Stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+  uint64_t hits() const { return hits_; }
+  uint64_t wrong() const { return wrong_; }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> hits_{0}, wrong_{0};
+  std::vector<std::thread> threads_;
+};
+
 // Protects readers without a lock: beside changes and evictions each finds a whole item of the key
 // that it asked for, or none.
 TEST_F(ItemCacheTest, ReadersNeedNoLock) {
+  const auto text = [](const std::string& key, uint64_t version) {
+    return absl::StrCat(key, "=", version, std::string(100, '.'));
+  };
   const auto deadline = Granted(1'000'000);
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> hits{0}, wrong{0};
-  std::vector<std::thread> readers;
-  for (int reader = 0; reader < 3; ++reader) {
-    readers.emplace_back([&] {
-      std::string item;
-      uint64_t version = 0;
-      for (uint64_t i = 0; !stop; ++i) {
-        const std::string key = absl::StrCat("key", i % 300);
-        const Found found = cache_.Lookup(key, Duration(0), &version, [&](model::PackedItem read) {
-          item = TextOf(read.Unpack());
-        });
-        if (found != Found::kItem) continue;
-        ++hits;
-        if (item != absl::StrCat(key, "=", version, std::string(100, '.'))) ++wrong;
-      }
-    });
-  }
+  Readers readers(cache_, text);
   for (uint64_t version = 1; version <= 60'000; ++version) {
     const std::string key = absl::StrCat("key", version * 7 % 300);
     if (version % 3 == 0) {
       cache_.Erase(key, nullptr);
     } else {
-      cache_.Insert(key, ItemOf(absl::StrCat(key, "=", version, std::string(100, '.'))), version,
-                    deadline, 1);
+      cache_.Insert(key, ItemOf(text(key, version)), version, deadline, 1);
     }
     if (version % 1000 == 0) std::this_thread::yield();
   }
-  stop = true;
-  for (std::thread& reader : readers) reader.join();
-  EXPECT_EQ(wrong, 0u);
-  EXPECT_GT(hits, 0u);
+  readers.Stop();
+  EXPECT_EQ(readers.wrong(), 0u);
+  EXPECT_GT(readers.hits(), 0u);
 }
 
-// Protects readers and memory where several writers share the sections: each has its own shard.
-TEST(ManyShardsTest, WritersOfSeveralShardsFreeWhatReadersHaveLeft) {
+// Protects readers where several writers, each with its own shards, change the phases of the
+// sections that all share; and the count of hits.
+TEST(ManyShardsTest, ReadersNeedNoLockBesideSeveralWriters) {
   ManualClock clock;
   ItemCache cache(clock, {.bytes_max = 8 << 20});
   const auto deadline = std::make_shared<GrantDeadline>();
   deadline->Extend(clock.now, std::chrono::hours(1));
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> hits{0}, wrong{0};
-  std::vector<std::thread> threads;
-  for (int reader = 0; reader < 3; ++reader) {
-    threads.emplace_back([&] {
-      std::string item;
-      uint64_t version = 0;
-      for (uint64_t i = 0; !stop; ++i) {
-        const std::string key = absl::StrCat("key", i % 300);
-        const Found found = cache.Lookup(key, Duration(0), &version, [&](model::PackedItem read) {
-          item = TextOf(read.Unpack());
-        });
-        if (found == Found::kItem) ++hits;
-        if (found == Found::kItem && item != key) ++wrong;
-      }
-    });
-  }
+  Readers readers(cache, [](const std::string& key, uint64_t) { return key; });
   std::vector<std::thread> writers;
   for (uint64_t writer = 0; writer < 2; ++writer) {
     writers.emplace_back([&, writer] {
@@ -267,13 +272,12 @@ TEST(ManyShardsTest, WritersOfSeveralShardsFreeWhatReadersHaveLeft) {
     });
   }
   for (std::thread& writer : writers) writer.join();
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(wrong, 0u);
-  EXPECT_EQ(hits.load(), cache.statistics().hits);
+  readers.Stop();
+  EXPECT_EQ(readers.wrong(), 0u);
+  EXPECT_EQ(readers.hits(), cache.statistics().hits);
 }
 
-// Protects memory: though some section is always open, and two writers take turns, both get rid of
+// Protects memory: though some section is always open, and three writers take turns, all get rid of
 // what they unlinked, and of nothing that an open section may have found.
 TEST(ReadSectionsTest, WhatSeveralWritersRetireIsFreedThoughSectionsNeverEnd) {
   ReadSections sections;
