@@ -224,8 +224,11 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   if (const absl::Status named = ProposeHash(); !named.ok()) {
     LogWarning("partition ", group_, ": choosing a range to hash: ", named.ToString());
   }
-  // A damaged store may see no write that would tell: a flush fails, and with it the replica.
-  if (!store_->failure().ok()) replica->FlushAndCompact();
+  // There may be no entry whose application would tell. A store that had no space can be read, and
+  // could not be opened without: it waits until there is some.
+  const absl::Status& failure = store_->failure();
+  const bool waits = absl::IsResourceExhausted(failure) && !place_.admission.disk_fit();
+  if (!failure.ok() && !waits) replica->StateFailed(failure);
   ForgetGrants(now);
   TendCache(replica);
   ConfirmAnswers(replica);

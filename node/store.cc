@@ -109,9 +109,15 @@ absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doin
   return failure_;
 }
 
+// A write that failed has changed nothing that is read: LevelDB keeps in memory what it could not
+// write out.
+absl::Status Store::CheckReadable() const {
+  return absl::IsResourceExhausted(failure_) ? absl::OkStatus() : failure_;
+}
+
 // NOT_FOUND is what Get says of a key: a store that failed must not say it of all.
 void Store::MarkDamaged(const absl::Status& why) {
-  if (!failure_.ok()) return;
+  if (!CheckReadable().ok()) return;
   if (place_.metrics != nullptr) place_.metrics->failures.Add();
   failure_ = Annotate(MissingIsLost(why), directory_);
 }
@@ -139,7 +145,7 @@ absl::Status Store::WriteLocal(leveldb::WriteBatch& batch) {
 }
 
 absl::StatusOr<std::string> Store::Get(absl::string_view key) {
-  RETURN_IF_ERROR(failure_);
+  RETURN_IF_ERROR(CheckReadable());
   leveldb::ReadOptions options;
   options.verify_checksums = true;
   std::string value;
@@ -156,7 +162,7 @@ std::unique_ptr<leveldb::Iterator> Store::NewIterator(bool fill_cache) {
 }
 
 absl::Status Store::CheckIterator(const leveldb::Iterator& iterator) {
-  RETURN_IF_ERROR(failure_);
+  RETURN_IF_ERROR(CheckReadable());
   return Poison(iterator.status(), "scanning");
 }
 

@@ -90,7 +90,8 @@ class Store {
 
   // What was read can't be what was written.
   void MarkDamaged(const absl::Status& why);
-  // Not OK: it can't be used any more.
+  // Not OK: it has to be opened again. RESOURCE_EXHAUSTED: for want of space nothing more can be
+  // written, but what is there can be read.
   const absl::Status& failure() const { return failure_; }
 
  private:
@@ -104,6 +105,7 @@ class Store {
   void ForEachTable(
       absl::FunctionRef<void(size_t level, uint64_t number, uint64_t bytes)> visit) const;
   absl::Status CopyTo(absl::string_view directory);
+  absl::Status CheckReadable() const;
   // Remembers a failure for good; NOT_FOUND is none.
   absl::Status Poison(const leveldb::Status& status, absl::string_view doing);
 

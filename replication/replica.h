@@ -206,8 +206,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   absl::Status CheckCaptured(absl::string_view path) const {
     return place_.factory.CheckCaptured(path);
   }
-  // What was captured is damaged, and so is this replica's state: it stops as after a failed write.
-  void StateDamaged(absl::Status why);
+  // Its state can't be used any more: it stops as after a failed write, and is opened again. Any
+  // thread.
+  void StateFailed(absl::Status why);
 
   const std::string& directory() const { return directory_; }
   // The directory of one generation of state.

@@ -64,11 +64,8 @@ absl::StatusOr<AppliedState> Replica::Capture(const std::string& directory) {
   return machine_->Capture(directory);
 }
 
-void Replica::StateDamaged(absl::Status why) {
-  place_.worker.Post(
-      [self = shared_from_this(), why = Annotate(why, "reading its state for a snapshot")] {
-        self->Fail(why);
-      });
+void Replica::StateFailed(absl::Status why) {
+  place_.worker.Post([self = shared_from_this(), why = std::move(why)] { self->Fail(why); });
 }
 
 std::string Replica::GenerationDirectory(uint64_t generation) const {

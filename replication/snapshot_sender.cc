@@ -231,7 +231,9 @@ void SnapshotSender::Finish(uint64_t number, const absl::Status& status) {
             " failed: ", status.ToString());
   }
   // Only what was read here says so: what the receiver reports comes as UNAVAILABLE.
-  if (absl::IsDataLoss(status)) transfer.replica->StateDamaged(status);
+  if (absl::IsDataLoss(status)) {
+    transfer.replica->StateFailed(Annotate(status, "reading its state for a snapshot"));
+  }
   if (transfer.counts) {
     earlier_[{transfer.replica->group(), transfer.request.message.to}].ended = clock_.Now();
   }

@@ -201,6 +201,37 @@ TEST(TableTest, RetiredTableIsPurged) {
   EXPECT_EQ(world.PartitionOf(1)->tables_to_purge(), 0u);
 }
 
+// Protects partitions from a disk that was full for a moment: reads go on meanwhile, and when there
+// is room their leader serves all again by itself, though no entry came that would have told it.
+TEST(FullDiskTest, ALeaderWhoseFlushFoundNoSpaceServesAgain) {
+  PartitionWorld world(35, 1);
+  world.CreatePartition(1);
+  for (int i = 0; i < 20; ++i) {
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"k","sk":)", i, "}")));
+  }
+  PartitionNode& node = world.node(1);
+  const auto replica = world.ReplicaOf(1);
+  node.admission->SetDiskFit(false);
+  node.disk->SetCapacity(node.disk->UsedBytes());
+  replica->FlushAndCompact();
+  const auto maintain = [&] {
+    for (int step = 0; step < 20; ++step) {
+      world.Maintain(1);
+      world.RunFor(std::chrono::milliseconds(100));
+    }
+  };
+  maintain();
+  ASSERT_EQ(world.ReplicaOf(1), replica) << "opened again without room";
+  EXPECT_EQ(world.Call(1, GetRequest("k", 1)).error(), data::v1::ERROR_NONE);
+
+  node.disk->SetCapacity(UINT64_MAX);
+  node.admission->SetDiskFit(true);
+  maintain();
+  ASSERT_NE(world.ReplicaOf(1), replica);
+  EXPECT_EQ(world.Call(GetRequest("k", 19)).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"k","sk":20})")).error(), data::v1::ERROR_NONE);
+}
+
 // Protects a node's id: it survives restarts, and neither damage nor a newer format passes.
 TEST(IdentityTest, FormatAndRules) {
   const NodeIdentity identity{.incarnation = 0xab, .formation = 0xcd, .node = 7};

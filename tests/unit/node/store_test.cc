@@ -160,6 +160,30 @@ TEST_F(StoreTest, FailedWriteIsFinal) {
   EXPECT_FALSE(store->Get(Key(2)).ok());
 }
 
+// Protects reads while a disk is full: what was applied is there, though nothing more can be; and
+// damage that is found meanwhile is damage.
+TEST_F(StoreTest, WithoutSpaceItCanBeRead) {
+  auto store = Open();
+  for (Index index = 2; index <= 40; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  ASSERT_TRUE(store->Flush().ok());
+  for (Index index = 41; index <= 80; ++index) ASSERT_TRUE(Write(*store, index).ok());
+  disk_.SetCapacity(disk_.UsedBytes());
+  EXPECT_TRUE(absl::IsResourceExhausted(store->Flush()));
+  EXPECT_TRUE(absl::IsResourceExhausted(store->failure()));
+  EXPECT_TRUE(absl::IsResourceExhausted(Write(*store, 81)));
+  EXPECT_EQ(store->state().applied.last.index, 80u);
+  ExpectPrefix(*store);
+  store->MarkDamaged(absl::NotFoundError("a table is gone"));
+  EXPECT_TRUE(absl::IsDataLoss(store->failure()));
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(Key(2)).status()));
+  store = nullptr;
+
+  disk_.SetCapacity(UINT64_MAX);
+  store = Open();
+  EXPECT_GE(store->state().applied.last.index, 40u);
+  ExpectPrefix(*store);
+}
+
 // Protects readers from damaged tables: a flipped bit is an error, never another value.
 TEST_F(StoreTest, DamageIsReported) {
   auto store = Open();
