@@ -157,26 +157,28 @@ class EnvWritableFile : public leveldb::WritableFile {
   }
   leveldb::Status Flush() override {
     if (buffer_.empty()) return leveldb::Status::OK();
-    absl::Status written = file_->Append(buffer_);
+    absl::Status written = env_.write_failure();
+    if (written.ok()) written = file_->Append(buffer_);
     if (written.ok()) written = file_->Flush();
     if (written_ != nullptr) written_->Add(buffer_.size());
     buffer_.clear();
-    return ToLevelDb(written);
+    return env_.Written(written);
   }
   // The name too: LevelDB relies on both, and asks for the file only.
   leveldb::Status Sync() override {
     if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
-    if (absl::Status synced = file_->Sync(); !synced.ok()) return ToLevelDb(synced);
-    if (named_) return leveldb::Status::OK();
+    absl::Status synced = env_.write_failure();
+    if (synced.ok()) synced = file_->Sync();
+    if (!synced.ok() || named_) return env_.Written(synced);
     const absl::Status named = env_.file_system_.SyncDirectory(directory_);
     named_ = named.ok();
-    return ToLevelDb(named);
+    return env_.Written(named);
   }
   leveldb::Status Close() override {
     if (leveldb::Status flushed = Flush(); !flushed.ok()) return flushed;
     const absl::Status closed = file_->Close();
     if (closed.ok() && !table_.empty()) env_.TableFinished(table_);
-    return ToLevelDb(closed);
+    return env_.Written(closed);
   }
 
  private:
@@ -247,7 +249,24 @@ uint64_t LevelDbEnv::durable() const {
 
 void LevelDbEnv::AwaitDurable(uint64_t index) const {
   MutexLock lock(background_->mutex);
-  while (durable() < index && background_->works > 0) background_->changed.Wait(lock);
+  while (durable() < index && background_->works > 0 && write_failure().ok()) {
+    background_->changed.Wait(lock);
+  }
+}
+
+absl::Status LevelDbEnv::write_failure() const {
+  MutexLock lock(mutex_);
+  return write_failure_;
+}
+
+leveldb::Status LevelDbEnv::Written(const absl::Status& status) {
+  if (status.ok()) return leveldb::Status::OK();
+  {
+    MutexLock lock(mutex_);
+    write_failure_.Update(status);
+  }
+  background_->Add(0);
+  return ToLevelDb(status);
 }
 
 void LevelDbEnv::LogCreated(uint64_t number) {
@@ -315,10 +334,11 @@ leveldb::Status LevelDbEnv::NewRandomAccessFile(const std::string& path,
 leveldb::Status LevelDbEnv::NewWritableFile(const std::string& path,
                                             leveldb::WritableFile** result) {
   *result = nullptr;
+  if (const absl::Status failure = write_failure(); !failure.ok()) return ToLevelDb(failure);
   const bool is_table = absl::EndsWith(path, ".ldb");
   if (is_table) TableBegun(path);  // before anybody can see the file
   auto file = file_system_.OpenForWrite(path, WriteMode::kTruncate);
-  if (!file.ok()) return ToLevelDb(file.status());
+  if (!file.ok()) return Written(file.status());
   if (uint64_t number = 0; LogNumber(path, &number)) {
     LogCreated(number);
     *result = new DiscardingFile();

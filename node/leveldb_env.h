@@ -63,9 +63,14 @@ class LevelDbEnv : public leveldb::Env {
   void SetApplied(uint64_t index);
   // Everything up to here is in synced tables of a synced MANIFEST. 0: nothing is known.
   uint64_t durable() const;
-  // After a memtable was frozen: until everything up to `index` is durable, or LevelDB has given
-  // up.
+  // After a memtable was frozen: until everything up to `index` is durable, LevelDB has given up,
+  // or a write has failed.
   void AwaitDurable(uint64_t index) const;
+
+  // The first write to a file that failed; OK: none did. Every later one fails with it: LevelDB
+  // itself tells of what failed in the background with its next write only, and until then may go
+  // on, with a MANIFEST whose next record then lies behind a torn one and reads as damage.
+  absl::Status write_failure() const;
 
   // A table that is being written, or whose writing failed: no MANIFEST names it.
   bool IsUnfinished(const std::string& path) const;
@@ -103,6 +108,8 @@ class LevelDbEnv : public leveldb::Env {
   struct Background;
   class Work;
 
+  // Remembers what failed.
+  leveldb::Status Written(const absl::Status& status);
   bool IsCurrentManifest(const std::string& path) const;
   void TableBegun(const std::string& path);
   void TableFinished(const std::string& path);
@@ -120,6 +127,7 @@ class LevelDbEnv : public leveldb::Env {
   mutable Mutex mutex_;
   uint64_t applied_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status write_failure_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> logs_ ABSL_GUARDED_BY(mutex_);  // number: applied when it began
   int holds_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);

@@ -92,7 +92,7 @@ Partition::~Partition() {
 bool Partition::Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes) {
   const AdmissionOptions& options = place_.admission.options();
   *bytes = pending.request.ByteSizeLong();
-  if (is_write && !place_.admission.disk_fit()) {
+  if (is_write && !TakesWrites()) {
     place_.admission.CountRefused(Admission::Refusal::kDisk);
     return false;
   }
@@ -229,7 +229,7 @@ void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingReques
     }
     uint64_t bytes = 0;
     if (!Admit(pending, true, &bytes)) {
-      const bool fit = place_.admission.disk_fit();
+      const bool fit = TakesWrites();
       data::v1::Response full =
           ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
                         fit ? "too many writes are waiting"

@@ -256,6 +256,7 @@ class Partition : public replication::StateMachine {
   absl::Status Load();
 
   // partition.cc: requests come in and go out
+  bool TakesWrites() { return place_.admission.disk_fit() && store_->failure().ok(); }
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
   void AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response);
@@ -263,6 +264,7 @@ class Partition : public replication::StateMachine {
   bool IsPastItsTime(const PendingRequest& pending) const;
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
   void MeasureStore(const Instant& now);
+  void TendFailure(const ReplicaPointer& replica, const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
   data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
   // `is_current`: this replica has all that was committed before the request came, or the answer
@@ -360,6 +362,7 @@ class Partition : public replication::StateMachine {
   std::multimap<replication::Index, WaitingRequest> reads_;  // by the index that they wait for
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;
+  std::optional<Instant> space_sought_;  // for a store that found none
   Instant measured_;
   bool ever_measured_ = false;
 };

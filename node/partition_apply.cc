@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/mutants.h"
+#include "common/rare_branches.h"
 #include "common/status.h"
 #include "model/key_codec.h"
 #include "node/leveldb_slice.h"
@@ -13,6 +14,8 @@
 
 namespace ringleader {
 namespace {
+
+constexpr Duration kSpacePeriod = std::chrono::seconds(1);
 
 using replication::Entry;
 using replication::EntryKind;
@@ -181,7 +184,7 @@ absl::StatusOr<replication::AppliedState> Partition::Capture(absl::string_view d
 // Nothing can reach a retired table's items: they are removed outside the log, each replica at its
 // own pace. The record of its end stays.
 absl::Status Partition::PurgeStep() {
-  if (to_purge_.empty()) return absl::OkStatus();
+  if (to_purge_.empty() || !store_->failure().ok()) return absl::OkStatus();
   const uint64_t table = *to_purge_.begin();
   const model::KeyRange range = model::TableRange(table, model::TokenRange());
   const auto iterator = store_->NewIterator(false);
@@ -217,23 +220,41 @@ void Partition::Maintain(const ReplicaPointer& replica) {
   }
   // Only entries move the replicated time. Where new sessions are about to be refused, or are,
   // there may be no other entries: an empty one lets the next few expire that are due.
-  if (leadership_ != nullptr && sessions_.size() >= place_.options.sessions_crowded &&
+  if (leadership_ != nullptr && store_->failure().ok() &&
+      sessions_.size() >= place_.options.sessions_crowded &&
       sessions_.AnyExpired(ElapsedMicros())) {
     Building();
   }
   if (const absl::Status named = ProposeHash(); !named.ok()) {
     LogWarning("partition ", group_, ": choosing a range to hash: ", named.ToString());
   }
-  // There may be no entry whose application would tell. A store that had no space can be read, and
-  // could not be opened without: it waits until there is some.
-  const absl::Status& failure = store_->failure();
-  const bool waits = absl::IsResourceExhausted(failure) && !place_.admission.disk_fit();
-  if (!failure.ok() && !waits) replica->StateFailed(failure);
+  TendFailure(replica, now);
   ForgetGrants(now);
   TendCache(replica);
   ConfirmAnswers(replica);
   ProposeBuilding(replica);
   MeasureStore(now);
+}
+
+// A store that failed is closed and opened again: there may be no entry whose application would
+// tell. One that found no space can be read, and could not be opened without: it waits for some,
+// and its leader makes no entry, by which it would lose it.
+void Partition::TendFailure(const ReplicaPointer& replica, const Instant& now) {
+  const absl::Status& failure = store_->failure();
+  if (failure.ok()) return;
+  if (absl::IsResourceExhausted(failure)) {
+    if (!space_sought_.has_value()) {
+      LogWarning("partition ", group_, " is only read until there is space: ", failure.ToString());
+    } else if (WaiterElapsed(*space_sought_, now) < kSpacePeriod) {
+      return;
+    }
+    space_sought_ = now;
+    if (!store_->FindsSpace()) {
+      RARE_BRANCH("store: without space it is read");
+      return;
+    }
+  }
+  replica->StateFailed(failure);
 }
 
 void Partition::MeasureStore(const Instant& now) {

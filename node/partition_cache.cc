@@ -195,7 +195,7 @@ void Partition::TendTables(const ReplicaPointer& replica) {
 // One change at a time is under way.
 void Partition::TendEras() {
   Leadership& leadership = *leadership_;
-  if (leadership.era_batch != 0) return;
+  if (leadership.era_batch != 0 || !store_->failure().ok()) return;
   const Instant now = place_.store.clock.Now();
   EraRecord era;
   if (leadership.handing_over.has_value()) {

@@ -80,7 +80,9 @@ int64_t Partition::HashPaceMicros() const {
 // At the leader: names the next range when it is due.
 absl::Status Partition::ProposeHash() {
   const PartitionOptions& options = place_.options;
-  if (leadership_ == nullptr || options.hash_pass == Duration(0)) return absl::OkStatus();
+  if (leadership_ == nullptr || options.hash_pass == Duration(0) || !store_->failure().ok()) {
+    return absl::OkStatus();
+  }
   std::optional<int64_t>& due = leadership_->hash_due_us;
   const int64_t now = ElapsedMicros();
   if (!due.has_value()) {

@@ -203,7 +203,7 @@ void Partition::RecordAnswer(Outcome outcome, data::v1::Response response, uint6
 }
 
 void Partition::ProposeTable(const ReplicaPointer& replica, const TableRecord& table) {
-  if (leadership_ == nullptr) return;
+  if (leadership_ == nullptr || !store_->failure().ok()) return;
   const bool retires = table.phase == TablePhase::kRetired;
   const auto known = tables_.find(table.id);
   if (known != tables_.end()) {

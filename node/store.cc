@@ -109,6 +109,11 @@ absl::Status Store::Poison(const leveldb::Status& status, absl::string_view doin
   return failure_;
 }
 
+const absl::Status& Store::failure() {
+  if (failure_.ok()) Poison(ToLevelDb(env_.write_failure()), "writing").IgnoreError();
+  return failure_;
+}
+
 // A write that failed has changed nothing that is read: LevelDB keeps in memory what it could not
 // write out.
 absl::Status Store::CheckReadable() const {
@@ -118,7 +123,7 @@ absl::Status Store::CheckReadable() const {
 // NOT_FOUND is what Get says of a key: a store that failed must not say it of all.
 void Store::MarkDamaged(const absl::Status& why) {
   if (!CheckReadable().ok()) return;
-  if (place_.metrics != nullptr) place_.metrics->failures.Add();
+  if (failure_.ok() && place_.metrics != nullptr) place_.metrics->failures.Add();
   failure_ = Annotate(MissingIsLost(why), directory_);
 }
 
@@ -166,6 +171,20 @@ absl::Status Store::CheckIterator(const leveldb::Iterator& iterator) {
   return Poison(iterator.status(), "scanning");
 }
 
+bool Store::FindsSpace() const {
+  // LevelDB takes it for a file that it had begun, and removes it at its opening if a crash leaves
+  // it. Its own numbers begin with 1.
+  const std::string path = JoinPath(directory_, "000000.dbtmp");
+  auto file = place_.file_system.OpenForWrite(path, WriteMode::kTruncate);
+  absl::Status allocated = file.status();
+  if (file.ok()) {
+    allocated = (*file)->Preallocate(2 * place_.write_buffer_bytes);
+    allocated.Update((*file)->Close());
+    allocated.Update(place_.file_system.RemoveFile(path));
+  }
+  return allocated.ok();
+}
+
 uint64_t Store::ApproximateBytes() const {
   const std::string last(1, '\xff');
   const leveldb::Range all(leveldb::Slice(), last);
@@ -188,7 +207,8 @@ absl::Status Store::Flush() {
   RETURN_IF_ERROR(Poison(database_->Write(leveldb::WriteOptions(), nullptr), "flushing"));
   env_.AwaitDurable(target);
   if (is_written_out()) return absl::OkStatus();
-  // What went wrong is told by the next write.
+  RETURN_IF_ERROR(failure());
+  // What was read and found damaged is told by the next write.
   leveldb::WriteBatch empty;
   const leveldb::Status why = database_->Write(leveldb::WriteOptions(), &empty);
   return Poison(why.ok() ? leveldb::Status::IOError("the memtable was not written out") : why,
@@ -222,7 +242,7 @@ void Store::ForEachTable(
 
 std::vector<std::string> Store::LiveFiles() const {
   std::vector<std::string> files;
-  if (!failure_.ok()) return files;
+  if (!CheckReadable().ok()) return files;
   ForEachTable([&](size_t, uint64_t number, uint64_t) {
     files.push_back(JoinPath(directory_, absl::StrFormat("%06d.ldb", number)));
   });

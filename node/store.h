@@ -4,8 +4,8 @@
 // rule 8). After a crash the database is at some earlier StoreState, and the Raft log brings the
 // rest (leveldb_env.h). Traps of LevelDB 1.23 that this class is built around: no LevelDB snapshot
 // is taken (compaction can resurrect deleted data under one), nothing is ever repaired, and a
-// failed write or checksum is final: every later call returns the same error, and the replica is
-// rebuilt from its peers.
+// failed write or checksum is final: every later call returns the same error, until the replica is
+// opened again or rebuilt from its peers. Only of a store that found no space is read on.
 //
 // Threads: the partition's applier. Only durable() is for any thread.
 #ifndef RINGLEADER_NODE_STORE_H_
@@ -92,7 +92,10 @@ class Store {
   void MarkDamaged(const absl::Status& why);
   // Not OK: it has to be opened again. RESOURCE_EXHAUSTED: for want of space nothing more can be
   // written, but what is there can be read.
-  const absl::Status& failure() const { return failure_; }
+  const absl::Status& failure();
+  // Whether there is space for what is written when it is opened and for the first table. Costs a
+  // file's making and removal.
+  bool FindsSpace() const;
 
  private:
   Store(const StorePlace& place, absl::string_view directory)

@@ -206,8 +206,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
   absl::Status CheckCaptured(absl::string_view path) const {
     return place_.factory.CheckCaptured(path);
   }
-  // Its state can't be used any more: it stops as after a failed write, and is opened again. Any
-  // thread.
+  // Its state can't be used any more: it stops as after a failed write, and is opened again. From
+  // any thread, unlike the rest here.
   void StateFailed(absl::Status why);
 
   const std::string& directory() const { return directory_; }

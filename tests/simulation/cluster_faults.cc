@@ -169,7 +169,10 @@ void ClusterFaults::StepClock() {
 void ClusterFaults::FillDisk(HostId host) {
   Count("full disk");
   SimulatedFileSystem& disk = *world_.machine(host).disk;
-  disk.SetCapacity(disk.UsedBytes() + random_.Below(100'000));
+  const bool is_full_to_the_last = random_.Chance(0.25);
+  disk.SetCapacity(disk.UsedBytes() + (is_full_to_the_last ? 0 : random_.Below(100'000)));
+  // What is written to the log has its space already: it is the tables that find none.
+  if (is_full_to_the_last) Flush(host);
   // The disk may be another one by then: one that was replaced has room.
   world_.simulation().At(Some(pace_.lasts_max),
                          [this, host] { world_.machine(host).disk->SetCapacity(UINT64_MAX); });
@@ -218,9 +221,13 @@ void ClusterFaults::FlushOne() {
   const HostId node = Random(MachineKind::kNode);
   if (node == 0 || world_.machine(node).runtime() == nullptr) return;
   Count("flush and compaction");
-  for (const auto& replica : world_.machine(node).runtime()->Replicas()) {
-    replica->FlushAndCompact();
-  }
+  Flush(node);
+}
+
+void ClusterFaults::Flush(HostId host) {
+  const auto* const runtime = world_.machine(host).runtime();
+  if (runtime == nullptr) return;
+  for (const auto& replica : runtime->Replicas()) replica->FlushAndCompact();
 }
 
 void ClusterFaults::DiskError(HostId host) {

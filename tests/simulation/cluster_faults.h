@@ -78,6 +78,7 @@ class ClusterFaults {
   void SlowDisk(HostId host);
   void PowerInOperation(HostId host);
   void FlushOne();
+  void Flush(HostId host);  // all its replicas
   void Partition();
   void IsolateLeader();
   void ShutIn(HostId server, std::vector<std::pair<HostId, HostId>>& links);

@@ -177,10 +177,16 @@ absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, 
     misdirected_.clear();
     ++misdirected_writes_;
   }
-  const uint64_t end = offset + data.size();
+  uint64_t end = offset + data.size();
+  absl::Status done = begun;
   if (end > node.cached.size()) {
-    if (UsedBytesLocked() + (end - node.cached.size()) > capacity_) {
-      return absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
+    const uint64_t room = capacity_ - std::min(capacity_, UsedBytesLocked());
+    if (end - node.cached.size() > room) {
+      // What finds space is written.
+      done = absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
+      end = node.cached.size() + room;
+      if (end <= offset) return done;
+      data = data.substr(0, end - offset);
     }
     ResizeCached(node, end);
   }
@@ -190,7 +196,7 @@ absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, 
        ++block) {
     node.unreadable.erase(block);
   }
-  return begun;
+  return done;
 }
 
 void SimulatedFileSystem::PersistSector(Node& node, uint64_t sector) {

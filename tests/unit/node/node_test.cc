@@ -201,35 +201,80 @@ TEST(TableTest, RetiredTableIsPurged) {
   EXPECT_EQ(world.PartitionOf(1)->tables_to_purge(), 0u);
 }
 
-// Protects partitions from a disk that was full for a moment: reads go on meanwhile, and when there
-// is room their leader serves all again by itself, though no entry came that would have told it.
-TEST(FullDiskTest, ALeaderWhoseFlushFoundNoSpaceServesAgain) {
-  PartitionWorld world(35, 1);
-  world.CreatePartition(1);
-  for (int i = 0; i < 20; ++i) {
-    world.Call(PutRequest(absl::StrCat(R"({"pk":"k","sk":)", i, "}")));
-  }
-  PartitionNode& node = world.node(1);
-  const auto replica = world.ReplicaOf(1);
-  node.admission->SetDiskFit(false);
-  node.disk->SetCapacity(node.disk->UsedBytes());
-  replica->FlushAndCompact();
-  const auto maintain = [&] {
-    for (int step = 0; step < 20; ++step) {
-      world.Maintain(1);
-      world.RunFor(std::chrono::milliseconds(100));
+class FullDiskTest : public testing::Test {
+ protected:
+  FullDiskTest() : world_(35, 1) {
+    // Every range is due at once.
+    world_.Kill(1);
+    world_.partition_options().hash_pass = std::chrono::milliseconds(200);
+    world_.partition_options().hash_pause_min = std::chrono::milliseconds(200);
+    world_.Start(1);
+    world_.CreatePartition(1);
+    for (int i = 0; i < 20; ++i) {
+      world_.Call(PutRequest(absl::StrCat(R"({"pk":"k","sk":)", i, "}")));
     }
-  };
-  maintain();
-  ASSERT_EQ(world.ReplicaOf(1), replica) << "opened again without room";
-  EXPECT_EQ(world.Call(1, GetRequest("k", 1)).error(), data::v1::ERROR_NONE);
+    replica_ = world_.ReplicaOf(1);
+  }
 
-  node.disk->SetCapacity(UINT64_MAX);
-  node.admission->SetDiskFit(true);
-  maintain();
-  ASSERT_NE(world.ReplicaOf(1), replica);
-  EXPECT_EQ(world.Call(GetRequest("k", 19)).error(), data::v1::ERROR_NONE);
-  EXPECT_EQ(world.Call(PutRequest(R"({"pk":"k","sk":20})")).error(), data::v1::ERROR_NONE);
+  void Maintain() {
+    for (int step = 0; step < 30; ++step) {
+      world_.Maintain(1);
+      world_.RunFor(std::chrono::milliseconds(100));
+    }
+  }
+  void FillDisk() {
+    PartitionNode& node = world_.node(1);
+    node.admission->SetDiskFit(false);
+    node.disk->SetCapacity(node.disk->UsedBytes());
+    replica_->FlushAndCompact();
+    Maintain();
+  }
+
+  PartitionWorld world_;
+  std::shared_ptr<replication::Replica> replica_;
+};
+
+// Protects partitions from a disk that was full for a moment: reads go on meanwhile, as their
+// leader makes no entry that it could not apply; and when there is room it serves all again by
+// itself, though no entry came that would have told it.
+TEST_F(FullDiskTest, ALeaderWhoseFlushFoundNoSpaceServesAgain) {
+  Maintain();
+  FillDisk();
+  const replication::Index applied = world_.PartitionOf(1)->state().applied.last.index;
+  // What the node has measured may be of before or after.
+  world_.node(1).admission->SetDiskFit(true);
+  Maintain();
+  ASSERT_EQ(world_.ReplicaOf(1), replica_) << "opened again without room";
+  EXPECT_EQ(world_.PartitionOf(1)->state().applied.last.index, applied);
+  EXPECT_EQ(world_.Call(1, GetRequest("k", 1)).error(), data::v1::ERROR_NONE);
+  const Response refused = world_.Call(1, PutRequest(R"({"pk":"k","sk":20})"));
+  EXPECT_EQ(refused.error(), data::v1::ERROR_RESOURCE_EXHAUSTED);
+  EXPECT_GT(refused.retry_after_ms(), 0u);
+
+  // Not as much as writes need, but as much as the store needs.
+  world_.node(1).admission->SetDiskFit(false);
+  world_.node(1).disk->SetCapacity(UINT64_MAX);
+  Maintain();
+  ASSERT_NE(world_.ReplicaOf(1), replica_);
+  EXPECT_EQ(world_.Call(GetRequest("k", 19)).error(), data::v1::ERROR_NONE);
+  world_.node(1).admission->SetDiskFit(true);
+  EXPECT_EQ(world_.Call(PutRequest(R"({"pk":"k","sk":20})")).error(), data::v1::ERROR_NONE);
+}
+
+// Protects answers: damage does not wait for space.
+TEST_F(FullDiskTest, DamageIsFoundWhileThereIsNoSpace) {
+  replica_->FlushAndCompact();
+  world_.RunFor(std::chrono::seconds(1));
+  world_.Call(PutRequest(R"({"pk":"k","sk":20})"));
+  FillDisk();
+  ASSERT_EQ(world_.ReplicaOf(1), replica_);
+  SimulatedFileSystem& disk = *world_.node(1).disk;
+  for (const std::string& path : disk.Files()) {
+    if (path.ends_with(".ldb")) disk.DamageBlock(path, 0, SimulatedFileSystem::BadBlock::kZeros);
+  }
+  EXPECT_NE(world_.Call(1, GetRequest("k", 1)).error(), data::v1::ERROR_NONE);
+  Maintain();
+  EXPECT_NE(world_.ReplicaOf(1), replica_);
 }
 
 // Protects a node's id: it survives restarts, and neither damage nor a newer format passes.
