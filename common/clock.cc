@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "common/check.h"
 
@@ -60,5 +61,7 @@ Clock& SystemClock() {
   static MachineClock* const clock = new MachineClock;  // never destroyed: threads may outlive main
   return *clock;
 }
+
+void BlockFor(Duration pause) { std::this_thread::sleep_for(pause); }
 
 }  // namespace ringleader

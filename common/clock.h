@@ -58,6 +58,9 @@ class Clock {
 // The machine's clocks. Lives as long as the process.
 Clock& SystemClock();
 
+// Stops the calling thread. For the start of a process, before there is anything else to do.
+void BlockFor(Duration pause);
+
 }  // namespace ringleader
 
 #endif  // RINGLEADER_COMMON_CLOCK_H_

@@ -97,6 +97,7 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
   options.partitions = static_cast<uint32_t>(settings.partitions);
   options.replicas = static_cast<uint32_t>(settings.replicas);
   options.data.cache.bytes_max = static_cast<uint64_t>(settings.cache_bytes);
+  options.runtime.log.sleep = BlockFor;
   options.runtime.log.segment_bytes = kLogSegmentBytes;
   options.runtime.log.log_bytes_target = 4 * kLogSegmentBytes;
   options.balancer.dead_after = std::chrono::seconds(settings.dead_after_s);

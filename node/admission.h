@@ -49,7 +49,22 @@ class Admission {
     bytes_.fetch_sub(bytes);
   }
 
-  // Whether the log's disk answers and has room: writes are refused while not.
+  // Stands for a database that waits for space, as long as it exists.
+  class WithoutSpace {
+   public:
+    explicit WithoutSpace(Admission& admission) : admission_(admission) {
+      admission_.without_space_.fetch_add(1);
+    }
+    ~WithoutSpace() { admission_.without_space_.fetch_sub(1); }
+    WithoutSpace(const WithoutSpace&) = delete;
+    WithoutSpace& operator=(const WithoutSpace&) = delete;
+
+   private:
+    Admission& admission_;
+  };
+  int without_space() const { return without_space_; }
+
+  // Whether the log's disk answers, and all have room: writes are refused while not.
   void SetDiskFit(bool fit) { disk_fit_ = fit; }
   bool disk_fit() const { return disk_fit_; }
 
@@ -65,6 +80,7 @@ class Admission {
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<bool> disk_fit_{true};
+  std::atomic<int> without_space_{0};
   std::array<StripedCounter, std::size(kRefusalNames)> refused_;
 };
 

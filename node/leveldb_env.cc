@@ -261,12 +261,14 @@ absl::Status LevelDbEnv::write_failure() const {
 
 leveldb::Status LevelDbEnv::Written(const absl::Status& status) {
   if (status.ok()) return leveldb::Status::OK();
+  const absl::Status failure =
+      absl::IsResourceExhausted(status) ? status : absl::InternalError(status.message());
   {
     MutexLock lock(mutex_);
-    write_failure_.Update(status);
+    write_failure_.Update(failure);
   }
   background_->Add(0);
-  return ToLevelDb(status);
+  return ToLevelDb(failure);
 }
 
 void LevelDbEnv::LogCreated(uint64_t number) {

@@ -108,7 +108,7 @@ class LevelDbEnv : public leveldb::Env {
   struct Background;
   class Work;
 
-  // Remembers what failed.
+  // Remembers what failed. That a write found the disk at fault is no damage to what can be read.
   leveldb::Status Written(const absl::Status& status);
   bool IsCurrentManifest(const std::string& path) const;
   void TableBegun(const std::string& path);

@@ -17,6 +17,7 @@
 #include "common/address.h"
 #include "common/admin_server.h"
 #include "common/build_info.h"
+#include "common/clock.h"
 #include "common/grpc_network.h"
 #include "common/logging.h"
 #include "common/open_files.h"
@@ -154,6 +155,7 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.scrub.period = std::chrono::hours(flags.scrub_period_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);
+  options.runtime.log.sleep = BlockFor;
   options.free_bytes_min = static_cast<uint64_t>(flags.free_bytes_min);
   options.on_fatal = [](const absl::Status& why) {
     LogError("this process can't go on: ", why.ToString());

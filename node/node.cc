@@ -206,10 +206,10 @@ void Node::Maintain() {
   const bool measured = MeasureFree();
   const bool stalled =
       progress.Stalled(seams_.clock.Now()) >= options_.runtime.replica.disk_stall_max;
-  const bool room = !progress.out_of_space && (!measured || free_bytes_ >= options_.free_bytes_min);
+  const bool room = !progress.out_of_space && admission_.without_space() == 0 &&
+                    (!measured || free_bytes_ >= options_.free_bytes_min);
   if (disk_full_ != !room) {
-    LogWarning(room ? "there is room on the disk again: " : "the disk is full: ", free_bytes_,
-               " bytes are free in ", free_least_, ", writes need ", options_.free_bytes_min,
+    LogWarning(room ? "there is room on the disk again: " : "the disk is full: ", SpaceText(),
                room ? "" : "; they are refused until there is room");
   }
   disk_stalled_ = stalled && room;
@@ -222,6 +222,14 @@ void Node::Maintain() {
     });
   }
   executor_->PostAfter(options_.maintain_period, [this] { Maintain(); });
+}
+
+std::string Node::SpaceText() const {
+  std::string text = absl::StrCat(free_bytes_, " bytes are free in ", free_least_);
+  if (const int databases = admission_.without_space(); databases > 0) {
+    absl::StrAppend(&text, ", ", databases, " databases have found none");
+  }
+  return absl::StrCat(text, ", and writes need ", options_.free_bytes_min);
 }
 
 // The log and the databases may be on file systems of their own: what counts is the fullest.

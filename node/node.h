@@ -99,6 +99,7 @@ class Node {
   void Maintain();
   // False: no file system says.
   bool MeasureFree();
+  std::string SpaceText() const;  // how much is free, and how much would do
   void HandOver(const std::shared_ptr<replication::Replica>& replica, replication::ReplicaId to);
   void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
 

@@ -139,9 +139,8 @@ std::vector<std::string> Node::Missing() const {
                                    " s: writes are refused."));
   }
   if (disk_full_) {
-    missing.push_back(absl::StrCat("The disk is full: ", free_bytes_, " bytes are free in ",
-                                   free_least_, ", and writes need ", options_.free_bytes_min,
-                                   ". They are refused until there is room."));
+    missing.push_back(
+        absl::StrCat("The disk is full: ", SpaceText(), ". They are refused until there is room."));
   }
   if (draining_) missing.push_back("The node is being stopped: it hands its leaderships over.");
   return missing;

@@ -110,6 +110,17 @@ bool Partition::Admit(const PendingRequest& pending, bool is_write, uint64_t* by
   return true;
 }
 
+data::v1::Response Partition::NoWrites() {
+  const bool fit = TakesWrites();
+  data::v1::Response refused =
+      ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
+                    fit ? "too many writes are waiting"
+                        : "the node's disk is full or does not answer: it takes no writes");
+  const AdmissionOptions& options = place_.admission.options();
+  refused.set_retry_after_ms(fit ? options.retry_after_ms : options.disk_retry_after_ms);
+  return refused;
+}
+
 void Partition::Answer(Waiter& waiter, data::v1::Response response) {
   CHECK_GT(admitted_requests_, 0u);
   --admitted_requests_;
@@ -229,14 +240,7 @@ void Partition::Execute(const ReplicaPointer& replica, std::vector<PendingReques
     }
     uint64_t bytes = 0;
     if (!Admit(pending, true, &bytes)) {
-      const bool fit = TakesWrites();
-      data::v1::Response full =
-          ErrorResponse(data::v1::ERROR_RESOURCE_EXHAUSTED,
-                        fit ? "too many writes are waiting"
-                            : "the node's disk is full or does not answer: it takes no writes");
-      const AdmissionOptions& options = place_.admission.options();
-      full.set_retry_after_ms(fit ? options.retry_after_ms : options.disk_retry_after_ms);
-      Refuse(pending, std::move(full));
+      Refuse(pending, NoWrites());
       continue;
     }
     if (BuildingIsFull()) {

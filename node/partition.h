@@ -257,6 +257,7 @@ class Partition : public replication::StateMachine {
 
   // partition.cc: requests come in and go out
   bool TakesWrites() { return place_.admission.disk_fit() && store_->failure().ok(); }
+  data::v1::Response NoWrites();  // what a refused one hears
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
   void AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response);
@@ -363,6 +364,7 @@ class Partition : public replication::StateMachine {
   uint64_t admitted_requests_ = 0;
   uint64_t admitted_bytes_ = 0;
   std::optional<Instant> space_sought_;  // for a store that found none
+  std::optional<Admission::WithoutSpace> waits_for_space_;
   Instant measured_;
   bool ever_measured_ = false;
 };

@@ -237,20 +237,21 @@ void Partition::Maintain(const ReplicaPointer& replica) {
 }
 
 // A store that failed is closed and opened again: there may be no entry whose application would
-// tell. One that found no space can be read, and could not be opened without: it waits for some,
-// and its leader makes no entry, by which it would lose it.
+// tell. One that found no space can be read, and could not be opened without: it waits for some.
+// Meanwhile its leader makes no entry that it could not apply, and the node counts as full.
 void Partition::TendFailure(const ReplicaPointer& replica, const Instant& now) {
   const absl::Status& failure = store_->failure();
   if (failure.ok()) return;
   if (absl::IsResourceExhausted(failure)) {
-    if (!space_sought_.has_value()) {
-      LogWarning("partition ", group_, " is only read until there is space: ", failure.ToString());
-    } else if (WaiterElapsed(*space_sought_, now) < kSpacePeriod) {
-      return;
-    }
+    if (space_sought_.has_value() && WaiterElapsed(*space_sought_, now) < kSpacePeriod) return;
+    const bool is_first = !space_sought_.has_value();
     space_sought_ = now;
-    if (!store_->FindsSpace()) {
+    if (const absl::Status found = store_->FindSpace(); absl::IsResourceExhausted(found)) {
       RARE_BRANCH("store: without space it is read");
+      if (!is_first) return;
+      LogWarning("partition ", group_, " is only read until there is space: ", failure.ToString(),
+                 "; ", found.message());
+      waits_for_space_.emplace(place_.admission);
       return;
     }
   }

@@ -271,7 +271,7 @@ void Partition::TendHandingOver(const ReplicaPointer& replica) {
     const bool closed = eras_.empty() && leadership_->gate->IsRevoked(now);
     const bool late =
         HolderElapsed(handing_over.began, now) >= leadership_->gate->WaitMax() + kCloseWithin;
-    if (!closed && !late && place_.admission.disk_fit()) return;
+    if (!closed && !late && TakesWrites()) return;
     handing_over.is_asked = true;
     handing_over.asked = now;
     return AskForTransfer(replica, /*is_again=*/false);

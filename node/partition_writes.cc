@@ -50,6 +50,7 @@ StoredResult ResultOfNothing(const data::v1::Response& response) {
 
 void Partition::ExecuteWrite(WaitingRequest waiting) {
   if (AnswerKnown(waiting)) return;
+  if (!store_->failure().ok()) return AnswerWaiting(waiting, NoWrites());
   const data::v1::Request& request = waiting.pending.request;
   data::v1::Response error;
   const auto table = FindTable(request, /*is_current=*/true, &error);

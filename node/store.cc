@@ -171,18 +171,21 @@ absl::Status Store::CheckIterator(const leveldb::Iterator& iterator) {
   return Poison(iterator.status(), "scanning");
 }
 
-bool Store::FindsSpace() const {
-  // LevelDB takes it for a file that it had begun, and removes it at its opening if a crash leaves
-  // it. Its own numbers begin with 1.
-  const std::string path = JoinPath(directory_, "000000.dbtmp");
-  auto file = place_.file_system.OpenForWrite(path, WriteMode::kTruncate);
-  absl::Status allocated = file.status();
-  if (file.ok()) {
-    allocated = (*file)->Preallocate(2 * place_.write_buffer_bytes);
-    allocated.Update((*file)->Close());
-    allocated.Update(place_.file_system.RemoveFile(path));
+absl::Status Store::FindSpace() const {
+  FileSystem& files = place_.file_system;
+  const uint64_t wanted = 2 * place_.write_buffer_bytes;
+  // Where it would fail, even to try takes for a moment what is left from all others.
+  const auto free = files.FreeBytes(directory_);
+  if (free.ok() && *free < wanted) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(directory_, ": ", *free, " bytes are free of ", wanted));
   }
-  return allocated.ok();
+  // LevelDB's own numbers begin with 1. The name goes first: who is killed leaves nothing.
+  const std::string path = JoinPath(directory_, "000000.dbtmp");
+  ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path, WriteMode::kTruncate));
+  RETURN_IF_ERROR(files.RemoveFile(path));
+  RETURN_IF_ERROR(file->Preallocate(wanted));
+  return file->Close();
 }
 
 uint64_t Store::ApproximateBytes() const {

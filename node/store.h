@@ -93,9 +93,9 @@ class Store {
   // Not OK: it has to be opened again. RESOURCE_EXHAUSTED: for want of space nothing more can be
   // written, but what is there can be read.
   const absl::Status& failure();
-  // Whether there is space for what is written when it is opened and for the first table. Costs a
-  // file's making and removal.
-  bool FindsSpace() const;
+  // Whether there is space for what its opening writes and for two memtables, tried with a file.
+  // RESOURCE_EXHAUSTED: there is none.
+  absl::Status FindSpace() const;
 
  private:
   Store(const StorePlace& place, absl::string_view directory)

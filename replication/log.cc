@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/logging.h"
 #include "common/mutants.h"
 #include "common/mutex.h"
 #include "common/random.h"
@@ -28,6 +29,15 @@ absl::Status LogImplementation::OpenDirectory() {
   RETURN_IF_ERROR(CreateDirectories(file_system_, directory_));
   ASSIGN_OR_RETURN(lock_, file_system_.Lock(JoinPath(directory_, kLockName)));
   ASSIGN_OR_RETURN(RecoveredLog recovered, RecoverLog(file_system_, directory_, options_));
+  // Nothing is changed yet. What a device can't read for a while is no damage, and would count as
+  // such for good.
+  for (const Duration pause : options_.reread_after) {
+    if (recovered.report.unreadable_blocks == 0 || !options_.sleep) break;
+    LogWarning(directory_, ": ", recovered.report.unreadable_blocks,
+               " blocks can't be read; trying again");
+    options_.sleep(pause);
+    ASSIGN_OR_RETURN(recovered, RecoverLog(file_system_, directory_, options_));
+  }
   for (const std::string& path : recovered.garbage) {
     RETURN_IF_ERROR(file_system_.RemoveFile(path));
   }
@@ -76,12 +86,16 @@ std::vector<LocatedEntry> LogImplementation::Unproven(const RecoveredLog& recove
 absl::StatusOr<Batch> LogImplementation::RecoveryBatch(const RecoveredLog& recovered,
                                                        std::vector<Payload>& payloads) {
   const std::vector<LocatedEntry> unproven = Unproven(recovered);
-  std::vector<LocatedEntry> lost;  // read a moment ago, so the device is failing under us
+  bool is_failing = false;
   Batch copies;
   RETURN_IF_ERROR(AddCopies(unproven, copies, payloads,
-                            [&lost](const LocatedEntry& entry) { lost.push_back(entry); }));
+                            [&is_failing](const LocatedEntry&) { is_failing = true; }));
+  // Nothing is written yet: the next opening judges anew.
+  if (is_failing) {
+    return absl::UnavailableError(
+        absl::StrCat(directory_, ": what was read a moment ago can't be read any more"));
+  }
   MutexLock lock(mutex_);
-  for (const LocatedEntry& entry : lost) index_.MarkCorrupt(entry.group, entry.index, entry.slot);
   copies.items.insert(copies.items.begin(), index_.Checkpoint());
   return copies;
 }
@@ -121,7 +135,10 @@ absl::Status LogImplementation::StartAnew(const RecoveredLog& recovered) {
 absl::Status LogImplementation::TrimSegments(const RecoveredLog& recovered) {
   for (const ScannedSegment& segment : recovered.segments) {
     if (!segment.header.has_value() || segment.batches.empty()) continue;
-    const uint64_t end = segment.batches.rbegin()->second.header.end_block() * kBlockBytes;
+    // A batch in a wrong place may be all that tells of a promise, until that is recorded.
+    const uint64_t end_block = std::max<uint64_t>(
+        segment.batches.rbegin()->second.header.end_block(), segment.stray_end_block);
+    const uint64_t end = end_block * kBlockBytes;
     if (segment.size_bytes <= end) continue;
     ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
                      file_system_.OpenForWrite(segment.path, WriteMode::kAppend));
@@ -305,8 +322,9 @@ absl::Status LogImplementation::WriteBatch(const Batch& batch) {
   CHECK_EQ(active_.end_bytes % kBlockBytes, 0u);
   CHECK_LE(active_.end_bytes + header.bytes(), active_.size_bytes);
   const BatchImage image(active_.header, header, batch);
-  absl::Status status = active_.file->WriteAt(active_.end_bytes, image.pieces());
-  if (status.ok()) status = ZeroAhead(active_.end_bytes + header.bytes(), header.bytes());
+  // The zeros first: over a batch that went astray they would hide that it was written.
+  absl::Status status = ZeroAhead(active_.end_bytes + header.bytes(), header.bytes());
+  if (status.ok()) status = active_.file->WriteAt(active_.end_bytes, image.pieces());
   if (status.ok()) status = SyncTimed(*active_.file);
   if (!status.ok()) return Fail(status);
   ++next_sequence_;

@@ -26,7 +26,9 @@
 #ifndef RINGLEADER_REPLICATION_LOG_H_
 #define RINGLEADER_REPLICATION_LOG_H_
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +64,11 @@ struct LogOptions {
   // many as this has segments: each start of the process leaves a short one. At least four
   // segments. Opening reads all of it before anybody is served (log.md, "Arithmetic").
   uint64_t log_bytes_target = 128ull << 20;
+  // Blocks that the device can't read count as damaged only if it still can't after these pauses.
+  // Null `sleep`: there are none.
+  std::vector<Duration> reread_after{std::chrono::seconds(1), std::chrono::seconds(2),
+                                     std::chrono::seconds(4), std::chrono::seconds(8)};
+  std::function<void(Duration)> sleep;
   // Where the segments' salts come from. 0 takes the kernel's entropy; the simulator gives a seed.
   uint64_t entropy = 0;
   // Measures syncs. Null takes SystemClock().
@@ -70,14 +77,15 @@ struct LogOptions {
 
 // What Open found, beyond what each GroupState says: for the operator's log and metrics.
 struct LogReport {
-  bool created = false;           // there was no log
-  uint64_t segments = 0;          // files read
-  uint64_t batches = 0;           // batches replayed
-  uint64_t bytes = 0;             // their length
-  uint64_t bad_blocks = 0;        // metadata blocks lost whose copy was intact
-  uint64_t corrupt_entries = 0;   // over all groups
-  uint64_t entries_in_doubt = 0;  // over all groups
-  bool torn_tail = false;         // the last batch never completed and was dropped
+  bool created = false;            // there was no log
+  uint64_t segments = 0;           // files read
+  uint64_t batches = 0;            // batches replayed
+  uint64_t bytes = 0;              // their length
+  uint64_t bad_blocks = 0;         // metadata blocks lost whose copy was intact
+  uint64_t unreadable_blocks = 0;  // that the device did not give, whatever they hold
+  uint64_t corrupt_entries = 0;    // over all groups
+  uint64_t entries_in_doubt = 0;   // over all groups
+  bool torn_tail = false;          // the last batch never completed and was dropped
   // Proven batches of which not even the table of contents is left. Groups that existed are
   // suspect; a group created in such a batch is unknown. `lost_history` is true from then on for
   // the life of this directory: the node must not let an unknown replica appear anew as a voter.

@@ -32,6 +32,10 @@ absl::Status AddCopies(absl::Span<const LocatedEntry> entries, Batch& batch,
   item.replaces_only = true;
   for (const LocatedEntry& entry : entries) {
     absl::StatusOr<Payload> payload = ReadPayload(entry);
+    for (int attempt = 1; attempt < kReadAttempts && absl::IsDataLoss(payload.status());
+         ++attempt) {
+      payload = ReadPayload(entry);
+    }
     if (absl::IsDataLoss(payload.status())) {
       damaged(entry);
       continue;

@@ -67,6 +67,7 @@ absl::Status Recovery::Scan() {
     ASSIGN_OR_RETURN(ScannedSegment segment, ScanSegment(file_system_, directory_, *number));
     RETURN_IF_ERROR(CheckOwner(segment));
     log_.report.bad_blocks += segment.header.has_value() ? segment.bad_blocks : 0;
+    log_.report.unreadable_blocks += segment.unreadable_blocks;
     ++log_.report.segments;
     segments().push_back(std::move(segment));
   }
@@ -84,10 +85,14 @@ absl::Status Recovery::CheckOwner(const ScannedSegment& segment) const {
 }
 
 // The newest segment may have been under construction. Nothing in it was relied upon then: a header
-// is synced before anything follows, and Open returns only after a second batch.
+// is synced before anything follows, and Open returns only after a second batch. Until then the
+// segment before it is there: without it, it is the second batch that is lost.
 void Recovery::DropUnfinishedSegment() {
   if (segments().empty()) return;
   const ScannedSegment& newest = segments().back();
+  const bool continues =
+      segments().size() > 1 && segments()[segments().size() - 2].number + 1 == newest.number;
+  if (newest.number > 1 && !continues) return;
   const uint64_t last_in_place = newest.batches.empty() ? 0 : newest.batches.rbegin()->first;
   const uint64_t last = std::max(last_in_place, newest.last_stray);
   const bool unfinished =

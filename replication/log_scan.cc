@@ -65,9 +65,13 @@ absl::Status BlockReader::Fill(uint64_t offset, uint64_t bytes) {
 absl::Status BlockReader::FillByBlocks() {
   for (uint64_t at = 0; at < window_.size(); at += kBlockBytes) {
     const uint64_t size = std::min<uint64_t>(kBlockBytes, window_.size() - at);
-    const absl::Status status = FillPart(at, size);
+    absl::Status status = FillPart(at, size);
+    for (int attempt = 1; attempt < kReadAttempts && absl::IsDataLoss(status); ++attempt) {
+      status = FillPart(at, size);
+    }
     if (absl::IsDataLoss(status)) {
       ZeroPart(at, size);
+      unreadable_.insert((window_offset_ + at) / kBlockBytes);
     } else if (!status.ok()) {
       return status;
     }
@@ -102,15 +106,19 @@ absl::StatusOr<ScannedSegment> ScanSegment(FileSystem& file_system, absl::string
   const uint64_t blocks = std::min(segment.size_bytes, kSegmentBytesLimit) / kBlockBytes;
   for (uint32_t block = kSegmentHeaderBlocks; block < blocks; ++block) {
     ASSIGN_OR_RETURN(const absl::string_view bytes, reader.Read(block * kBlockBytes, kBlockBytes));
-    if (!segment.has_data) segment.has_data = !AllZero(bytes);
+    if (!segment.has_data) {
+      segment.has_data = !AllZero(bytes) || reader.unreadable().contains(block);
+    }
     if (!segment.header.has_value()) continue;
     const std::optional<Page> page = DecodePage(*segment.header, block, bytes);
     if (page.has_value()) {
       AddPage(*page, block, segment);
     } else if (const auto stray = SequenceOfStray(*segment.header, block, bytes)) {
       segment.last_stray = std::max(segment.last_stray, *stray);
+      segment.stray_end_block = block + 1;
     }
   }
+  segment.unreadable_blocks = reader.unreadable().size();
   return segment;
 }
 

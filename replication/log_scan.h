@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,14 +19,18 @@
 
 namespace ringleader::replication {
 
-// Reads a file forward through a window. Blocks that the device can't read, and what lies past the
-// end, come as zeros: their checksums tell. Other errors are errors. Not thread-safe.
+// Reads a file forward through a window. Blocks that the device can't read, though it is asked
+// several times, and what lies past the end come as zeros: their checksums tell. Other errors are
+// errors. Not thread-safe.
 class BlockReader {
  public:
   BlockReader(const RandomAccessFile& file, uint64_t size_bytes)
       : file_(file), size_bytes_(size_bytes) {}
   // Valid until the next call.
   absl::StatusOr<absl::string_view> Read(uint64_t offset, uint64_t bytes);
+
+  // Of what was read so far: the numbers of the blocks that are no zeros at all.
+  const std::set<uint64_t>& unreadable() const { return unreadable_; }
 
  private:
   absl::Status Fill(uint64_t offset, uint64_t bytes);
@@ -38,6 +43,7 @@ class BlockReader {
   const uint64_t size_bytes_;
   uint64_t window_offset_ = 0;
   std::string window_;
+  std::set<uint64_t> unreadable_;
 };
 
 // A batch of which at least one page is intact.
@@ -54,11 +60,13 @@ struct ScannedSegment {
   std::string path;
   uint64_t size_bytes = 0;
   std::shared_ptr<RandomAccessFile> file;
-  std::optional<SegmentHeader> header;       // none: both copies are bad
-  bool has_data = false;                     // a block after the headers is not zero
-  uint64_t bad_blocks = 0;                   // header copies
+  std::optional<SegmentHeader> header;  // none: both copies are bad
+  bool has_data = false;                // a block after the headers is not zero
+  uint64_t bad_blocks = 0;              // header copies
+  uint64_t unreadable_blocks = 0;
   std::map<uint64_t, ScannedBatch> batches;  // by sequence
   uint64_t last_stray = 0;                   // the newest batch of which a page is in a wrong place
+  uint64_t stray_end_block = 0;              // behind the last such page
 };
 
 // FAILED_PRECONDITION if a newer version wrote the segment.

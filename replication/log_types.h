@@ -12,6 +12,9 @@
 
 namespace ringleader::replication {
 
+// One read that failed says little: what is to be judged by it is read as often as this.
+inline constexpr int kReadAttempts = 3;
+
 // Brings a replica into being on this node: the fenced one-time plan of DESIGN section 5, kept as
 // the bytes that the caller gave (at most kPlanBytesMax).
 struct GroupCreation {

@@ -46,6 +46,13 @@ bool OnlyCompacts(const GroupWrite& write) {
          !write.destroy;
 }
 
+// A term, a vote or a tombstone, which take the reserve only: without them nobody is elected on
+// full disks, and what a destroyed replica has there stays.
+bool IsSmall(const GroupWrite& write) {
+  return !write.create.has_value() && !write.snapshot.has_value() &&
+         !write.truncate_after.has_value() && write.entries.empty() && write.repairs.empty();
+}
+
 // Entries that wait don't conflict with compacting what is durable already; these would.
 bool ForbidsOvertaking(const GroupWrite& write) {
   return write.create.has_value() || write.snapshot.has_value() ||
@@ -125,7 +132,7 @@ void LogWriter::RunBatch() {
   bool out_of_space = absl::IsResourceExhausted(status);
   if (out_of_space) {
     PutBack(std::move(batch));
-    batch = TakeCompactions();
+    batch = TakeWhatPasses();
     if (!batch.empty()) {
       status = WriteBatch(batch);
       if (absl::IsResourceExhausted(status)) {
@@ -157,17 +164,22 @@ std::vector<LogWriter::Submission> LogWriter::TakeBatch() {
 }
 
 // Of the queue, what may go first although the disk is full: compactions of entries that the log
-// holds, unless a write of that group before them changes more than its tail.
-std::vector<LogWriter::Submission> LogWriter::TakeCompactions() {
+// holds, unless a write of that group before them changes more than its tail; and what is small, if
+// nothing of its group waits before it.
+std::vector<LogWriter::Submission> LogWriter::TakeWhatPasses() {
   std::vector<Submission> batch;
   std::deque<Submission> others;
-  absl::flat_hash_set<GroupId> blocked;
+  absl::flat_hash_set<GroupId> waiting, blocked;
   MutexLock lock(mutex_);
   for (Submission& submission : queue_) {
     bool may_overtake = !submission.writes.empty();
     for (const GroupWrite& write : submission.writes) {
-      may_overtake &= OnlyCompacts(write) && !blocked.contains(write.group) &&
-                      log_.TermAt(write.group, *write.compact_to).ok();
+      const bool compacts = OnlyCompacts(write) && !blocked.contains(write.group) &&
+                            log_.TermAt(write.group, *write.compact_to).ok();
+      may_overtake &= compacts || (IsSmall(write) && !waiting.contains(write.group));
+    }
+    for (const GroupWrite& write : submission.writes) {
+      if (!may_overtake) waiting.insert(write.group);
       if (ForbidsOvertaking(write)) blocked.insert(write.group);
     }
     if (may_overtake) {

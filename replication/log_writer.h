@@ -109,7 +109,7 @@ class LogWriter {
   void ArmSeal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::vector<Submission> TakeBatch();
-  std::vector<Submission> TakeCompactions();
+  std::vector<Submission> TakeWhatPasses();
   void PutBack(std::vector<Submission> batch);
   absl::Status WriteBatch(std::vector<Submission>& batch);
   absl::Status MeasuredWrite(const std::vector<GroupWrite>& writes);

@@ -429,7 +429,12 @@ void Runtime::DestroyReplica(GroupId group, ReplicaId replica, Done done) {
     {
       MutexLock lock(mutex_);
       if (!changing_.insert(group).second) {
-        return done(absl::UnavailableError("the group is being created or destroyed"));
+        const auto waiting = reopening_.find(group);
+        if (waiting == reopening_.end() || waiting->second.has_value()) {
+          return done(absl::UnavailableError("the group is being created, destroyed or opened"));
+        }
+        waiting->second = std::move(done);
+        return;
       }
       damaged_.erase(group);
     }
@@ -468,7 +473,12 @@ void Runtime::Detach(GroupId group, const absl::Status& why, Task then) {
 }
 
 void Runtime::FinishDestroy(GroupId group, ReplicaId replica, Done done) {
-  auto shared_done = std::make_shared<Done>(std::move(done));
+  SubmitTombstone(group, replica, std::make_shared<Done>(std::move(done)));
+}
+
+// The replica is closed: it has to be destroyed, or nobody would know of it any more.
+void Runtime::SubmitTombstone(GroupId group, ReplicaId replica,
+                              const std::shared_ptr<Done>& shared_done) {
   const auto finished = [this, group, replica, shared_done](const absl::Status& status) {
     if (status.ok()) {
       RemoveRecursively(seams_.file_system, DirectoryOf(group, replica)).IgnoreError();
@@ -483,7 +493,13 @@ void Runtime::FinishDestroy(GroupId group, ReplicaId replica, Done done) {
   write.destroy = true;
   RARE_BRANCH("replica: a tombstone is written");
   const absl::Status submitted = writer_->Submit({std::move(write)}, *files_, finished);
-  if (!submitted.ok()) files_->Post([finished, submitted] { finished(submitted); });
+  if (absl::IsResourceExhausted(submitted)) {
+    files_->PostAfter(options_.reopen_after, [this, group, replica, shared_done] {
+      SubmitTombstone(group, replica, shared_done);
+    });
+  } else if (!submitted.ok()) {
+    files_->Post([finished, submitted] { finished(submitted); });
+  }
 }
 
 }  // namespace ringleader::replication

@@ -134,6 +134,7 @@ class Runtime : public TransportHandler {
   //                        log has lost history and can't tell
   void CreateGroup(NewGroup group, Done done);
   // Ends a replica and removes its data; the tombstone stays. NOT_FOUND: it isn't here.
+  // UNAVAILABLE: it is being changed, to be ordered again.
   void DestroyReplica(GroupId group, ReplicaId replica, Done done);
 
   // The state of this replica is not what it should be: it is closed, and opened again without it,
@@ -201,6 +202,9 @@ class Runtime : public TransportHandler {
   void OpenAnew(GroupId group, ReplicaId replica, const absl::Status& why, Replica::OpenMode mode);
   void Detach(GroupId group, const absl::Status& why, Task then);
   void FinishDestroy(GroupId group, ReplicaId replica, Done done);
+  void SubmitTombstone(GroupId group, ReplicaId replica, const std::shared_ptr<Done>& done);
+  bool DestroyUnopened(GroupId group);  // false: it was not ordered
+  void RemoveDestroyed();
   void Register(const std::shared_ptr<Replica>& replica);
   ReplicaPlace PlaceOf(GroupId group);
   std::string DirectoryOf(GroupId group, ReplicaId replica) const;
@@ -236,6 +240,8 @@ class Runtime : public TransportHandler {
   Random random_ ABSL_GUARDED_BY(mutex_);
   std::map<GroupId, std::shared_ptr<Replica>> replicas_ ABSL_GUARDED_BY(mutex_);
   std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);  // being created, destroyed or opened again
+  // Of them, those that wait to be opened again; and whose destruction was ordered meanwhile.
+  std::map<GroupId, std::optional<Done>> reopening_ ABSL_GUARDED_BY(mutex_);
   std::map<GroupId, absl::Status> damaged_ ABSL_GUARDED_BY(mutex_);
   // Groups whose replica here was the only voter when it stopped last.
   std::set<GroupId> only_voters_ ABSL_GUARDED_BY(mutex_);

@@ -76,7 +76,21 @@ absl::Status Runtime::OpenAll() {
   LogInfo("log: ", log_->report().segments, " segments read in ", Milliseconds(began, read),
           " ms, replicas opened in ", Milliseconds(read, seams_.clock.Now()), " ms");
   files_->Post([this] { WatchRebuilding(); });
+  files_->Post([this] { RemoveDestroyed(); });
   return absl::OkStatus();
+}
+
+// Data whose removal a crash interrupted, or brought back.
+void Runtime::RemoveDestroyed() {
+  for (const GroupState& state : log_->Groups()) {
+    if (!state.destroyed) continue;
+    const std::string directory = DirectoryOf(state.group, state.creation.replica);
+    const auto exists = seams_.file_system.Exists(directory);
+    if (!exists.ok() || !*exists) continue;
+    LogInfo(directory, ": its replica was destroyed; removed");
+    const absl::Status removed = RemoveRecursively(seams_.file_system, directory);
+    if (!removed.ok()) LogWarning("removing ", directory, ": ", removed.ToString());
+  }
 }
 
 // As many at a time as there are openers. Returns when all are done.

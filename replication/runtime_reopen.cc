@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "common/logging.h"
+#include "common/rare_branches.h"
 #include "replication/runtime.h"
 
 namespace ringleader::replication {
@@ -30,6 +31,7 @@ void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
       return;
     }
     changing_.insert(group);
+    reopening_.emplace(group, std::nullopt);
     // Only damage speaks against the state: no full disk, no format of a newer program, nothing
     // that would stop every replica alike. And of the only voter there is no other copy.
     if (absl::IsDataLoss(why) && !only_voters_.contains(group)) {
@@ -43,6 +45,7 @@ void Runtime::ReopenLater(GroupId group, const absl::Status& why) {
 }
 
 void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
+  if (DestroyUnopened(group)) return;
   // An empty write behind everything that the stopped replica has submitted: what the log says
   // afterwards is final.
   const absl::Status submitted = writer_->Submit(
@@ -58,8 +61,31 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
         replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
       });
   if (absl::IsResourceExhausted(submitted)) {
+    MutexLock lock(mutex_);
+    reopening_.emplace(group, std::nullopt);
     files_->PostAfter(options_.reopen_after, [this, group, mode] { Reopen(group, mode); });
   }
+}
+
+// What can't be opened, for as long as its disk is full, can be destroyed: that may be what frees
+// the disk.
+bool Runtime::DestroyUnopened(GroupId group) {
+  std::optional<Done> ordered;
+  {
+    MutexLock lock(mutex_);
+    auto waiting = reopening_.extract(group);
+    if (!waiting.empty()) ordered = std::move(waiting.mapped());
+    if (!ordered.has_value()) return false;
+    damaged_.erase(group);
+  }
+  RARE_BRANCH("replica: destroyed while it waits to be opened");
+  const ReplicaId replica = log_->Group(group)->creation.replica;
+  // Behind the end of its state machine, if that was open.
+  appliers_[group % appliers_.size()]->Post(
+      [this, group, replica, done = *std::move(ordered)]() mutable {
+        FinishDestroy(group, replica, std::move(done));
+      });
+  return true;
 }
 
 // Replicas that wait for a snapshot while nobody leads who could send one: nobody leads, or whoever

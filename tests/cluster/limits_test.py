@@ -380,6 +380,24 @@ class FullDiskTest(unittest.TestCase):
                 self.await_recovery(cluster, "node-0")
                 self.go_without(cluster, history, "node-0")
 
+    def test_a_database_disk_that_takes_no_file_more_stops_one_node_which_recovers_by_itself(self):
+        """Its free bytes say nothing: the databases find out, each with its next memtable, and others lead."""
+        cluster = Cluster(nodes=3, partitions=8, node_options=self.OPTIONS)
+        disk = cluster.beneath.enter_context(SmallDisk(f"{cluster.directory}/node-0/groups", 256, inodes=2000))
+        with cluster:
+            self.load(cluster)
+            with History(cluster) as history:
+                disk.fill_with_names()
+                deadline = time.monotonic() + 120
+                while cluster.leaders_by_node().get(cluster.node_id("node-0")) != 0:
+                    self.write_much(cluster)
+                    self.assertLess(time.monotonic(), deadline, cluster.log("node-0"))
+                self.assertIn("No space left on device", cluster.log("node-0", 1000))
+                self.assertIn("No space left on device", cluster.ringctl("health", check=False).stdout)
+                disk.empty_of_names()
+                self.await_recovery(cluster, "node-0")
+                self.go_without(cluster, history, "node-0")
+
     def test_when_all_disks_are_full_writes_are_refused_and_reads_go_on(self):
         cluster, disks = self.cluster_on(*((f"node-{number}", 192) for number in range(3)))
         with cluster:

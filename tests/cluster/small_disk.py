@@ -5,6 +5,8 @@
         disk.empty()                              # what fill() wrote is gone
 """
 
+import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -14,9 +16,10 @@ STEP_BYTES = 1 << 20
 
 
 class SmallDisk:
-    def __init__(self, path, megabytes):
-        self.path, self.megabytes = path, megabytes
-        self.filler = f"{path}/filler"
+    def __init__(self, path, megabytes, inodes=0):
+        """`inodes`: files and directories that may be there; 0: any number."""
+        self.path, self.megabytes, self.inodes = path, megabytes, inodes
+        self.filler, self.names = f"{path}/filler", f"{path}/names"
 
     def __enter__(self):
         os.makedirs(self.path, exist_ok=True)
@@ -29,7 +32,7 @@ class SmallDisk:
         return self
 
     def mount(self):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m,mode=0750", "tmpfs", self.path], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m,nr_inodes={self.inodes},mode=0750", "tmpfs", self.path], check=True)
 
     def __exit__(self, *exception):
         # Lazily: a process that is about to end may still have files open there.
@@ -46,6 +49,20 @@ class SmallDisk:
 
     def empty(self):
         os.unlink(self.filler)
+
+    def fill_with_names(self):
+        """There are bytes left, but no file can be made."""
+        os.mkdir(self.names)
+        try:
+            for number in itertools.count():
+                with open(f"{self.names}/{number}", "xb"):
+                    pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+    def empty_of_names(self):
+        shutil.rmtree(self.names)
 
     def free_bytes(self):
         return shutil.disk_usage(self.path).free

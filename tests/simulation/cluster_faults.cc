@@ -174,8 +174,16 @@ void ClusterFaults::FillDisk(HostId host) {
   // What is written to the log has its space already: it is the tables that find none.
   if (is_full_to_the_last) Flush(host);
   // The disk may be another one by then: one that was replaced has room.
-  world_.simulation().At(Some(pace_.lasts_max),
+  const Duration lasts = Some(pace_.lasts_max);
+  world_.simulation().At(lasts,
                          [this, host] { world_.machine(host).disk->SetCapacity(UINT64_MAX); });
+  if (!random_.Chance(0.5)) return;
+  // There is some room before: for a table, or for its opening only.
+  world_.simulation().At(lasts / 2, [this, host, some = random_.Below(2'000'000)] {
+    if (is_healed_) return;
+    SimulatedFileSystem& by_then = *world_.machine(host).disk;
+    by_then.SetCapacity(by_then.UsedBytes() + some);
+  });
 }
 
 void ClusterFaults::SlowDisk(HostId host) {
@@ -240,9 +248,15 @@ void ClusterFaults::DiskError(HostId host) {
   const auto& [operation, what] = kinds[random_.Below(std::size(kinds))];
   Count(what);
   const char* const parts[] = {"", "/log/", "/groups/", "MANIFEST", ".ldb"};
-  world_.machine(host).disk->InjectError(operation, parts[random_.Below(std::size(parts))],
-                                         random_.Below(20), 1 + random_.Below(3),
-                                         absl::InternalError(absl::StrCat("injected: ", what)));
+  SimulatedFileSystem& disk = *world_.machine(host).disk;
+  if (operation == Operation::kRead && random_.Chance(0.5)) {
+    // As a device says it; a log that asks again gets an answer.
+    disk.InjectError(operation, "/log/", random_.Below(20), 1 + random_.Below(2),
+                     absl::DataLossError(absl::StrCat("injected: ", what)));
+    return;
+  }
+  disk.InjectError(operation, parts[random_.Below(std::size(parts))], random_.Below(20),
+                   1 + random_.Below(3), absl::InternalError(absl::StrCat("injected: ", what)));
 }
 
 bool ClusterFaults::MayDamage(HostId host) {

@@ -156,14 +156,19 @@ absl::Status SimulatedFileSystem::Resize(Node& node, absl::string_view path, uin
   const absl::Status begun = Begin(Operation::kAllocate, path, size_bytes);
   if (!begun.ok() && !CrashKeepsEffect()) return begun;
   const uint64_t before = node.cached.size();
-  if (size_bytes > before && UsedBytesLocked() + (size_bytes - before) > capacity_) {
-    return absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
+  absl::Status done = begun;
+  if (size_bytes > before) {
+    const uint64_t room = capacity_ - std::min(capacity_, UsedBytesLocked());
+    if (size_bytes - before > room) {
+      done = absl::ResourceExhaustedError(absl::StrCat(path, ": no space left"));
+      size_bytes = before + room;
+    }
   }
   ResizeCached(node, size_bytes);
   // Beyond what the disk has, zeros come by themselves.
   MarkDirty(node, std::min(before, size_bytes),
             std::min<uint64_t>(std::max(before, size_bytes), node.durable.size()));
-  return begun;
+  return done;
 }
 
 absl::Status SimulatedFileSystem::WriteFile(Node& node, absl::string_view path, uint64_t offset,

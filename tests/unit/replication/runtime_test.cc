@@ -362,6 +362,42 @@ TEST(DestroyedReplicaTest, OneThatFailsMeanwhileIsNotOpenedAgain) {
   EXPECT_GT(destroyed_times, 0) << "it never failed meanwhile";
 }
 
+// Protects disks: what can't be opened is destroyed by order all the same, and with it goes what it
+// has there; also after a crash brought that back.
+TEST(DestroyedReplicaTest, OneThatCanNotBeOpenedIsDestroyed) {
+  using Operation = SimulatedFileSystem::Operation;
+  simulation::Simulation simulation(8);
+  simulation::World world(simulation, {});
+  world.Create();
+  simulation.RunFor(seconds(2));
+  const NodeId node = world.LeaderOf(1) == 1 ? 2 : 1;
+  SimulatedFileSystem& disk = *world.machine(node).disk;
+  Runtime* runtime = world.machine(node).runtime.get();
+  const ReplicaId replica = runtime->Find(1)->id();
+  const std::string directory = runtime->Find(1)->directory();
+  disk.InjectError(Operation::kWrite, "/registers", 0, 1, absl::InternalError("injected"));
+  runtime->Find(1)->FlushAndCompact();
+  simulation.RunFor(std::chrono::milliseconds(500));
+  ASSERT_EQ(runtime->Find(1), nullptr);
+  disk.InjectError(Operation::kNames, directory, 0, UINT64_MAX, absl::InternalError("injected"));
+  simulation.RunFor(seconds(3));
+  ASSERT_EQ(runtime->Find(1), nullptr) << "it could be opened";
+  absl::Status destroyed = absl::UnknownError("not yet");
+  runtime->DestroyReplica(1, replica,
+                          [&destroyed](const absl::Status& status) { destroyed = status; });
+  disk.InjectError(Operation::kSync, "", 0, 0, absl::InternalError("none any more"));
+  simulation.RunFor(seconds(3));
+  EXPECT_TRUE(destroyed.ok()) << destroyed;
+  EXPECT_TRUE(runtime->damaged().empty());
+  EXPECT_FALSE(*disk.Exists(directory));
+
+  ASSERT_TRUE(disk.CreateDirectory(directory).ok());
+  world.CutPower(node);
+  world.Start(node);
+  simulation.RunFor(seconds(3));
+  EXPECT_FALSE(*disk.Exists(directory));
+}
+
 TEST_F(RuntimeTest, AReplicasPlanIsCarriedOutOnce) {
   Runtime& runtime = *world_.machine(1).runtime;
   std::optional<absl::Status> same, other;

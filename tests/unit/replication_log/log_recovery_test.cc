@@ -155,6 +155,75 @@ TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceMakesEveryGroupSuspect) {
   }
 }
 
+// Nor does an opening that fails on its way take away what tells of it.
+TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceIsNotCutOffBeforeThatIsRecorded) {
+  for (const int64_t shift : {1, 2, 6}) {
+    log_.reset();
+    for (const std::string& path : disk_.Files()) ASSERT_TRUE(disk_.RemoveFile(path).ok());
+    WriteThreeEntries();
+    disk_.MisdirectNextWrite(".segment", shift);
+    Write(Append(1, {MakeEntry(1, 4, "acknowledged")}));
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      log_.reset();
+      disk_.RestartProcess();
+      disk_.InjectError(Disk::Operation::kSync, ".segment", 0, 1, absl::InternalError("injected"));
+      EXPECT_FALSE(Log::Open(disk_, "log", options_).ok());
+    }
+    Open();
+    EXPECT_TRUE(Group(1).suspect) << shift;
+  }
+}
+
+// Protects votes and entries from a device that fails for a while: what it does not give is neither
+// empty nor damaged, before it has been asked for some time.
+TEST_F(LogRecoveryTest, WhatCanNotBeReadForAWhileIsNoDamage) {
+  WriteThreeEntries();
+  disk_.InjectError(Disk::Operation::kRead, ".segment", 0, UINT64_MAX,
+                    absl::DataLossError("input/output error"));
+  std::vector<Duration> pauses;
+  options_.sleep = [&](Duration pause) {
+    pauses.push_back(pause);
+    if (pauses.size() < 2) return;
+    disk_.InjectError(Disk::Operation::kRead, "", 0, 0, absl::InternalError("none any more"));
+  };
+  Open();
+  EXPECT_EQ(pauses, (std::vector<Duration>{std::chrono::seconds(1), std::chrono::seconds(2)}));
+  EXPECT_EQ(log_->report().batches_lost, 0u);
+  EXPECT_FALSE(Group(1).suspect);
+  EXPECT_TRUE(Group(1).damage.empty());
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+  // A read that fails once is not even that.
+  disk_.InjectError(Disk::Operation::kRead, ".segment", 1, 2,
+                    absl::DataLossError("input/output error"));
+  Open();
+  EXPECT_EQ(pauses.size(), 2u);
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+}
+
+TEST_F(LogRecoveryTest, ANewestSegmentThatCanNotBeReadIsNotTakenForAnEmptyOne) {
+  WriteThreeEntries();
+  for (uint64_t block = 0; block < 20; ++block) {
+    disk_.DamageBlock(Path(1), block, Disk::BadBlock::kUnreadable);
+  }
+  Open();
+  EXPECT_TRUE(log_->report().lost_history);
+  EXPECT_GT(log_->report().unreadable_blocks, 0u);
+}
+
+// Protects all that older segments said: once they are gone, the segment that an opening began is
+// complete, whatever has become of the batch that made it so.
+TEST_F(LogRecoveryTest, AnOpeningsSegmentWithoutThoseBeforeItIsNotUnfinished) {
+  WriteThreeEntries();
+  Write({.group = 1, .applied = 3, .compact_to = 3});
+  Open();  // segment 2: a checkpoint, and the batch that proves it
+  ASSERT_FALSE(*disk_.Exists(Path(1)));
+  disk_.DamageBlock(Path(2), 4, Disk::BadBlock::kNoise);
+  disk_.DamageBlock(Path(2), 5, Disk::BadBlock::kNoise);
+  Open();
+  ASSERT_TRUE(log_->Group(1).has_value());
+  EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
+}
+
 TEST_F(LogRecoveryTest, AMissingSegmentIsALossAndLaterCheckpointsTellWhatWasLost) {
   WriteThreeEntries();
   Open();  // segment 2, which holds entry 3 again

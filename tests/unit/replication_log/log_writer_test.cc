@@ -237,6 +237,40 @@ TEST_F(LogWriterTest, OnAFullDiskOnlyCompactionsPassAndNothingIsLost) {
   EXPECT_EQ(log_->Group(1)->promised.index, index);
 }
 
+// Protects elections and the freeing of disks: a vote and a tombstone wait for no other group's
+// entries, and for their own group's they do.
+TEST_F(LogWriterTest, OnAFullDiskVotesAndTombstonesPassOtherGroupsEntries) {
+  ASSERT_TRUE(Submit(Creation(1, 1)).ok());
+  ASSERT_TRUE(Submit(Creation(2, 2)).ok());
+  loop_.Run();
+  disk_.SetCapacity(disk_.UsedBytes());
+  Index index = 0;
+  while (!writer_->progress().out_of_space) {
+    ASSERT_TRUE(Submit(OneEntry(++index, 20000)).ok());
+    loop_.Run();
+    ASSERT_LT(index, 100u);
+  }
+  const size_t done = completed_.size();
+  GroupWrite vote;
+  vote.hard_state = HardState{7, 2};
+  for (const GroupId group : {GroupId{1}, GroupId{2}}) {
+    vote.group = group;
+    ASSERT_TRUE(Submit(vote).ok());
+  }
+  loop_.FireTimers();
+  EXPECT_EQ(completed_.size(), done + 1);
+  EXPECT_EQ(log_->Group(2)->hard_state, (HardState{7, 2}));
+  EXPECT_NE(log_->Group(1)->hard_state, (HardState{7, 2}));
+  GroupWrite tombstone;
+  tombstone.group = 2;
+  tombstone.destroy = true;
+  ASSERT_TRUE(Submit(tombstone).ok());
+  loop_.FireTimers();
+  EXPECT_EQ(completed_.size(), done + 2);
+  EXPECT_TRUE(log_->Group(2)->destroyed);
+  EXPECT_TRUE(writer_->progress().out_of_space);
+}
+
 TEST_F(LogWriterTest, AFailedSyncFailsEverythingForGood) {
   ASSERT_TRUE(Submit(Creation(1, 1)).ok());
   loop_.Run();
