@@ -137,6 +137,17 @@ void CacheLane::End(const absl::Status& status) {
   for (auto& [number, request] : std::exchange(requests_, {})) {
     if (request.done) request.done(std::nullopt);
   }
+  if (left_) std::exchange(left_, nullptr)();
+}
+
+// A renewal is answered behind what went before it in its partition, and what goes to others is on
+// its way there when it is.
+void CacheLane::Leave(absl::AnyInvocable<void()> left) {
+  if (call_ == nullptr || grants_.empty()) return left();
+  left_ = std::move(left);
+  auto& [where, grants] = *grants_.begin();
+  Renew(where, grants, clock_.Now());
+  last_renewal_ = last_number_;
 }
 
 void CacheLane::Close() { End(absl::CancelledError("the client is closing")); }
@@ -276,7 +287,8 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   if (request.no_grant) --reads_;
   Answer answer{.response = std::move(*filled.mutable_response())};
   const bool is_granted =
-      filled.life_us() > 0 && !request.no_grant && answer.response.error() == data::v1::ERROR_NONE;
+      filled.life_us() > 0 && !request.no_grant && !left_ &&
+      answer.response.error() == data::v1::ERROR_NONE;
   std::optional<model::Item> item;
   if (is_granted && answer.response.found()) {
     absl::StatusOr<model::Item> decoded = model::DecodeItem(answer.response.item());
@@ -311,6 +323,7 @@ void CacheLane::TakeRenewed(const cache::v1::Renewed& renewed) {
     if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
     return End(absl::DataLossError("an answer to nothing that was asked"));
   }
+  if (left_ && renewed.number() == last_renewal_) return std::exchange(left_, nullptr)();
   const auto found = grants_.find({renewed.partition(), renewed.term()});
   if (found == grants_.end()) return;
   Grants& grants = found->second;

@@ -417,6 +417,28 @@ void CachedReads::ExpireReaders() {
   for (Reader& reader : expired) AskRouter(std::move(reader));
 }
 
+void CachedReads::Leave(absl::AnyInvocable<void()> done) {
+  is_shut_down_ = true;
+  struct Leaving {
+    size_t lanes;
+    absl::AnyInvocable<void()> done;
+  };
+  const auto leaving = std::make_shared<Leaving>(Leaving{lanes_.size(), std::move(done)});
+  const auto end = [leaving] {
+    if (leaving->done) std::exchange(leaving->done, nullptr)();
+  };
+  if (lanes_.empty()) return end();
+  for (const ItemCache::Dropped& each : cache_.Clear()) {
+    for (const auto& [address, lane] : lanes_) lane->GiveBack(each);
+  }
+  executor_.PostAfter(kLeaveMax, end);
+  for (const auto& [address, lane] : lanes_) {
+    lane->Leave([leaving, end] {
+      if (--leaving->lanes == 0) end();
+    });
+  }
+}
+
 void CachedReads::Shutdown() {
   is_shut_down_ = true;
   for (const auto& [address, lane] : lanes_) lane->Close();

@@ -13,10 +13,10 @@ using Awaited = client::Awaited<absl::StatusOr<Result>>;
 
 absl::StatusOr<ReadResult> Client::Get(absl::string_view table, const Item& key,
                                        const ReadOptions& options) {
+  CheckMayWait();  // also where it would not wait: it may have to, the next time
   if (std::optional<ReadResult> known = GetFromMemory(table, key, options); known.has_value()) {
     return *std::move(known);
   }
-  CheckMayWait();
   Awaited<ReadResult> awaited;
   GetAsync(table, key, options, awaited.Done());
   return awaited.Wait();

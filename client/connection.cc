@@ -73,9 +73,11 @@ Connection::~Connection() {
   Awaited<bool> closed;
   executor_->Post([this, done = closed.Done()]() mutable {
     watcher_->Stop();
-    if (cached_ != nullptr) cached_->Shutdown();
-    router_->Shutdown();
-    done(true);
+    if (cached_ == nullptr) return CloseRouter(std::move(done));
+    cached_->Leave([this, done = std::move(done)]() mutable {
+      cached_->Shutdown();
+      CloseRouter(std::move(done));
+    });
   });
   closed.Wait();
   executor_->Stop();
@@ -84,6 +86,11 @@ Connection::~Connection() {
   admin_.reset();
   router_.reset();   // cancels its calls
   network_.reset();  // waits for their ends, which post to the stopped executor
+}
+
+void Connection::CloseRouter(absl::AnyInvocable<void(bool)> done) {
+  router_->Shutdown();
+  done(true);
 }
 
 void Connection::CheckMayWait() const {

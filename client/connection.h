@@ -68,6 +68,7 @@ class Connection : public Client {
 
  private:
   void CheckMayWait() const override;
+  void CloseRouter(absl::AnyInvocable<void(bool)> done);
 
   std::unique_ptr<Network> network_;
   std::unique_ptr<Executor> executor_;

@@ -291,6 +291,20 @@ bool ItemCache::Erase(absl::string_view key, const GrantDeadline* deadline) {
   return true;
 }
 
+std::vector<ItemCache::Dropped> ItemCache::Clear() {
+  std::vector<Dropped> dropped;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    while (!shard->queue.empty()) {
+      Entry& front = shard->queue.front();
+      dropped.push_back({std::string(front.key()), front.deadline, front.fill});
+      shard->Unlink(&front);
+    }
+    shard->retired.Collect();
+  }
+  return dropped;
+}
+
 ItemCache::Statistics ItemCache::statistics() const {
   Statistics sum{
       .hits = sections_.counted(), .misses = misses_.value(), .expired = expired_.value()};

@@ -92,6 +92,9 @@ class ItemCache {
   // Only an entry with this deadline; null: whichever. False: there is none.
   bool Erase(absl::string_view key, const GrantDeadline* deadline);
 
+  // When it returns no lookup that begins finds anything.
+  std::vector<Dropped> Clear();
+
   // What memory has of a key, for who watches over it: no lookup is counted, and nothing stays
   // longer for it. None: it has nothing.
   struct Held {

@@ -70,6 +70,8 @@ class Eras {
   Duration LeaseTermBefore(replication::Term term) const;
   // Whether the leader of `term` may grant here what a successor waits `lease_term` for.
   bool Covers(replication::Term term, uint16_t bucket, Duration lease_term) const;
+  // What the leader of `term` has open.
+  EraBuckets Own(replication::Term term) const { return term == term_ ? own_ : EraBuckets(); }
   // What the leader of `term` opens where these buckets are wanted: around each, the larger a block
   // of others the more are open, so that all of them take a few hundred entries. Up to
   // 2 * kEraBlockShare, exactly those: with few keys held, few others wait after a failover.

@@ -78,17 +78,13 @@ bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, con
 
 void LeaseGate::LeaveRange(absl::string_view start) { closed_ranges_.erase(std::string(start)); }
 
-std::vector<std::string> LeaseGate::Opened(const Instant& now) {
-  std::vector<std::string> opened;
-  for (auto key = blocked_.begin(); key != blocked_.end();) {
-    if (!IsOpen(*key, now)) {
-      ++key;
-      continue;
-    }
-    opened.push_back(*key);
-    key = blocked_.erase(key);
-  }
-  return opened;
+std::optional<std::string> LeaseGate::NextOpened(const Instant& now, std::string* after) {
+  auto key = after->empty() ? blocked_.begin() : blocked_.upper_bound(*after);
+  while (key != blocked_.end() && !IsOpen(*key, now)) ++key;
+  if (key == blocked_.end()) return std::nullopt;
+  *after = *key;
+  blocked_.erase(key);
+  return *after;
 }
 
 bool LeaseGate::IsOpen(absl::string_view key, const Instant& now) {
@@ -141,6 +137,8 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
   const uint16_t bucket = EraBucketOf(key);
   if (!eras.Covers(term_, bucket, options_.lease_term) && !MUTANT("grants-without-era"))
     return {Refusal::kNoEra};
+  const bool closing = kept_.has_value() && !(*kept_)[bucket];
+  if (closing && !MUTANT("grants-while-shrinking")) return {Refusal::kNoEra};
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);
@@ -259,6 +257,12 @@ bool LeaseGate::IsRevoked(const Instant& now) {
   if (!revoking_ || !EarlierAreOver(now)) return false;
   Maintain(now);
   return keys_.empty();
+}
+
+EraBuckets LeaseGate::HeldBuckets() const {
+  EraBuckets held;
+  for (size_t bucket = 0; bucket < kEraBuckets; ++bucket) held[bucket] = bucket_keys_[bucket] > 0;
+  return held;
 }
 
 void LeaseGate::Maintain(const Instant& now) {

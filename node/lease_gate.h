@@ -3,15 +3,15 @@
 // tests/model shows that each part of it is needed.
 //
 //   write:  Enter(key) -> open: evaluate and propose in this turn
-//                      -> not: the invalidations go out, the write is parked; Opened() returns its
-//                         key once every holder has acknowledged or its grants have run out
+//                      -> not: the invalidations go out, the write is parked; NextOpened returns
+//                         its key once every holder has acknowledged or its grants have run out
 //   fill:   Grant(session, key, fill), and in the same turn the item is read and sent
 //   drop:   Returned(session, key, fill): the client dropped by itself what that fill brought
 //
 // Invariants
 //   1. A key that Enter let pass is held by nobody, and stays so until its writes are applied: the
 //      caller says with Grant whether any is pending.
-//   2. A key that Enter did not let pass is granted to nobody until Opened returned it.
+//   2. A key that Enter did not let pass is granted to nobody until NextOpened returned it.
 //   3. A registered holder stays so until its invalidation is queued, even when its grants have run
 //      out: a renewal brings them back to life. An invalidation is waited for until it is
 //      acknowledged, or until the session's deadline as it was when it was queued has passed: later
@@ -98,7 +98,7 @@ class LeaseGate {
 
   // --- Writes ---------------------------------------------------------------------------------
 
-  // True: the key may be changed in this turn. False: when Opened returns it; what is added to
+  // True: the key may be changed in this turn. False: when NextOpened returns it; what is added to
   // `to_send` must go out.
   bool Enter(absl::string_view key, const Instant& now, std::vector<Invalidation>* to_send);
   // The same for all keys from `start` to before `limit` at once (a table's end). Until it returns
@@ -107,8 +107,10 @@ class LeaseGate {
   bool EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
                   std::vector<Invalidation>* to_send);
   void LeaveRange(absl::string_view start);
-  // Keys that Enter refused and that may be changed now; in this turn.
-  std::vector<std::string> Opened(const Instant& now);
+  // The next key behind `*after`, which it becomes, that Enter refused and that may be changed now:
+  // in this turn, or Block says that it waits on. Begins with an empty one.
+  std::optional<std::string> NextOpened(const Instant& now, std::string* after);
+  void Block(absl::string_view key) { blocked_.emplace(key); }
   // Nobody holds the key or waits for it: Enter would return true, and do nothing. What a write of
   // a key that nobody holds costs.
   bool IsUntouched(absl::string_view key) const;
@@ -157,6 +159,15 @@ class LeaseGate {
   bool IsRevoked(const Instant& now);
   // The transfer did not happen. Grants need new eras if the closing entry was applied.
   void Resume() { revoking_ = false; }
+
+  // --- Fewer eras -------------------------------------------------------------------------------
+
+  // Where something is held or waited for, at the cost of a look at every bucket.
+  EraBuckets HeldBuckets() const;
+  // Before an entry that closes the own eras but for those of `kept`: nothing is granted outside of
+  // them until that entry is applied or refused, and Shrunk called.
+  void Shrink(const EraBuckets& kept) { kept_ = kept; }
+  void Shrunk() { kept_.reset(); }
 
   // Forgets waits that are over, at the cost of those that there are; now and then.
   void Maintain(const Instant& now);
@@ -224,6 +235,7 @@ class LeaseGate {
   std::map<std::string, std::string, std::less<>> closed_ranges_;  // start, limit
   uint64_t last_number_ = 0;
   bool revoking_ = false;
+  std::optional<EraBuckets> kept_;
 };
 
 }  // namespace ringleader

@@ -86,6 +86,10 @@ struct PartitionOptions {
   // Whether keys are leased to clients that cache. What was leased before is honoured either way.
   bool grants = true;
   LeaseOptions lease;
+  // A leader closes its eras where nothing is held any more: it looks this often, and does so if
+  // this many more buckets are open than twice those where something is held.
+  Duration eras_period = std::chrono::minutes(1);
+  size_t eras_spare = 64;
   // Writes that wait for clients which hold their item: of one item, and their bytes in all.
   size_t parked_key_max = 256;
   uint64_t parked_bytes_max = 8 << 20;
@@ -237,8 +241,10 @@ class Partition : public replication::StateMachine {
     Instant gate_maintained;
     LeaseGate::Counts gate_counts;  // as the node has them for its metrics
     bool opening_armed = false;
+    bool opens_when_applied = false;  // the building batch was full
     std::set<uint16_t> eras_wanted;
     uint64_t era_batch = 0;                         // has a change of eras, and is not finished
+    Instant eras_shrunk;                            // or looked at, last
     std::map<uint64_t, TableRecord> tables_ending;  // wait for their keys' holders
     std::optional<HandingOver> handing_over;
     Instant began;
@@ -290,6 +296,7 @@ class Partition : public replication::StateMachine {
   absl::StatusOr<std::optional<std::string>> CurrentItem(const std::string& key, uint64_t* seen);
   bool BuildingIsFull() const;
   void ExecuteDeferred(const ReplicaPointer& replica);
+  void ExecuteUnlessOver(WaitingRequest waiting);
   void ProposeBuilding(const ReplicaPointer& replica);
   void Proposed(uint64_t number, replication::Term term, const ReplicaPointer& replica,
                 absl::StatusOr<replication::LogPosition> position);
@@ -309,10 +316,12 @@ class Partition : public replication::StateMachine {
   bool JoinParked(const SessionSequence& sequence, WaitingRequest& waiting);
   void ArmOpening();
   void OpenParked(const ReplicaPointer& replica);
+  void ExecuteParked(WaitingRequest waiting, const Instant& now);
   void SendInvalidations(const std::vector<Invalidation>& invalidations);
   bool MayEndTable(const TableRecord& table);
   void TendTables(const ReplicaPointer& replica);
   void TendEras();
+  void ShrinkEras(const Instant& now);
   void EraBatchFinished();
   void TendHandingOver(const ReplicaPointer& replica);
   void AskForTransfer(const ReplicaPointer& replica, bool is_again);

@@ -35,6 +35,7 @@ absl::Status Partition::Apply(absl::Span<const Entry> entries) {
   if (leadership_ != nullptr) {
     if (const ReplicaPointer replica = leadership_->replica.lock()) {
       ProposeBuilding(replica);
+      if (leadership_->opens_when_applied) OpenParked(replica);
       ExecuteDeferred(replica);
       if (leadership_->handing_over.has_value()) TendCache(replica);
     }

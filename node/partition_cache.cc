@@ -7,6 +7,7 @@
 #include "common/cluster_version.h"
 #include "common/mutants.h"
 #include "common/rare_branches.h"
+#include "model/item.h"
 #include "model/key_codec.h"
 #include "node/partition.h"
 #include "node/reads.h"
@@ -140,33 +141,45 @@ void Partition::ArmOpening() {
       });
 }
 
-// Before what was deferred: it came first.
+// Before what was deferred: it came first. What opens is changed in the same turn, as a grant could
+// come in between: so nothing opens while the building batch is full, and Apply asks again.
 void Partition::OpenParked(const ReplicaPointer& replica) {
-  std::deque<WaitingRequest> opened;
   const Instant now = place_.store.clock.Now();
-  for (const std::string& key : leadership_->gate->Opened(now)) {
-    auto parked = leadership_->parked.extract(key);
+  std::string after;
+  bool any = false;
+  while (!BuildingIsFull()) {
+    const std::optional<std::string> key = leadership_->gate->NextOpened(now, &after);
+    if (!key.has_value()) break;
+    auto parked = leadership_->parked.extract(*key);
     if (parked.empty()) continue;
-    for (WaitingRequest& waiting : parked.mapped()) {
-      const data::v1::WriteSession& session = waiting.pending.request.session();
-      leadership_->parked_attempts.erase({session.session(), session.sequence()});
-      leadership_->parked_bytes -= waiting.bytes;
-      if (waiting.by_failover) RARE_BRANCH("era: a write waited for an earlier one");
-      if (place_.cache_sessions != nullptr) {
-        CacheMeters& meters = place_.cache_sessions->meters();
-        (waiting.by_failover ? meters.stall_by_failover : meters.stall_by_holder)
-            .Observe(HolderElapsed(*waiting.parked, now));
-      }
-      opened.push_back(std::move(waiting));
+    any = true;
+    std::deque<WaitingRequest>& writes = parked.mapped();
+    while (!writes.empty() && !BuildingIsFull()) {
+      WaitingRequest waiting = std::move(writes.front());
+      writes.pop_front();
+      ExecuteParked(std::move(waiting), now);
     }
+    if (writes.empty()) continue;
+    leadership_->gate->Block(*key);
+    leadership_->parked.insert(std::move(parked));
   }
-  if (opened.empty()) return;
-  std::deque<WaitingRequest>& deferred = leadership_->deferred;
-  for (auto waiting = opened.rbegin(); waiting != opened.rend(); ++waiting) {
-    deferred.push_front(std::move(*waiting));
-  }
+  leadership_->opens_when_applied = BuildingIsFull();
+  if (!any) return;
   ExecuteDeferred(replica);
   ConfirmAnswers(replica);
+}
+
+void Partition::ExecuteParked(WaitingRequest waiting, const Instant& now) {
+  const data::v1::WriteSession& session = waiting.pending.request.session();
+  leadership_->parked_attempts.erase({session.session(), session.sequence()});
+  leadership_->parked_bytes -= waiting.bytes;
+  if (waiting.by_failover) RARE_BRANCH("era: a write waited for an earlier one");
+  if (place_.cache_sessions != nullptr) {
+    CacheMeters& meters = place_.cache_sessions->meters();
+    (waiting.by_failover ? meters.stall_by_failover : meters.stall_by_holder)
+        .Observe(HolderElapsed(*waiting.parked, now));
+  }
+  ExecuteUnlessOver(std::move(waiting));
 }
 
 // --- A table's end ------------------------------------------------------------------------------
@@ -214,10 +227,34 @@ void Partition::TendEras() {
     leadership.eras_wanted.clear();
     if (era.buckets.empty()) return;  // opened since they were asked for
   } else {
-    return;
+    return ShrinkEras(now);
   }
   Batch& batch = Building();
   batch.effects.Era(era);
+  leadership.era_batch = batch.number;
+}
+
+// Clients come by more keys than they hold at a time, and each bucket that is open delays writes
+// after a failover. One entry closes all and opens those again where something is held.
+void Partition::ShrinkEras(const Instant& now) {
+  Leadership& leadership = *leadership_;
+  LeaseGate& gate = *leadership.gate;
+  const PartitionOptions& options = place_.options;
+  if (gate.HasEarlier() || HolderElapsed(leadership.eras_shrunk, now) < options.eras_period) return;
+  leadership.eras_shrunk = now;
+  gate.Maintain(now);
+  const EraBuckets held = MUTANT("shrinks-held") ? EraBuckets() : gate.HeldBuckets();
+  const EraBuckets open = eras_.Own(leadership.term);
+  if (open.count() <= 2 * held.count() + options.eras_spare) return;
+  RARE_BRANCH("era: closed where nothing is held");
+  EraRecord kept{.lease_term_ms = WholeMillis(options.lease.lease_term)};
+  for (size_t bucket = 0; bucket < kEraBuckets; ++bucket) {
+    if (held[bucket]) kept.buckets.push_back(static_cast<uint16_t>(bucket));
+  }
+  gate.Shrink(held);
+  Batch& batch = Building();
+  batch.effects.Era({.change = EraChange::kCloseAll});
+  if (!kept.buckets.empty()) batch.effects.Era(kept);
   leadership.era_batch = batch.number;
 }
 
@@ -225,6 +262,7 @@ void Partition::TendEras() {
 void Partition::EraBatchFinished() {
   leadership_->era_batch = 0;
   LeaseGate& gate = *leadership_->gate;
+  gate.Shrunk();
   if (gate.HasEarlier() && eras_.Before(leadership_->term).none()) gate.EarlierClosed();
 }
 
@@ -349,7 +387,9 @@ void Partition::Fill(const ReplicaPointer& replica, std::vector<CacheFill> fills
   std::vector<PendingRequest> reads;
   for (CacheFill& fill : fills) {
     if (!sessions->IsOpen(fill.session)) continue;  // nobody is there to answer
-    if (!fill.no_grant) {
+    // What is granted must reach its session, or the session ends. What finds no room any more is
+    // read only, which may be refused.
+    if (!fill.no_grant && sessions->HasRoom(fill.session, model::kItemBytesMax)) {
       const LeaseGate::Answer grant = TryGrant(replica, fill);
       const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
       (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();

@@ -243,13 +243,17 @@ void Partition::ExecuteDeferred(const ReplicaPointer& replica) {
   while (leadership_ != nullptr && !leadership_->deferred.empty() && !BuildingIsFull()) {
     WaitingRequest waiting = std::move(leadership_->deferred.front());
     leadership_->deferred.pop_front();
-    if (IsPastItsTime(waiting.pending)) {
-      AnswerWaiting(waiting, ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
-    } else {
-      ExecuteWrite(std::move(waiting));
-    }
+    ExecuteUnlessOver(std::move(waiting));
   }
   ProposeBuilding(replica);
+}
+
+void Partition::ExecuteUnlessOver(WaitingRequest waiting) {
+  if (IsPastItsTime(waiting.pending)) {
+    return AnswerWaiting(waiting,
+                         ErrorResponse(data::v1::ERROR_DEADLINE, "the request's time is over"));
+  }
+  ExecuteWrite(std::move(waiting));
 }
 
 void Partition::ProposeBuilding(const ReplicaPointer& replica) {

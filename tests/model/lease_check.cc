@@ -53,6 +53,26 @@ std::vector<Bounds> GroupBounds() {
        .transfers = 0,
        .lease_term = 1,
        .first_lease_term = 2},
+      {.name = "eras closed where nothing is held",
+       .clients = 1,
+       .terms = 2,
+       .writes = 1,
+       .requests = 2,
+       .sessions = 0,
+       .crashes = 0,
+       .transfers = 0,
+       .shrinks = 1,
+       .releases = 1,
+       .lease_term = 1},
+      {.name = "eras closed where nothing is held, transfer",
+       .clients = 1,
+       .keys = 1,
+       .terms = 2,
+       .writes = 1,
+       .requests = 3,
+       .crashes = 0,
+       .shrinks = 2,
+       .lease_term = 1},
   };
 }
 
@@ -212,6 +232,13 @@ Bounds MutantBounds(Mutation mutation) {
     case Mutation::kReleasedAndServed:
       bounds.releases = 1;
       break;
+    case Mutation::kGrantsWhileShrinking:
+      bounds.requests = 2;
+      [[fallthrough]];
+    case Mutation::kShrinksHeld:
+      bounds.shrinks = 1;
+      bounds.terms = 2;
+      break;
     case Mutation::kTransferWithoutRevoking:
       bounds.transfers = 1;
       bounds.terms = 2;
@@ -232,7 +259,8 @@ std::string Describe(const Bounds& bounds) {
          (bounds.first_lease_term == 0 ? "" : " or " + std::to_string(bounds.first_lease_term)) +
          " ticks" + part(bounds.writes, "writes") + part(bounds.requests, "requests") +
          part(bounds.sessions, "new sessions") + part(bounds.crashes, "restarts") +
-         part(bounds.transfers, "transfers") + part(bounds.releases, "releases");
+         part(bounds.transfers, "transfers") +
+         part(bounds.shrinks, "shrinks") + part(bounds.releases, "releases");
 }
 
 struct Task {

@@ -29,6 +29,8 @@ constexpr const char* kMutationNames[] = {
     "transfer without revoking",
     "release of any fill",
     "given back and still served",
+    "eras closed where something is held",
+    "granted where eras are being closed",
 };
 static_assert(std::size(kMutationNames) == static_cast<size_t>(Mutation::kCount));
 
@@ -42,6 +44,7 @@ constexpr const char* kStepNames[] = {
     "close-eras",
     "revoke",
     "close-all",
+    "shrink",
     "crash",
     "write-arrives",
     "propose",
@@ -126,7 +129,7 @@ std::vector<Step> LeaseModel::AllSteps() const {
     add(kind, kReplicas, kReplicas, 1);
   }
   for (const StepKind kind : {StepKind::kConfirm, StepKind::kCloseEras, StepKind::kRevoke,
-                              StepKind::kCloseAll, StepKind::kCrash}) {
+                              StepKind::kCloseAll, StepKind::kShrink, StepKind::kCrash}) {
     add(kind, kReplicas, 1, 1);
   }
   for (const StepKind kind : {StepKind::kOpenEra, StepKind::kWriteArrives, StepKind::kPropose}) {
@@ -157,6 +160,7 @@ bool LeaseModel::MayTake(const Step& step, const State& state) {
     case StepKind::kCloseEras:
     case StepKind::kRevoke:
     case StepKind::kCloseAll:
+    case StepKind::kShrink:
     case StepKind::kCrash:
     case StepKind::kWriteArrives:
     case StepKind::kPropose:
@@ -198,6 +202,7 @@ bool LeaseModel::Take(const Step& step, State& state) const {
     case StepKind::kCloseEras:
     case StepKind::kRevoke:
     case StepKind::kCloseAll:
+    case StepKind::kShrink:
     case StepKind::kCrash:
     case StepKind::kWriteArrives:
     case StepKind::kPropose:

@@ -35,6 +35,8 @@ enum class Mutation : uint8_t {
   kTransferWithoutRevoking,  // the closing entry goes out with grants about
   kReleaseOfAnyFill,         // one that comes late takes back what a newer fill granted
   kReleasedAndServed,        // it is given back before it is dropped
+  kShrinksHeld,              // eras are closed where something is held
+  kGrantsWhileShrinking,     // or is granted before they are closed
   kCount,
 };
 const char* NameOf(Mutation mutation);
@@ -50,6 +52,7 @@ struct Bounds {
   int sessions = 1;  // re-creations
   int crashes = 1;
   int transfers = 1;
+  int shrinks = 0;                    // of a leader's own eras
   int lane = kLaneMax;                // messages to a client; one more overflows it
   int releases = 0;                   // of what the client's memory evicts
   int reads = 0;                      // two-step reads; the invariant covers those of one step
@@ -77,6 +80,7 @@ enum class StepKind : uint8_t {
   kCloseEras,
   kRevoke,
   kCloseAll,
+  kShrink,
   kCrash,
   kWriteArrives,
   kPropose,
@@ -136,6 +140,7 @@ class LeaseModel {
   void Commit(State& state, Replica& leader, const Entry& entry) const;
   bool IsAskedFor(const State& state, int node, int key) const;
   bool Append(Replica& leader, EntryKind kind, int key) const;
+  bool Shrink(State& state, int index) const;
   void EndLeadership(State& state, int replica) const;
   bool WaitsForEarlier(int index, const Replica& leader) const;
   bool Crash(State& state, int replica) const;

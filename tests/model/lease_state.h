@@ -32,6 +32,7 @@ enum class EntryKind : uint8_t {
   kOpenEra,    // of `key`'s bucket: each key has one of its own
   kCloseEras,  // of all earlier terms
   kCloseAll,   // of the leader's own term too: before a planned transfer
+  kShrink,     // all but the own term's of the keys in `key`, a set: where nothing is held
 };
 struct Entry {
   EntryKind kind;
@@ -95,6 +96,7 @@ struct Replica {
   uint8_t own_eras;  // keys that an era of this term covers, applied
   uint8_t honoured;  // keys that earlier terms' eras cover
   uint8_t revoking;
+  uint8_t shrinking;  // keys whose own eras an entry under way closes
   std::array<uint8_t, kKeys> version;  // applied
   std::array<uint8_t, kKeys> ghost;    // time until the grants of ended sessions are over
 };
@@ -144,6 +146,7 @@ struct State {
   uint8_t sessions;  // begun anew
   uint8_t crashes;
   uint8_t transfers;
+  uint8_t shrinks;
   uint8_t releases;
   uint8_t reads;
   uint8_t stale_read;  // a two-step read returned what was old when it began

@@ -55,7 +55,7 @@ bool LeaseModel::TakeGroupStep(const Step& step, State& state) const {
     case StepKind::kReplicate:
       return Replicate(state, step.a, step.b);
     case StepKind::kOpenEra:
-      return leader.serves && !leader.revoking && (leader.own_eras & Bit(step.key)) == 0 &&
+      return leader.serves && !leader.revoking && !leader.shrinking && (leader.own_eras & Bit(step.key)) == 0 &&
              mutation_ != Mutation::kNoEra && IsAskedFor(state, step.a, step.key) &&
              Append(leader, EntryKind::kOpenEra, step.key);
     case StepKind::kCloseEras:
@@ -71,6 +71,8 @@ bool LeaseModel::TakeGroupStep(const Step& step, State& state) const {
       return true;
     case StepKind::kCloseAll:
       return CloseAll(state, step.a);
+    case StepKind::kShrink:
+      return Shrink(state, step.a);
     case StepKind::kWriteArrives:
       if (!leader.serves || (leader.parked & Bit(step.key)) != 0 ||
           state.writes >= bounds_.writes) {
@@ -201,6 +203,14 @@ void LeaseModel::Commit(State& state, Replica& leader, const Entry& entry) const
         leader.honoured = leader.honoured_term = leader.own_eras = leader.revoking = 0;
       }
       return;
+    case EntryKind::kShrink:
+      close_below(entry.term);
+      state.eras[entry.term] &= entry.key;
+      if (own) {
+        leader.own_eras &= entry.key;
+        leader.shrinking = 0;
+      }
+      return;
   }
 }
 
@@ -235,7 +245,7 @@ bool LeaseModel::Propose(State& state, int index, int key) const {
 
 bool LeaseModel::CloseAll(State& state, int index) const {
   Replica& leader = state.replicas[index];
-  if (!leader.revoking) return false;
+  if (!leader.revoking || leader.shrinking) return false;
   if (mutation_ == Mutation::kTransferWithoutRevoking) {
     return Append(leader, EntryKind::kCloseAll, 0);
   }
@@ -248,6 +258,32 @@ bool LeaseModel::CloseAll(State& state, int index) const {
     }
   }
   return Append(leader, EntryKind::kCloseAll, 0);
+}
+
+// One change of eras is under way at a time. Until it is applied, nothing is granted in what it
+// closes.
+bool LeaseModel::Shrink(State& state, int index) const {
+  Replica& leader = state.replicas[index];
+  if (!leader.serves || leader.revoking || leader.shrinking || leader.honoured != 0 ||
+      state.shrinks >= bounds_.shrinks) {
+    return false;
+  }
+  uint8_t held = 0;
+  for (int key = 0; key < bounds_.keys; ++key) {
+    if (HasEntry(leader, EntryKind::kOpenEra, key)) return false;
+    if (leader.ghost[key] > 0) held |= Bit(key);
+    for (const auto& lanes : state.lanes) {
+      const Lane& lane = lanes[index];
+      held |= lane.held & Bit(key);
+      if ((lane.invalidating & Bit(key)) != 0 && lane.wait[key] > 0) held |= Bit(key);
+    }
+  }
+  if (mutation_ == Mutation::kShrinksHeld) held = 0;
+  const uint8_t closed = leader.own_eras & static_cast<uint8_t>(~held);
+  if (closed == 0) return false;
+  ++state.shrinks;
+  leader.shrinking = closed;
+  return Append(leader, EntryKind::kShrink, leader.own_eras & held);
 }
 
 }  // namespace ringleader::lease_model

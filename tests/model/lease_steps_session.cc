@@ -93,6 +93,9 @@ bool LeaseModel::MayGrant(int node, const Replica& leader, int key) const {
   if (!leader.leads || !leader.serves || leader.revoking || Life(node, leader) == 0) return false;
   if ((leader.parked & Bit(key)) != 0) return false;
   if ((leader.pending & Bit(key)) != 0 && mutation_ != Mutation::kGrantedWhilePending) return false;
+  if ((leader.shrinking & Bit(key)) != 0 && mutation_ != Mutation::kGrantsWhileShrinking) {
+    return false;
+  }
   return (leader.own_eras & Bit(key)) != 0 || mutation_ == Mutation::kNoEra;
 }
 

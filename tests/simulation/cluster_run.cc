@@ -96,6 +96,8 @@ ClusterOptions DrawCluster(Random& random) {
   const uint64_t door_caches[] = {0, 16 << 10, 1 << 20, 1 << 20};
   cluster.door_cache_bytes = door_caches[random.Below(std::size(door_caches))];
   cluster.node.partition.grants = random.Chance(0.9);
+  cluster.node.partition.eras_period = std::chrono::milliseconds(random.Between(100, 10'000));
+  cluster.node.partition.eras_spare = random.Chance(0.5) ? 0 : 64;
   // Lanes of a few messages in some, so that sessions end because they are full.
   if (random.Chance(0.5)) {
     cluster.node.cache_sessions.queue_bytes_max =

@@ -16,9 +16,12 @@
 // The cache (ClientOptions::cache) keeps items in this process's memory, those most asked for. The
 // cluster leases them out: whoever changes an item first takes it back from everybody who has it,
 // or waits until the lease has run out. So a read from memory is as linearizable as any other, and
-// costs no message. It assumes that no two clocks differ in rate by more than the nodes'
-// --clock-drift. A process that holds an item and dies or stands still delays the next write of
-// that item, by 2 s at most: do not cache what is written more often than it is read.
+// costs no message. It assumes that no two clocks, of nodes and of applications' machines, differ in
+// rate by more than the nodes' --clock-drift: not so where a virtual machine is stopped or restored
+// and its clocks (CLOCK_BOOTTIME too) don't count that time. A process that holds an item and dies
+// or stands still delays the next write of that item, by a lease term at most (the nodes'
+// --client-lease-term-ms; 2 s): do not cache what is written more often than it is read. A client
+// that is destroyed gives back what it holds.
 //
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's
@@ -62,7 +65,9 @@ enum class RoutePolicy {
 // needed the room, or its lease has run out.
 using InvalidationCallback = std::function<void(absl::string_view table, const Item& key)>;
 
-// Keeps items in this process's memory, leased by the cluster (see "The cache" above).
+// Keeps items in this process's memory, leased by the cluster (see "The cache" above). At most 256
+// processes hold an item at a time; the others read it from its node. Nothing is kept with
+// RoutePolicy::kCoordinators: coordinators have a cache of their own.
 struct CacheOptions {
   uint64_t bytes_max = 0;           // for all items; 0: nothing is kept
   std::vector<std::string> tables;  // items of these tables only; empty: of all
@@ -103,8 +108,9 @@ struct ReadOptions {
   std::string projection;
   Names names;
   std::chrono::milliseconds timeout{0};  // 0: the client's
-  // With a cache: an answer from memory may be old by this much. 0: it is not old at all. Other
-  // answers never are.
+  // With a cache: a linearizable read's answer from memory may be old by this much. 0: it is not
+  // old at all; and no other answer to it is. An eventual read's may be old by this much or 5 s,
+  // whichever is more, and by any time if a replica gives it.
   std::chrono::milliseconds stale_max{0};
 };
 

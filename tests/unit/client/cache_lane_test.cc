@@ -164,6 +164,33 @@ TEST_F(CacheLaneTest, AGrantCountsFromWhenItWasAskedFor) {
   EXPECT_FALSE(Finds("b"));
 }
 
+// Protects writers from a client that is closed: nobody waits for what it held. What is granted
+// meanwhile is not kept.
+TEST_F(CacheLaneTest, ALaneThatLeavesHasGivenAllBackWhenItHasLeft) {
+  Fill("a");
+  node_.Grant(node_.fills[0].number(), "item", seconds(1));
+  Fill("b");
+  ASSERT_TRUE(Finds("a"));
+  bool left = false;
+  OnExecutor([&] {
+    for (const ItemCache::Dropped& each : cache_.Clear()) lane_->GiveBack(each);
+    EXPECT_FALSE(Finds("a"));
+    lane_->Leave([&left] { left = true; });
+  });
+  ASSERT_EQ(node_.releases.size(), 1u);
+  EXPECT_EQ(node_.releases[0].fill(), node_.fills[0].number());
+  ASSERT_EQ(node_.renewals.size(), 1u);
+  node_.Grant(node_.fills[1].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("b"));
+  EXPECT_FALSE(left);
+  cache::v1::Event renewed;
+  renewed.mutable_renewed()->set_number(node_.renewals[0].number());
+  node_.Say(renewed);
+  Run(milliseconds(50));
+  EXPECT_TRUE(left);
+}
+
 // Protects readers from a node that sends what is no item: who asked asks elsewhere, and the
 // session, with all that it grants, is over.
 TEST_F(CacheLaneTest, AnItemThatCantBeReadEndsTheStream) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/cache_service.h"
+#include "node/reads.h"
 #include "tests/unit/node/cache_holder.h"
 
 namespace ringleader {
@@ -60,17 +61,21 @@ TEST(PartitionCacheTest, AReadForNoGrantIsGrantedNothing) {
 
 // Protects sessions, and writers who would wait for them: items that are read for no grant and pile
 // up are refused, and what has to be said still has room.
-TEST(PartitionCacheTest, BulkThatIsNotReadIsRefusedBeforeItEndsTheSession) {
+class BulkTest : public testing::TestWithParam<bool> {};
+
+TEST_P(BulkTest, BulkThatIsNotReadIsRefusedBeforeItEndsTheSession) {
+  const bool no_grant = GetParam();
   PartitionWorld world(53, 1);
   world.CreatePartition(1);
   const std::string large(300 << 10, 'x');
   world.Call(PutRequest(absl::StrCat(R"({"pk":"a","sk":1,"v":")", large, R"("})")));
+  Holder(world, 1).FillGranted("a");  // from here on it is granted
   CacheSessions& sessions = *world.node(1).cache_sessions;
   const auto lane = std::make_shared<Lane>();
   const CacheSessionId id = sessions.Open(lane);
   std::vector<CacheFill> fills;
   for (uint64_t number = 1; number <= 20; ++number) {
-    fills.push_back({id, number, FillRequest("a"), world.node(1).clock->Now(), /*no_grant=*/true});
+    fills.push_back({id, number, FillRequest("a"), world.node(1).clock->Now(), no_grant});
   }
   OnApplier(world, 1,
             [fills](const auto& replica, Partition& partition) { partition.Fill(replica, fills); });
@@ -92,6 +97,68 @@ TEST(PartitionCacheTest, BulkThatIsNotReadIsRefusedBeforeItEndsTheSession) {
   EXPECT_EQ(answered + refused, 20);
   EXPECT_GT(answered, 3);
   EXPECT_GT(refused, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Grants, BulkTest, testing::Bool());
+
+// Protects writers after a failover: where nothing is held any more, no era is left. Where
+// something is, it is held on.
+TEST(PartitionCacheTest, ErasAreClosedWhereNothingIsHeld) {
+  PartitionWorld world(57, 1);
+  world.Kill(1);
+  world.partition_options().eras_period = seconds(1);
+  world.partition_options().eras_spare = 0;
+  world.Start(1);
+  world.CreatePartition(1);
+  const auto key_of = [&world](absl::string_view pk) {
+    const Partition& partition = *world.PartitionOf(1);
+    return *ItemKeyOf(FillRequest(pk).get().key(),
+                      *partition.tables().at(PartitionWorld::kTable), *partition.state().range);
+  };
+  Holder holder(world, 1);
+  for (int i = 0; i < 40; ++i) {
+    const std::string pk = absl::StrCat("given-back-", i);
+    world.Call(PutRequest(Json(pk, 1)));
+    holder.Release(holder.FillGranted(pk), key_of(pk));
+  }
+  world.Call(PutRequest(Json("a", 1)));
+  holder.FillGranted("a");
+  EXPECT_GT(world.PartitionOf(1)->eras().Before(1000).count(), 35u);
+  RunMaintained(world, seconds(3));
+  EXPECT_EQ(world.PartitionOf(1)->eras().Before(1000), EraBuckets().set(EraBucketOf(key_of("a"))));
+  holder.Renew(world.ReplicaOf(1)->view().term);
+  const auto put = Send(world, 1, PutRequest(Json("a", 2)));
+  world.RunFor(milliseconds(200));
+  EXPECT_FALSE(put->response.has_value()) << "its holder was forgotten";
+  EXPECT_GT(holder.FillGranted("given-back-0").life_us(), 0u) << "no era is opened any more";
+}
+
+// Protects writers from readers: a write that comes to its turn while the next entry is full keeps
+// its turn, and no grant comes before it.
+TEST(PartitionCacheTest, AnOpenedWriteThatFindsTheEntryFullIsNotOvertakenByAGrant) {
+  PartitionWorld world(58, 1);
+  world.Kill(1);
+  world.partition_options().entry_bytes_max = 1;
+  world.Start(1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(Json("a", 1)));
+  Holder holder(world, 1), other(world, 1);
+  holder.FillGranted("a");
+  const auto put = Send(world, 1, PutRequest(Json("a", 2)));
+  world.RunFor(milliseconds(50));
+  const std::vector<cache::v1::Invalidate> invalidations = holder.Invalidations();
+  ASSERT_EQ(invalidations.size(), 1u);
+  // One is on its way then, and one is as much as the next entry takes.
+  Send(world, 1, PutRequest(Json("x", 1)));
+  Send(world, 1, PutRequest(Json("y", 1)));
+  OnApplier(world, 1, [&](const auto& replica, Partition& partition) {
+    partition.Acknowledged(replica, holder.id(), invalidations[0].term(),
+                           {invalidations[0].number()});
+    partition.Fill(replica, {{other.id(), 1000, FillRequest("a"), world.node(1).clock->Now()}});
+  });
+  world.RunFor(milliseconds(500));
+  EXPECT_TRUE(put->ok());
+  EXPECT_TRUE(other.Invalidations().empty());
 }
 
 // Protects the promise: a key that a client may serve from memory is not changed before the client
