@@ -286,9 +286,8 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   --fills_;
   if (request.no_grant) --reads_;
   Answer answer{.response = std::move(*filled.mutable_response())};
-  const bool is_granted =
-      filled.life_us() > 0 && !request.no_grant && !left_ &&
-      answer.response.error() == data::v1::ERROR_NONE;
+  const bool is_granted = filled.life_us() > 0 && !request.no_grant && !left_ &&
+                          answer.response.error() == data::v1::ERROR_NONE;
   std::optional<model::Item> item;
   if (is_granted && answer.response.found()) {
     absl::StatusOr<model::Item> decoded = model::DecodeItem(answer.response.item());

@@ -107,8 +107,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   static constexpr Duration kTendPeriod = std::chrono::milliseconds(100);
   bool Tend();
 
-  // After all was given back: takes no grant any more, and calls `left` when the node has taken that
-  // in, or the stream is over.
+  // After all was given back: takes no grant any more, and calls `left` when the node has taken
+  // that in, or the stream is over.
   void Leave(absl::AnyInvocable<void()> left);
   // Answers everything, and ends the stream.
   void Close();
@@ -181,8 +181,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   size_t fills_ = 0;  // of requests_
   size_t reads_ = 0;  // of fills_
   std::map<PartitionTerm, Grants> grants_;
-  uint64_t last_renewal_ = 0;              // before it leaves
-  absl::AnyInvocable<void()> left_;        // null: it does not leave, or has left
+  uint64_t last_renewal_ = 0;        // before it leaves
+  absl::AnyInvocable<void()> left_;  // null: it does not leave, or has left
 };
 
 }  // namespace ringleader::client

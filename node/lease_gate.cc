@@ -137,8 +137,7 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
   const uint16_t bucket = EraBucketOf(key);
   if (!eras.Covers(term_, bucket, options_.lease_term) && !MUTANT("grants-without-era"))
     return {Refusal::kNoEra};
-  const bool closing = kept_.has_value() && !(*kept_)[bucket];
-  if (closing && !MUTANT("grants-while-shrinking")) return {Refusal::kNoEra};
+  if (kept_.has_value() && !(*kept_)[bucket]) return {Refusal::kNoEra};
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);

@@ -69,7 +69,8 @@ std::vector<Bounds> GroupBounds() {
        .keys = 1,
        .terms = 2,
        .writes = 1,
-       .requests = 3,
+       .requests = 2,
+       .sessions = 0,
        .crashes = 0,
        .shrinks = 2,
        .lease_term = 1},
@@ -259,8 +260,8 @@ std::string Describe(const Bounds& bounds) {
          (bounds.first_lease_term == 0 ? "" : " or " + std::to_string(bounds.first_lease_term)) +
          " ticks" + part(bounds.writes, "writes") + part(bounds.requests, "requests") +
          part(bounds.sessions, "new sessions") + part(bounds.crashes, "restarts") +
-         part(bounds.transfers, "transfers") +
-         part(bounds.shrinks, "shrinks") + part(bounds.releases, "releases");
+         part(bounds.transfers, "transfers") + part(bounds.shrinks, "shrinks") +
+         part(bounds.releases, "releases");
 }
 
 struct Task {

@@ -96,7 +96,7 @@ struct Replica {
   uint8_t own_eras;  // keys that an era of this term covers, applied
   uint8_t honoured;  // keys that earlier terms' eras cover
   uint8_t revoking;
-  uint8_t shrinking;  // keys whose own eras an entry under way closes
+  uint8_t shrinking;                   // keys whose own eras an entry under way closes
   std::array<uint8_t, kKeys> version;  // applied
   std::array<uint8_t, kKeys> ghost;    // time until the grants of ended sessions are over
 };

@@ -55,9 +55,9 @@ bool LeaseModel::TakeGroupStep(const Step& step, State& state) const {
     case StepKind::kReplicate:
       return Replicate(state, step.a, step.b);
     case StepKind::kOpenEra:
-      return leader.serves && !leader.revoking && !leader.shrinking && (leader.own_eras & Bit(step.key)) == 0 &&
-             mutation_ != Mutation::kNoEra && IsAskedFor(state, step.a, step.key) &&
-             Append(leader, EntryKind::kOpenEra, step.key);
+      return leader.serves && !leader.revoking && !leader.shrinking &&
+             (leader.own_eras & Bit(step.key)) == 0 && mutation_ != Mutation::kNoEra &&
+             IsAskedFor(state, step.a, step.key) && Append(leader, EntryKind::kOpenEra, step.key);
     case StepKind::kCloseEras:
       return leader.serves && leader.honoured != 0 &&
              (!WaitsForEarlier(step.a, leader) || mutation_ == Mutation::kErasClosedEarly) &&

@@ -211,16 +211,19 @@ void ClusterWorld::Kill(HostId host) {
   machine.disk->RestartProcess();
 }
 
-// The library's objects end as they do, which takes time; nobody hears of it.
+// The library's objects end as they do, which takes time. Of a process that was killed nobody hears
+// of it; one that closes its client gives back what it holds.
 void ClusterWorld::KillClient(ClusterMachine& machine) {
   if (!machine.up()) return;
-  network_.Silence(machine.host);
+  if (random_.Chance(0.5)) network_.Silence(machine.host);
+  machine.ending = true;
   TallyProcess(machine, happened_);
   std::unique_ptr<client::Connection> ending = std::move(machine.connection);
   if (client_killed_ != nullptr) client_killed_(static_cast<int>(machine.number) - 1);
   machine.threads->Resume();
   ending = nullptr;
   machine.threads = nullptr;
+  machine.ending = false;
 }
 
 void ClusterWorld::CutPower(HostId host) {
@@ -266,7 +269,7 @@ void ClusterWorld::StartLater(HostId host, Duration delay) {
   simulation_.At(delay, [this, host] {
     ClusterMachine& down = machine(host);
     if (!down.up() && down.may_be_emptied && absl::IsDataLoss(down.refused)) Wipe(host);
-    if (!down.up()) Start(host);
+    if (!down.up() && !down.ending) Start(host);
     // A start may fail while the disk does; it is tried again until it works.
     if (!machine(host).up()) StartLater(host, kRestartAfter);
   });

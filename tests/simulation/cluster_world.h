@@ -80,6 +80,7 @@ struct ClusterMachine {
   std::unique_ptr<Node> node;
   std::unique_ptr<coordinator::Coordinator> coordinator;
   std::unique_ptr<client::Connection> connection;
+  bool ending = false;  // a client's connection is being destroyed, which takes time
   bool failed = false;  // it said that it has to end
   uint64_t starts = 0;
   Duration may_step_at{0};  // virtual time from when its clocks may gain a step again

@@ -42,7 +42,6 @@ MUTANTS = [
     Mutant("no-wait-at-failover", "23: a new leader does not wait for grants of earlier terms", CLUSTER),
     Mutant("only-last-era", "23: a new leader honours the eras of the last term only", CLUSTER),
     Mutant("overflow-drops-invalidation", "23: what a full lane can't take is dropped, and the session goes on", CLUSTER),
-    Mutant("grants-while-shrinking", "23: a key is granted where its leader is closing the eras", CLUSTER),
     Mutant("shrinks-held", "23: a leader closes the eras where something is held", CLUSTER),
     Mutant("transfer-closes-early", "23: a transfer closes the eras before what was granted is taken back", CLUSTER),
     Mutant("waits-own-lease-term", "23: a new leader waits its own lease term, not that of the eras", CLUSTER),

@@ -16,10 +16,10 @@
 // The cache (ClientOptions::cache) keeps items in this process's memory, those most asked for. The
 // cluster leases them out: whoever changes an item first takes it back from everybody who has it,
 // or waits until the lease has run out. So a read from memory is as linearizable as any other, and
-// costs no message. It assumes that no two clocks, of nodes and of applications' machines, differ in
-// rate by more than the nodes' --clock-drift: not so where a virtual machine is stopped or restored
-// and its clocks (CLOCK_BOOTTIME too) don't count that time. A process that holds an item and dies
-// or stands still delays the next write of that item, by a lease term at most (the nodes'
+// costs no message. It assumes that no two clocks, of nodes and of applications' machines, differ
+// in rate by more than the nodes' --clock-drift: not so where a virtual machine is stopped or
+// restored and its clocks (CLOCK_BOOTTIME too) don't count that time. A process that holds an item
+// and dies or stands still delays the next write of that item, by a lease term at most (the nodes'
 // --client-lease-term-ms; 2 s): do not cache what is written more often than it is read. A client
 // that is destroyed gives back what it holds.
 //

@@ -99,16 +99,19 @@ void LeaseWorld::RunLeaders() {
     if (!node.gate.has_value()) continue;
     const Instant now = node.clock->Now();
     if (!IsNewest(node)) {
-      node.gate->Opened(now);  // it commits nothing
+      std::string after;
+      while (node.gate->NextOpened(now, &after)) continue;  // it commits nothing
       if (random_.Below(50) == 0) Depose(node);
       continue;
     }
     if (random_.Below(4) == 0) node.confirmed = now;
-    for (const std::string& key : node.gate->Opened(now)) Commit(key);
+    std::string after;
+    while (const auto key = node.gate->NextOpened(now, &after)) Commit(*key);
     if (node.gate->HasEarlier() && node.gate->EarlierAreOver(now)) {
       CommitEra(node, {.change = EraChange::kCloseEarlier});
       node.gate->EarlierClosed();
     }
+    if (!node.gate->HasEarlier() && !node.revoking && random_.Below(20) == 0) Shrink(node);
     if (node.revoking && node.gate->IsRevoked(now)) {
       CommitEra(node, {.change = EraChange::kCloseAll});
       ++counts_.transfers;
@@ -117,6 +120,17 @@ void LeaseWorld::RunLeaders() {
     }
     if (node.gate.has_value()) node.gate->Maintain(now);
   }
+}
+
+// One entry closes all eras and opens those again where something is held.
+void LeaseWorld::Shrink(Node& node) {
+  const EraBuckets held = node.gate->HeldBuckets();
+  EraRecord kept{.lease_term_ms = node.lease_term_ms};
+  for (size_t bucket = 0; bucket < kEraBuckets; ++bucket) {
+    if (held[bucket]) kept.buckets.push_back(static_cast<uint16_t>(bucket));
+  }
+  CommitEra(node, {.change = EraChange::kCloseAll});
+  if (!kept.buckets.empty()) CommitEra(node, kept);
 }
 
 void LeaseWorld::Transfer() {

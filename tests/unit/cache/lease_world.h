@@ -127,6 +127,7 @@ class LeaseWorld {
   void GiveBack(int client, const std::vector<client::ItemCache::Dropped>& dropped);
   void EndSession(int client, int node);
   void BreakLane();
+  void Shrink(Node& node);
   void Transfer();
   void RunLeaders();
   void CheckReads();

@@ -112,8 +112,8 @@ TEST(PartitionCacheTest, ErasAreClosedWhereNothingIsHeld) {
   world.CreatePartition(1);
   const auto key_of = [&world](absl::string_view pk) {
     const Partition& partition = *world.PartitionOf(1);
-    return *ItemKeyOf(FillRequest(pk).get().key(),
-                      *partition.tables().at(PartitionWorld::kTable), *partition.state().range);
+    return *ItemKeyOf(FillRequest(pk).get().key(), *partition.tables().at(PartitionWorld::kTable),
+                      *partition.state().range);
   };
   Holder holder(world, 1);
   for (int i = 0; i < 40; ++i) {
