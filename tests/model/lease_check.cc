@@ -171,16 +171,18 @@ std::vector<Bounds> DeepBounds() {
   };
 }
 
+constexpr Bounds kLeast{.clients = 1,
+                        .keys = 1,
+                        .terms = 1,
+                        .writes = 1,
+                        .requests = 1,
+                        .sessions = 0,
+                        .crashes = 0,
+                        .transfers = 0};
+
 // As little as shows it.
 Bounds MutantBounds(Mutation mutation) {
-  Bounds bounds{.clients = 1,
-                .keys = 1,
-                .terms = 1,
-                .writes = 1,
-                .requests = 1,
-                .sessions = 0,
-                .crashes = 0,
-                .transfers = 0};
+  Bounds bounds = kLeast;
   switch (mutation) {
     case Mutation::kDeadlineFromConfirmation:
       bounds.rounds = true;
