@@ -25,17 +25,21 @@ absl::StatusOr<Payload> ReadPayload(const LocatedEntry& entry) {
   return std::make_shared<const std::string>(std::move(payload));
 }
 
+absl::StatusOr<Payload> ReadToJudge(const LocatedEntry& entry) {
+  absl::StatusOr<Payload> payload = ReadPayload(entry);
+  for (int attempt = 1; attempt < kReadAttempts && absl::IsDataLoss(payload.status()); ++attempt) {
+    payload = ReadPayload(entry);
+  }
+  return payload;
+}
+
 absl::Status AddCopies(absl::Span<const LocatedEntry> entries, Batch& batch,
                        std::vector<Payload>& payloads,
                        const std::function<void(const LocatedEntry&)>& damaged) {
   EntriesItem item;
   item.replaces_only = true;
   for (const LocatedEntry& entry : entries) {
-    absl::StatusOr<Payload> payload = ReadPayload(entry);
-    for (int attempt = 1; attempt < kReadAttempts && absl::IsDataLoss(payload.status());
-         ++attempt) {
-      payload = ReadPayload(entry);
-    }
+    absl::StatusOr<Payload> payload = ReadToJudge(entry);
     if (absl::IsDataLoss(payload.status())) {
       damaged(entry);
       continue;

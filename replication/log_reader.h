@@ -27,6 +27,8 @@ struct LocatedEntry {
 
 // DATA_LOSS if it can't be read or fails its checksum. Blocks. Thread-safe.
 absl::StatusOr<Payload> ReadPayload(const LocatedEntry& entry);
+// Several times if need be: DATA_LOSS is damage, and no moment's failure.
+absl::StatusOr<Payload> ReadToJudge(const LocatedEntry& entry);
 
 // Adds copies of the entries (by group, ascending) to a batch, as items that replace only. The
 // payloads move to `payloads`, which must outlive the batch. Calls `damaged` for those that can't

@@ -80,9 +80,7 @@ absl::StatusOr<LogScrub> LogImplementation::Scrub(uint64_t after) {
     const uint64_t bad_before = scrub.bad_entries;
     for (const LocatedEntry& entry : LiveEntries(plan->segment, group)) {
       scrub.bytes += entry.slot.bytes;
-      absl::Status read = ReadPayload(entry).status();
-      // One read that failed says little, and the replica may have to be opened again for it.
-      if (absl::IsDataLoss(read)) read = ReadPayload(entry).status();
+      const absl::Status read = ReadToJudge(entry).status();
       if (read.ok()) continue;
       if (!absl::IsDataLoss(read)) return read;
       ++scrub.bad_entries;
@@ -109,7 +107,7 @@ bool LogImplementation::Distrust(GroupId group, Index index) {
   }
   if (located.empty()) return true;
   const LocatedEntry& entry = located.front();
-  if (!absl::IsDataLoss(ReadPayload(entry).status())) return false;
+  if (!absl::IsDataLoss(ReadToJudge(entry).status())) return false;
   MutexLock lock(mutex_);
   ++statistics_.read_errors;
   index_.MarkCorrupt(group, index, entry.slot);

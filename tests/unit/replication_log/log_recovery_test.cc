@@ -200,6 +200,17 @@ TEST_F(LogRecoveryTest, WhatCanNotBeReadForAWhileIsNoDamage) {
   EXPECT_EQ(Group(1).promised, (LogPosition{1, 3}));
 }
 
+// Seed 7691821: two reads of an entry failed, and beside a lost disk that was one harm too many.
+TEST_F(LogRecoveryTest, AnEntryThatCanNotBeReadForAMomentIsNotDistrusted) {
+  WriteThreeEntries();
+  for (const uint64_t failures : {2, 3}) {
+    disk_.InjectError(Disk::Operation::kRead, ".segment", 0, failures,
+                      absl::DataLossError("input/output error"));
+    EXPECT_EQ(log_->Distrust(1, 2), failures == 3);
+  }
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{2, 2, 1, DamageKind::kCorrupt}}));
+}
+
 TEST_F(LogRecoveryTest, ANewestSegmentThatCanNotBeReadIsNotTakenForAnEmptyOne) {
   WriteThreeEntries();
   for (uint64_t block = 0; block < 20; ++block) {
