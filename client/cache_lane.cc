@@ -143,6 +143,7 @@ void CacheLane::End(const absl::Status& status) {
 // A renewal is answered behind what went before it in its partition, and what goes to others is on
 // its way there when it is.
 void CacheLane::Leave(absl::AnyInvocable<void()> left) {
+  is_leaving_ = true;
   if (call_ == nullptr || grants_.empty()) return left();
   left_ = std::move(left);
   auto& [where, grants] = *grants_.begin();
@@ -286,7 +287,7 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
   --fills_;
   if (request.no_grant) --reads_;
   Answer answer{.response = std::move(*filled.mutable_response())};
-  const bool is_granted = filled.life_us() > 0 && !request.no_grant && !left_ &&
+  const bool is_granted = filled.life_us() > 0 && !request.no_grant && !is_leaving_ &&
                           answer.response.error() == data::v1::ERROR_NONE;
   std::optional<model::Item> item;
   if (is_granted && answer.response.found()) {

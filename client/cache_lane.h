@@ -181,7 +181,8 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   size_t fills_ = 0;  // of requests_
   size_t reads_ = 0;  // of fills_
   std::map<PartitionTerm, Grants> grants_;
-  uint64_t last_renewal_ = 0;        // before it leaves
+  bool is_leaving_ = false;
+  uint64_t last_renewal_ = 0;        // whose answer says that it has left
   absl::AnyInvocable<void()> left_;  // null: it does not leave, or has left
 };
 

@@ -69,11 +69,11 @@ class CachedReads : private CacheLane::Observer {
   const ItemCache& memory() const { return cache_; }
 
   void Start();
-  // Answers every read.
   // Before Shutdown, so that nobody has to wait for what is held here: nothing is kept any more,
   // and all is given back. `done` is called when the nodes have taken that in, or after kLeaveMax.
   static constexpr Duration kLeaveMax = std::chrono::milliseconds(500);
   void Leave(absl::AnyInvocable<void()> done);
+  // Answers every read.
   void Shutdown();
 
  private:

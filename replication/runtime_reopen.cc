@@ -61,8 +61,10 @@ void Runtime::Reopen(GroupId group, Replica::OpenMode mode) {
         replica.ok() ? Register(*replica) : ReopenLater(group, replica.status());
       });
   if (absl::IsResourceExhausted(submitted)) {
-    MutexLock lock(mutex_);
-    reopening_.emplace(group, std::nullopt);
+    {
+      MutexLock lock(mutex_);
+      reopening_.emplace(group, std::nullopt);
+    }
     files_->PostAfter(options_.reopen_after, [this, group, mode] { Reopen(group, mode); });
   }
 }

@@ -21,7 +21,7 @@
 // restored and its clocks (CLOCK_BOOTTIME too) don't count that time. A process that holds an item
 // and dies or stands still delays the next write of that item, by a lease term at most (the nodes'
 // --client-lease-term-ms; 2 s): do not cache what is written more often than it is read. A client
-// that is destroyed gives back what it holds.
+// that is destroyed gives back what it holds, which takes it half a second at most.
 //
 // Each operation comes in two forms: one that waits, and one that takes a callback (...Async).
 // Threads: every method may be called from any thread. Callbacks run one at a time on the client's

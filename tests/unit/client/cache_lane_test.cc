@@ -189,6 +189,10 @@ TEST_F(CacheLaneTest, ALaneThatLeavesHasGivenAllBackWhenItHasLeft) {
   node_.Say(renewed);
   Run(milliseconds(50));
   EXPECT_TRUE(left);
+  Fill("c");
+  node_.Grant(node_.fills[2].number(), "item", seconds(1));
+  Run(milliseconds(50));
+  EXPECT_FALSE(Finds("c")) << "taken after it had left";
 }
 
 // Protects readers from a node that sends what is no item: who asked asks elsewhere, and the

@@ -59,8 +59,8 @@ TEST(PartitionCacheTest, AReadForNoGrantIsGrantedNothing) {
   EXPECT_TRUE(holder.Invalidations().empty());
 }
 
-// Protects sessions, and writers who would wait for them: items that are read for no grant and pile
-// up are refused, and what has to be said still has room.
+// Protects sessions, and writers who would wait for them: items that pile up, asked for with a
+// grant or without, are refused, and what has to be said still has room.
 class BulkTest : public testing::TestWithParam<bool> {};
 
 TEST_P(BulkTest, BulkThatIsNotReadIsRefusedBeforeItEndsTheSession) {

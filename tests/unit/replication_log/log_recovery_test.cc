@@ -155,6 +155,26 @@ TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceMakesEveryGroupSuspect) {
   }
 }
 
+// Nor does the log write zeros over it, which go ahead of every few dozen batches.
+TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceIsNotZeroed) {
+  options_.segment_bytes = 1 << 20;
+  options_.log_bytes_target = 4 << 20;
+  for (Index before = 1; before <= 70; ++before) {
+    log_.reset();
+    for (const std::string& path : disk_.Files()) ASSERT_TRUE(disk_.RemoveFile(path).ok());
+    Open();
+    Write(Creation(1, 1));
+    for (Index index = 1; index <= before; ++index) Write(Append(1, {MakeEntry(1, index, "x")}));
+    disk_.MisdirectNextWrite(".segment", 2);
+    const uint64_t misdirected = disk_.misdirected_writes();
+    Write(Append(1, {MakeEntry(1, before + 1, "acknowledged")}));
+    ASSERT_EQ(disk_.misdirected_writes(), misdirected + 1);
+    Open();
+    // Where the zeros went astray, the batch did not.
+    EXPECT_TRUE(Group(1).suspect || Group(1).promised.index == before + 1) << before;
+  }
+}
+
 // Nor does an opening that fails on its way take away what tells of it.
 TEST_F(LogRecoveryTest, ALastBatchInAWrongPlaceIsNotCutOffBeforeThatIsRecorded) {
   for (const int64_t shift : {1, 2, 6}) {
