@@ -159,7 +159,8 @@ absl::Status LogIndex::ApplyItem(const EntriesItem& item, const PayloadPlace& pl
   return absl::OkStatus();
 }
 
-// A bad copy never takes the place of a good one.
+// A bad copy never takes the place of a good one. It shows, though, that the entry was there: one
+// that was in doubt is not any more.
 absl::Status LogIndex::ReplaceEntries(GroupId group, GroupLog& log, const EntriesItem& item,
                                       const PayloadPlace& place) {
   for (size_t i = 0; i < item.records.size(); ++i) {
@@ -175,6 +176,8 @@ absl::Status LogIndex::ReplaceEntries(GroupId group, GroupLog& log, const Entrie
       Release(group, log, slot);
       slot = SlotOf(item.records[i], place, offset, EntrySlot::kIntact);
       Count(group, slot);
+    } else if (slot.state == EntrySlot::kInDoubt) {
+      slot.state = StateAt(place, i);
     }
     offset += item.records[i].bytes;
   }

@@ -236,6 +236,8 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   Replica(const ReplicaPlace& place, const GroupState& state, const std::string& directory,
           Opened opened, Random random);
+  static absl::Status RecoverReadable(const ReplicaPlace& place, const AppliedState& applied,
+                                      GroupState& state, RecoveredState& recovered);
   static absl::Status Recover(const ReplicaPlace& place, const GroupState& state,
                               const AppliedState& applied, RecoveredState& recovered);
 

@@ -3,17 +3,15 @@
 //
 // The log says what this replica has promised (term, vote, how far it acknowledged), the state
 // machine what it has applied. Four cases:
-//   whole        the core starts with both.
-//   log damaged  above the applied index: the core starts with the intact part and the promise;
-//   entries come
-//                from the leader (repair_tracker.h). At or below it: the state machine already has
-//                what those entries did, so the log starts over behind the applied index.
-//   state lost   (missing, unreadable, or behind the log's first entry) but the log intact: the
-//   replica keeps
-//                term, vote and promise, starts empty, and waits for a snapshot.
-//   suspect      the log may have forgotten a vote or an acknowledgement: refused; the group
-//   replaces
-//                the replica by one with another id.
+//   whole        The core starts with both.
+//   log damaged  Above the applied index: the core starts with the intact part and the promise;
+//                entries come from the leader (repair_tracker.h). At or below it: the state machine
+//                already has what those entries did, so the log starts over behind the applied
+//                index.
+//   state lost   (Missing, unreadable, or behind the log's first entry) but the log intact: the
+//                replica keeps term, vote and promise, starts empty, and waits for a snapshot.
+//   suspect      The log may have forgotten a vote or an acknowledgement: refused; the group
+//                replaces the replica by one with another id.
 #include <algorithm>
 #include <utility>
 
@@ -45,14 +43,18 @@ AppliedState InitialState(const GroupState& state) {
   return initial;
 }
 
-// Entries applied+1 .. last, for their configurations and as the core's first cache.
+// Entries applied+1 .. last, for their configurations and as the core's first cache. UNAVAILABLE:
+// the one behind `recovered.tail` can't be read, which says nothing against the state.
 absl::Status ReadTail(Log& log, const CoreOptions& options, const GroupState& state,
                       RecoveredState& recovered) {
   uint64_t tail_bytes = 0;
   Index next = recovered.applied + 1;
   while (next <= recovered.last_index) {
     auto entries = log.Read(state.group, next, recovered.last_index, options.append_bytes_max);
-    if (!entries.ok()) return entries.status();
+    if (absl::IsDataLoss(entries.status())) {
+      return absl::UnavailableError(entries.status().message());
+    }
+    RETURN_IF_ERROR(entries.status());
     for (Entry& entry : *entries) {
       if (entry.kind == EntryKind::kConfiguration) {
         ASSIGN_OR_RETURN(
@@ -202,7 +204,7 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
       RETURN_IF_ERROR(DropDamagedPrefix(place, state, applied));
       state = *place.log.Group(state.group);
     }
-    RETURN_IF_ERROR(Recover(place, state, applied, opened.recovered));
+    RETURN_IF_ERROR(RecoverReadable(place, applied, state, opened.recovered));
     // What was set aside before is older than this now.
     DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/true);
   }
@@ -213,6 +215,26 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   }
   return std::shared_ptr<Replica>(
       new Replica(place, state, directory, std::move(opened), std::move(random)));
+}
+
+// What can't be read behind the applied index becomes damage of the log, as while a replica runs:
+// the peers have it. The only voter has none; it tries again, for ever.
+absl::Status Replica::RecoverReadable(const ReplicaPlace& place, const AppliedState& applied,
+                                      GroupState& state, RecoveredState& recovered) {
+  const RecoveredState promises = recovered;
+  for (;;) {
+    const absl::Status status = Recover(place, state, applied, recovered);
+    const Configuration& members = applied.configuration;
+    if (!absl::IsUnavailable(status) || (members.voters.size() < 2 && !members.joint())) {
+      return status;
+    }
+    const Index unreadable =
+        1 + (recovered.tail.empty() ? recovered.applied : recovered.tail.back().index);
+    if (!place.log.Distrust(state.group, unreadable)) return status;
+    RARE_BRANCH("replica: opened around an entry that can't be read");
+    state = *place.log.Group(state.group);
+    recovered = promises;
+  }
 }
 
 absl::Status Replica::Recover(const ReplicaPlace& place, const GroupState& state,

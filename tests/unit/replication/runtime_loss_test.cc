@@ -297,6 +297,29 @@ TEST_F(LossTest, WhatWasSetAsideGoesOnceThereIsState) {
   EXPECT_FALSE(*disk.Exists(old));
 }
 
+// What goes bad of the log while its replica is closed speaks against the log alone. The state would
+// be distrusted otherwise, as it is the second error in a row.
+TEST_F(LossTest, ATailThatCantBeReadAtTheOpeningIsNoLossOfState) {
+  ASSERT_TRUE(AddOne());
+  const NodeId node = Follower();
+  FlushAll();
+  ProposeLarge();
+  ASSERT_TRUE(AddOne());
+  FailToFlush(node);
+  DamageLarge(node);
+  const Duration until = simulation_.now() + seconds(5);
+  while (world_.machine(node).runtime->Find(1) == nullptr) {
+    ASSERT_LT(simulation_.now(), until);
+    ASSERT_TRUE(simulation_.Step());
+  }
+  EXPECT_FALSE(world_.machine(node).runtime->Find(1)->view().rebuilding);
+  EXPECT_FALSE(LogOf(node).damage.empty()) << "nothing was damaged";
+  Run(seconds(5));
+  EXPECT_TRUE(LogOf(node).damage.empty());
+  EXPECT_EQ(ValueOn(node), 2);
+  EXPECT_EQ(world_.violation(), "");
+}
+
 // Nor do calls that fail again and again and find no damage: the replica is opened when they don't.
 TEST_F(LossTest, FailedCallsThatFindNoDamageAreNoLoss) {
   ASSERT_TRUE(AddOne());

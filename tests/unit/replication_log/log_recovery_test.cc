@@ -69,6 +69,28 @@ TEST_F(LogRecoveryTest, ABadEntryInTheLastBatchIsInDoubtUntilTheGroupDecides) {
   EXPECT_TRUE(Group(1).damage.empty());
 }
 
+// Whoever repaired it knew that it had been written.
+TEST_F(LogRecoveryTest, ARepairThatGoesBadLeavesNoDoubt) {
+  WriteThreeEntries();
+  disk_.DamageBlock(Path(1), kFirstEntryBlock + 8 + 1, Disk::BadBlock::kNoise);
+  Open();
+  ASSERT_EQ(Group(1).damage, (std::vector<Damage>{{3, 3, 1, DamageKind::kInDoubt}}));
+  const std::string payload(5000, 'd');
+  Write({.group = 1, .repairs = {MakeEntry(1, 3, payload)}});
+  ASSERT_TRUE(Group(1).damage.empty());
+  ASSERT_TRUE(log_->Write({}).ok());
+  bool is_damaged = false;
+  for (const std::string& path : disk_.Files()) {
+    const size_t at = disk_.Content(path).find(payload);
+    if (at == std::string::npos) continue;
+    disk_.DamageBlock(path, at / Disk::kBlockBytes, Disk::BadBlock::kNoise);
+    is_damaged = true;
+  }
+  ASSERT_TRUE(is_damaged);
+  Open();
+  EXPECT_EQ(Group(1).damage, (std::vector<Damage>{{3, 3, 1, DamageKind::kCorrupt}}));
+}
+
 TEST_F(LogRecoveryTest, AnEmptyBatchProvesTheOneBeforeIt) {
   WriteThreeEntries();
   ASSERT_TRUE(log_->Write({}).ok());
