@@ -155,13 +155,14 @@ void CacheLane::Close() { End(absl::CancelledError("the client is closing")); }
 
 // --- Requests -----------------------------------------------------------------------------------
 
-bool CacheLane::Fill(data::v1::Request request, const std::string& key, FillDone done) {
+bool CacheLane::Fill(data::v1::Request request, const std::string& key, Duration wait_max,
+                     FillDone done) {
   if (fills_ >= options_.fills_max || !Open()) return false;
   Ask({.made = clock_.Now(),
        .key = key,
        .done = std::move(done),
        .is_fill = true,
-       .wait_max = options_.fill_wait_max},
+       .wait_max = std::min(wait_max, options_.fill_wait_max)},
       std::move(request));
   return true;
 }
@@ -207,11 +208,15 @@ void CacheLane::Renew(const PartitionTerm& where, Grants& grants, const Instant&
 void CacheLane::GiveBack(const ItemCache::Dropped& dropped) {
   const GrantOrigin& origin = dropped.deadline->origin();
   if (call_ == nullptr || origin.lane != this || origin.stream != stream_) return;
+  Release(origin.partition, origin.term, dropped.key, dropped.fill);
+}
+
+void CacheLane::Release(uint64_t partition, uint64_t term, const std::string& key, uint64_t fill) {
   cache::v1::Release release;
-  release.set_partition(origin.partition);
-  release.set_term(origin.term);
-  release.set_key(dropped.key);
-  release.set_fill(dropped.fill);
+  release.set_partition(partition);
+  release.set_term(term);
+  release.set_key(key);
+  release.set_fill(fill);
   *waiting_.For(release.ByteSizeLong()).add_releases() = std::move(release);
 }
 
@@ -313,6 +318,10 @@ void CacheLane::TakeFilled(cache::v1::Filled& filled) {
     grants.deadline->Extend(grants.extended, life);
     grants.is_refused = false;
     answer.holds_now = !grants.deadline->Load().IsOver(clock_.Now());
+  }
+  if (is_leaving_ && filled.life_us() > 0) {  // it came too late to be kept
+    Release(filled.partition(), filled.term(), request.key, filled.number());
+    FlushSoon();
   }
   if (request.done) request.done(std::move(answer));
 }

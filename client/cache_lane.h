@@ -88,9 +88,9 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   CacheLane(const CacheLane&) = delete;
   CacheLane& operator=(const CacheLane&) = delete;
 
-  // Asks for an item and its grant; `key` is the whole key. False, and `done` is not called: there
-  // is no stream at the moment, or it has enough to do.
-  bool Fill(data::v1::Request request, const std::string& key, FillDone done);
+  // Asks for an item and its grant, and waits so long at most; `key` is the whole key. False, and
+  // `done` is not called: there is no stream at the moment, or it has enough to do.
+  bool Fill(data::v1::Request request, const std::string& key, Duration wait_max, FillDone done);
   // Asks for an item alone, for so long at most: what is asked on one stream travels in fewer
   // frames.
   bool Read(data::v1::Request request, Duration wait_max, FillDone done);
@@ -141,6 +141,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   void Flush();
   void End(const absl::Status& status);
   void Ask(Request request, data::v1::Request read);
+  void Release(uint64_t partition, uint64_t term, const std::string& key, uint64_t fill);
   template <typename Condition>
   void GiveUp(Condition is_given_up);
   void Renew(const PartitionTerm& where, Grants& grants, const Instant& now);

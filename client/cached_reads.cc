@@ -106,7 +106,7 @@ std::optional<ReadResult> CachedReads::Find(absl::string_view table, const Item&
   const ItemCache::Found found =
       cache_.Lookup(section, bytes, StaleMaxOf(options), &result->item_version,
                     [&](model::PackedItem item) { item.UnpackTo(&result->item); });
-  if (found == ItemCache::Found::kMiss) return std::nullopt;
+  if (ItemCache::IsMiss(found)) return std::nullopt;
   result->found = found == ItemCache::Found::kItem;
   result->watched = notices_ != nullptr && tables_number_.load(std::memory_order_acquire) == tables;
   return result;
@@ -124,7 +124,8 @@ void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
   if (!key.has_value()) return router_.Execute(std::move(request), std::move(done));
   const bool is_eventual = request.get().consistency() == data::v1::CONSISTENCY_EVENTUAL;
   const Duration stale_max = is_eventual ? kEventualStaleMax : Duration(0);
-  auto answer = AnswerFromMemory(*key, stale_max, request.id());
+  ItemCache::Found found = ItemCache::Found::kMiss;
+  auto answer = AnswerFromMemory(*key, stale_max, request.id(), &found);
   if (answer.has_value()) return done(*std::move(answer));
   BeginSoon(*std::move(key),
             {.stale_max = stale_max,
@@ -137,15 +138,16 @@ void CachedReads::Execute(data::v1::Request request, ResponseCallback done) {
 
 // In the form of a node's answer.
 std::optional<data::v1::Response> CachedReads::AnswerFromMemory(const std::string& key,
-                                                                Duration stale_max, uint64_t id) {
+                                                                Duration stale_max, uint64_t id,
+                                                                ItemCache::Found* found) {
   data::v1::Response response;
   uint64_t version = 0;
-  const ItemCache::Found found = cache_.Lookup(
-      key, stale_max, &version,
-      [&](model::PackedItem item) { response.set_item(model::EncodeItem(item.Unpack())); });
-  if (found == ItemCache::Found::kMiss) return std::nullopt;
+  *found = cache_.Lookup(key, stale_max, &version, [&](model::PackedItem item) {
+    response.set_item(model::EncodeItem(item.Unpack()));
+  });
+  if (ItemCache::IsMiss(*found)) return std::nullopt;
   response.set_id(id);
-  response.set_found(found == ItemCache::Found::kItem);
+  response.set_found(*found == ItemCache::Found::kItem);
   response.set_item_version(version);
   return response;
 }
@@ -156,9 +158,28 @@ void CachedReads::BeginSoon(std::string key, Reader reader) {
                                ? router_.options().timeout
                                : Duration(std::chrono::milliseconds(reader.request.timeout_ms()));
   reader.timeout = std::min(timeout, router_.options().timeout_max);
-  executor_.Post([this, key = std::move(key), reader = std::move(reader)]() mutable {
-    Begin(std::move(key), std::move(reader));
-  });
+  bool is_full = false;
+  bool is_first = false;
+  {
+    MutexLock lock(mutex_);
+    is_full = incoming_.size() >= router_.options().requests_max;
+    if (!is_full) {
+      is_first = incoming_.empty();
+      incoming_.emplace_back(std::move(key), std::move(reader));
+    }
+  }
+  // The router refuses what is too much.
+  if (is_full) return AskRouter(std::move(reader));
+  if (is_first) executor_.Post([this] { TakeIncoming(); });
+}
+
+void CachedReads::TakeIncoming() {
+  std::vector<std::pair<std::string, Reader>> incoming;
+  {
+    MutexLock lock(mutex_);
+    incoming.swap(incoming_);
+  }
+  for (auto& [key, reader] : incoming) Begin(std::move(key), std::move(reader));
 }
 
 CacheStatistics CachedReads::statistics() const {
@@ -166,7 +187,7 @@ CacheStatistics CachedReads::statistics() const {
   return {.hits = now.hits,
           .misses = misses_.value(),
           .joined = joined_.value(),
-          .expired = now.expired,
+          .expired = expired_.value(),
           .inserted = now.inserted,
           .refused = now.refused,
           .invalidated = now.invalidated,
@@ -227,33 +248,48 @@ void CachedReads::TakeMap() {
 void CachedReads::Begin(std::string key, Reader reader) {
   if (!is_shut_down_) {
     // It came into memory while the read waited for its turn, or the read did not look before.
-    auto answer = AnswerFromMemory(key, reader.stale_max, reader.request.id());
+    ItemCache::Found found = ItemCache::Found::kMiss;
+    auto answer = AnswerFromMemory(key, reader.stale_max, reader.request.id(), &found);
     if (answer.has_value()) return reader.done(*std::move(answer), notices_ != nullptr);
+    if (found == ItemCache::Found::kOver) expired_.Add();
   }
   misses_.Add();
   if (is_shut_down_ || !reader.is_filling || readers_ >= router_.options().requests_max) {
     return AskRouter(std::move(reader));
   }
-  const bool is_worth = cache_.IsWorthAGrant(key, kItemBytesExpected) &&
-                        (notices_ == nullptr || notices_->MayWatchMore());
   if (const auto joined = flights_.find(key); joined != flights_.end()) {
     ++readers_;
     joined->second.readers.push_back(std::move(reader));
     return;
   }
+  const bool is_worth = cache_.IsWorthAGrant(key, kItemBytesExpected) &&
+                        (notices_ == nullptr || notices_->MayWatchMore());
   if (!is_worth) return ReadAlone(key, std::move(reader));
-  data::v1::Request request = reader.request;
-  const std::shared_ptr<CacheLane> lane = LaneTo(key, &request);
+  std::vector<Reader> readers;
+  readers.push_back(std::move(reader));
+  Fly(key, std::move(readers));
+}
+
+// Begins a fill for all of them. There is none for the key.
+void CachedReads::Fly(const std::string& key, std::vector<Reader> readers) {
+  data::v1::Request request = readers.front().request;
+  const std::shared_ptr<CacheLane> lane = is_shut_down_ ? nullptr : LaneTo(key, &request);
   const uint64_t flight = ++last_flight_;
-  const bool is_asked =
-      lane != nullptr && lane->Fill(std::move(request), key, [this, flight, key](auto answer) {
-        Filled(key, flight, std::move(answer));
-      });
-  if (!is_asked) return AskRouter(std::move(reader));
-  ++readers_;
-  Flight& begun = flights_[key];
-  begun.number = flight;
-  begun.readers.push_back(std::move(reader));
+  const bool is_eventual = std::all_of(readers.begin(), readers.end(), [](const Reader& reader) {
+    return reader.request.get().consistency() == data::v1::CONSISTENCY_EVENTUAL;
+  });
+  const Duration wait_max = is_eventual ? kEventualFillMax : Duration::max();
+  const bool is_asked = lane != nullptr && lane->Fill(std::move(request), key, wait_max,
+                                                      [this, flight, key](auto answer) {
+                                                        Filled(key, flight, std::move(answer));
+                                                      });
+  if (!is_asked) {
+    for (Reader& reader : readers) AskRouter(std::move(reader));
+    return;
+  }
+  readers_ += readers.size();
+  const size_t early = readers.size();
+  flights_.emplace(key, Flight{flight, early, std::move(readers)});
   TendSoon();
 }
 
@@ -317,14 +353,19 @@ void CachedReads::Inserted(const std::string& key, uint64_t version,
     notices_->Inserted(key, version, deadline, table->second->schema);
   }
   for (const ItemCache::Dropped& each : dropped) {
-    for (const auto& [address, lane] : lanes_) lane->GiveBack(each);
+    GiveBack(each);
     // Also of the new entry itself: a lookup may have found it before it had to go.
     if (notices_ != nullptr) notices_->Gone(each.key, each.deadline.get());
   }
   if (notices_ == nullptr || !is_gone) return;
   // Who finds it sees that the tables are others, and does not count on a notice.
-  cache_.Erase(key, deadline.get());
+  if (const auto gone = cache_.Drop(key, deadline.get()); gone.has_value()) GiveBack(*gone);
   notices_->Gone(key, nullptr);
+}
+
+// To the lane that it is of.
+void CachedReads::GiveBack(const ItemCache::Dropped& dropped) {
+  for (const auto& [address, lane] : lanes_) lane->GiveBack(dropped);
 }
 
 void CachedReads::Erased(const std::string& key, const GrantDeadline* deadline) {
@@ -338,21 +379,23 @@ void CachedReads::Filled(const std::string& key, uint64_t flight,
   // The time of its readers was over.
   if (found == flights_.end() || found->second.number != flight) return;
   std::vector<Reader> readers = std::move(found->second.readers);
+  const size_t early = found->second.early;
   flights_.erase(found);
   readers_ -= readers.size();
   const bool is_read = answer.has_value() && answer->response.error() == data::v1::ERROR_NONE;
   const bool is_watched = is_read && answer->holds_now && notices_ != nullptr &&
                           notices_->IsWatched(key, answer->response.item_version());
-  for (size_t i = 0; i < readers.size(); ++i) {
-    if (!is_read || (i > 0 && !answer->holds_now)) {
-      AskRouter(std::move(readers[i]));
-      continue;
-    }
+  const size_t answered = !is_read ? 0 : answer->holds_now ? readers.size() : early;
+  for (size_t i = 0; i < answered; ++i) {
     if (i > 0) joined_.Add();
-    data::v1::Response response = answer->response;
+    data::v1::Response response = i + 1 < answered ? answer->response : std::move(answer->response);
     response.set_id(readers[i].request.id());
     readers[i].done(std::move(response), is_watched);
   }
+  if (answered == readers.size()) return;
+  readers.erase(readers.begin(), readers.begin() + static_cast<int64_t>(answered));
+  if (is_read) return Fly(key, std::move(readers));
+  for (Reader& reader : readers) AskRouter(std::move(reader));
 }
 
 Duration CachedReads::LeftOf(const Reader& reader) const {
@@ -382,13 +425,12 @@ void CachedReads::TendSoon() {
 }
 
 void CachedReads::Tend() {
-  bool again = false;
+  bool again = notices_ != nullptr && notices_->Tend([this](const auto& gone) { GiveBack(gone); });
   for (const auto& [address, lane] : lanes_) {
     again |= lane->Tend();
     // The router has found out since that there is no answer to be had.
     if (router_.IsLeftAlone(address)) lane->GiveUpFills();
   }
-  again |= notices_ != nullptr && notices_->Tend();
   ExpireReaders();
   if (again || !flights_.empty()) TendSoon();
 }
@@ -398,9 +440,9 @@ void CachedReads::ExpireReaders() {
   std::vector<Reader> expired;
   for (auto at = flights_.begin(); at != flights_.end();) {
     std::vector<Reader>& readers = at->second.readers;
-    // The first stays first: it alone may be answered without a grant.
     for (size_t i = readers.size(); i-- > 1;) {
       if (now - readers[i].began < readers[i].timeout) continue;
+      if (i < at->second.early) --at->second.early;
       expired.push_back(std::move(readers[i]));
       readers.erase(readers.begin() + static_cast<int64_t>(i));
     }
@@ -428,9 +470,7 @@ void CachedReads::Leave(absl::AnyInvocable<void()> done) {
     if (leaving->done) std::exchange(leaving->done, nullptr)();
   };
   if (lanes_.empty()) return end();
-  for (const ItemCache::Dropped& each : cache_.Clear()) {
-    for (const auto& [address, lane] : lanes_) lane->GiveBack(each);
-  }
+  for (const ItemCache::Dropped& each : cache_.Clear()) GiveBack(each);
   executor_.PostAfter(kLeaveMax, end);
   for (const auto& [address, lane] : lanes_) {
     lane->Leave([leaving, end] {

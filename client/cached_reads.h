@@ -7,9 +7,9 @@
 // every request, through the router.
 //
 // Invariants
-//   1. A read that joined a fill is answered by it only if the grant holds at that moment: the
-//      answer is then current in every read that is under way. The read that began the fill is
-//      answered by it also without a grant.
+//   1. A read that had begun when a fill was asked for may be answered by it in any case. One that
+//      joined it later is only if the grant holds at that moment, so that the answer is current in
+//      every read that is under way; otherwise those that joined have one more fill, together.
 //   2. Every read gets exactly one answer, by its deadline at the latest.
 //
 // Threads: KeyOf, Find, Read, Execute, statistics and memory by any; everything else on the
@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/cache_lane.h"
@@ -31,6 +32,7 @@
 #include "client/router.h"
 #include "common/clock.h"
 #include "common/counters.h"
+#include "common/mutex.h"
 #include "common/random.h"
 #include "ringleader/client.h"
 
@@ -40,6 +42,8 @@ class CachedReads : private CacheLane::Observer {
  public:
   // How old an eventually consistent read from memory may be.
   static constexpr Duration kEventualStaleMax = std::chrono::seconds(5);
+  // And how long it waits for the leader's grant, before it asks whichever replica answers.
+  static constexpr Duration kEventualFillMax = std::chrono::milliseconds(200);
 
   // All outlive it. `options.bytes_max` is not 0. `application`: where on_invalidated runs, if
   // there is one; stopped before this is destroyed.
@@ -94,9 +98,10 @@ class CachedReads : private CacheLane::Observer {
     Duration began{0};
     Duration timeout{0};
   };
-  // Readers that wait for one item; the first of them began the fill.
+  // Readers that wait for one item.
   struct Flight {
     uint64_t number = 0;  // an answer to an earlier flight of the key is not this one's
+    size_t early = 0;     // so many of the readers, the first, were there when it was asked for
     std::vector<Reader> readers;
   };
 
@@ -107,12 +112,14 @@ class CachedReads : private CacheLane::Observer {
   static bool EncodeKeyTo(const Table* table, const Item& key, std::string* bytes);
   std::optional<std::string> KeyOfGet(const data::v1::Request& request) const;
   std::optional<data::v1::Response> AnswerFromMemory(const std::string& key, Duration stale_max,
-                                                     uint64_t id);
+                                                     uint64_t id, ItemCache::Found* found);
   void BeginSoon(std::string key, Reader reader);
+  void TakeIncoming();
   bool IsCached(const std::string& table) const;
   void WatchMap();
   void TakeMap();
   void Begin(std::string key, Reader reader);
+  void Fly(const std::string& key, std::vector<Reader> readers);
   std::shared_ptr<CacheLane> LaneTo(const std::string& key, data::v1::Request* request);
   void ReadAlone(const std::string& key, Reader reader);
   Duration LeftOf(const Reader& reader) const;
@@ -123,6 +130,7 @@ class CachedReads : private CacheLane::Observer {
                 const std::shared_ptr<const GrantDeadline>& deadline,
                 const std::vector<ItemCache::Dropped>& dropped) override;
   void Erased(const std::string& key, const GrantDeadline* deadline) override;
+  void GiveBack(const ItemCache::Dropped& dropped);
   void TendSoon();
   void Tend();
   void ExpireReaders();
@@ -135,8 +143,12 @@ class CachedReads : private CacheLane::Observer {
   Clock& clock_;
   const uint64_t client_;
   ItemCache cache_;
-  StripedCounter misses_;  // reads that went on to the cluster
-  StripedCounter joined_;  // of them, those that another one's request answered
+  StripedCounter misses_;   // reads that went on to the cluster
+  StripedCounter expired_;  // of them, those of an item whose grant had run out
+  StripedCounter joined_;   // of them, those that another one's request answered
+  Mutex mutex_;
+  // Reads that the executor has not taken yet, with their keys.
+  std::vector<std::pair<std::string, Reader>> incoming_ ABSL_GUARDED_BY(mutex_);
   // The tables that are cached, as the map has them: replaced as a whole, read without a lock in a
   // section of the cache's.
   std::atomic<const Tables*> tables_{nullptr};

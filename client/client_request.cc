@@ -84,6 +84,7 @@ data::v1::Request GetRequest(absl::string_view table, const Item& key, const Rea
   data::v1::Get* get = request.mutable_get();
   get->set_key(model::EncodeItem(key));
   get->set_consistency(WireConsistency(options.consistency));
+  if (options.projection.empty() && options.names.empty()) return request;
   get->mutable_expressions()->set_projection(options.projection);
   SetNames(options.names, get->mutable_expressions());
   return request;

@@ -45,7 +45,7 @@ bool InvalidationNotices::IsWatched(absl::string_view key, uint64_t version) con
   return at != keys_.end() && at->second.version == version;
 }
 
-bool InvalidationNotices::Tend() {
+bool InvalidationNotices::Tend(absl::FunctionRef<void(const ItemCache::Dropped&)> give_back) {
   const Instant now = clock_.Now();
   std::vector<std::string> over;
   for (const auto& [deadline, keys] : by_deadline_) {
@@ -54,7 +54,8 @@ bool InvalidationNotices::Tend() {
   }
   for (const std::string& key : over) {
     const auto at = keys_.find(key);
-    cache_.Erase(key, at->second.deadline.get());
+    const auto dropped = cache_.Drop(key, at->second.deadline.get());
+    if (dropped.has_value()) give_back(*dropped);
     LetGo(at);
   }
   return !keys_.empty();

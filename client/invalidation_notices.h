@@ -25,6 +25,7 @@
 #include <set>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "client/grant_deadline.h"
 #include "client/item_cache.h"
@@ -58,8 +59,9 @@ class InvalidationNotices {
   // Whether this version is in memory, and a notice will come.
   bool IsWatched(absl::string_view key, uint64_t version) const;
 
-  // Lets go of what has run out; called every CacheLane::kTendPeriod. False: there is nothing left.
-  bool Tend();
+  // Lets go of what has run out, and gives it back; called every CacheLane::kTendPeriod. False:
+  // there is nothing left.
+  bool Tend(absl::FunctionRef<void(const ItemCache::Dropped&)> give_back);
 
  private:
   struct TableNames {

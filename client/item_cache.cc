@@ -24,6 +24,11 @@ constexpr uint64_t kShardBytesMin = 1 << 20;
 constexpr uint8_t kUsesMax = 3;
 // Of a shard: entries that left and that a reader may still look at.
 constexpr size_t kRetiredMax = 4096;
+// To look whether anybody still does costs as much for one of them as for many.
+constexpr size_t kCollectedAtOnce = 32;
+constexpr uint64_t kCollectedBytes = 64 << 10;
+// How many entries that are used the eviction's hand passes over for one that wants to come in.
+constexpr int kPassedOverMax = 8;
 
 uint64_t HashOf(absl::string_view key) { return model::Xxh64(key, kHashSeed); }
 
@@ -95,7 +100,9 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
   Entry* Find(uint64_t hash, absl::string_view key);
   void Unlink(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool PassOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void MakeRoom(std::vector<Dropped>* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void MakeRoom(uint64_t wanted, std::vector<Dropped>* dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void CollectSome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   const uint64_t bytes_max;
   std::vector<std::atomic<Entry*>> chains;
@@ -107,7 +114,8 @@ struct alignas(kCacheLineBytes) ItemCache::Shard {
                                     Entry, boost::intrusive::list_member_hook<>, &Entry::in_queue>>
       queue ABSL_GUARDED_BY(mutex);
   RetiredPieces<Entry> retired ABSL_GUARDED_BY(mutex);
-  uint64_t bytes ABSL_GUARDED_BY(mutex) = 0;  // of the queue
+  uint64_t retired_bytes ABSL_GUARDED_BY(mutex) = 0;  // at most, since nothing was retired
+  uint64_t bytes ABSL_GUARDED_BY(mutex) = 0;          // of the queue
   uint64_t inserted ABSL_GUARDED_BY(mutex) = 0;
   uint64_t refused ABSL_GUARDED_BY(mutex) = 0;
   uint64_t invalidated ABSL_GUARDED_BY(mutex) = 0;
@@ -131,22 +139,25 @@ void ItemCache::Shard::Unlink(Entry* entry) {
   }
   link->store(entry->next.load(std::memory_order_relaxed), std::memory_order_seq_cst);
   bytes -= entry->bytes();
+  retired_bytes += entry->bytes();
   queue.erase(queue.iterator_to(*entry));
   retired.Retire(std::unique_ptr<Entry>(entry));
 }
 
-// The hand passes over what was used since it came by last (second chance), kUsesMax times.
+// The hand passes over what was used since it came by last (second chance), kUsesMax times. Lookups
+// don't reach the sketch; this is how it hears of them.
 bool ItemCache::Shard::PassOver() {
   Entry& front = queue.front();
   const uint8_t uses = front.uses.load(std::memory_order_relaxed);
   if (uses == 0) return false;
   front.uses.store(uses - 1, std::memory_order_relaxed);
+  sketch.Add(front.hash);
   queue.splice(queue.end(), queue, queue.begin());
   return true;
 }
 
-void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
-  while (bytes > bytes_max) {
+void ItemCache::Shard::MakeRoom(uint64_t wanted, std::vector<Dropped>* dropped) {
+  while (bytes + wanted > bytes_max) {
     if (PassOver()) continue;
     RARE_BRANCH("cache: an item makes room for another");
     Entry& front = queue.front();
@@ -154,6 +165,12 @@ void ItemCache::Shard::MakeRoom(std::vector<Dropped>* dropped) {
     Unlink(&front);
     ++evicted;
   }
+}
+
+void ItemCache::Shard::CollectSome() {
+  if (retired.size() < kCollectedAtOnce && retired_bytes < kCollectedBytes) return;
+  retired.Collect();
+  if (retired.size() == 0) retired_bytes = 0;
 }
 
 ItemCache::ItemCache(Clock& clock, const ItemCacheOptions& options)
@@ -185,19 +202,13 @@ ItemCache::Found ItemCache::Lookup(ReadSections::Section& section, absl::string_
                                    absl::FunctionRef<void(model::PackedItem item)> read) {
   const uint64_t hash = HashOf(key);
   Entry* const entry = ShardOf(hash).Find(hash, key);
-  if (entry == nullptr) {
-    misses_.Add();
-    return Found::kMiss;
-  }
+  if (entry == nullptr) return Found::kMiss;
   // The order of these three is the header's.
   const GrantDeadline::Reading deadline = entry->deadline->Load();
   const bool in_place = entry->in_place.load(std::memory_order_acquire);
   const Instant now = clock_.HolderNow();
-  if (!in_place || deadline.WasOver(now, stale_max)) {
-    misses_.Add();
-    if (in_place) expired_.Add();
-    return Found::kMiss;
-  }
+  if (!in_place) return Found::kMiss;
+  if (deadline.WasOver(now, stale_max)) return Found::kOver;
   section.Count();
   // A hot entry's line is written a few times only, and then stays shared between processors.
   const uint8_t uses = entry->uses.load(std::memory_order_relaxed);
@@ -233,8 +244,10 @@ bool ItemCache::IsWorthAGrant(absl::string_view key, size_t bytes_expected) {
     return false;
   }
   if (shard.bytes + bytes <= shard.bytes_max) return true;
-  // The hand's next entry would go for it. If that is worth more, the hand goes on all the same, so
-  // that one good entry does not keep every other one.
+  // The hand's next entry that is not used would go for it. If that is worth more, the hand goes on
+  // all the same, so that one good entry does not keep every other one.
+  for (int i = 0; i < kPassedOverMax && shard.PassOver(); ++i) {
+  }
   const Entry& next = shard.queue.front();
   if (shard.sketch.Estimate(hash) >
       shard.sketch.Estimate(next.hash) + next.uses.load(std::memory_order_relaxed)) {
@@ -260,13 +273,14 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   std::vector<Dropped> dropped;
   MutexLock lock(shard.mutex);
   if (Entry* const old = shard.Find(hash, key); old != nullptr) shard.Unlink(old);
-  shard.retired.Collect();
+  shard.CollectSome();
   // A reader stands still inside its section, and nothing can be freed: rather cache less.
   if (shard.retired.size() >= kRetiredMax || entry->bytes() > shard.bytes_max) {
     RARE_BRANCH("cache: an item is not taken into memory");
     dropped.push_back({std::string(key), entry->deadline, fill});
     return dropped;
   }
+  shard.MakeRoom(entry->bytes(), &dropped);
   std::atomic<Entry*>& chain = shard.ChainOf(hash);
   entry->next.store(chain.load(std::memory_order_relaxed), std::memory_order_relaxed);
   shard.bytes += entry->bytes();
@@ -274,8 +288,6 @@ std::vector<ItemCache::Dropped> ItemCache::Insert(absl::string_view key,
   Entry* const inserted = entry.get();
   shard.queue.push_back(*entry.release());
   chain.store(inserted, std::memory_order_seq_cst);
-  shard.MakeRoom(&dropped);
-  if (!dropped.empty()) shard.retired.Collect();
   return dropped;
 }
 
@@ -287,8 +299,24 @@ bool ItemCache::Erase(absl::string_view key, const GrantDeadline* deadline) {
   if (entry == nullptr || (deadline != nullptr && entry->deadline.get() != deadline)) return false;
   shard.Unlink(entry);
   ++shard.invalidated;
-  shard.retired.Collect();
+  shard.CollectSome();
   return true;
+}
+
+std::optional<ItemCache::Dropped> ItemCache::Drop(absl::string_view key,
+                                                  const GrantDeadline* deadline) {
+  const uint64_t hash = HashOf(key);
+  Shard& shard = ShardOf(hash);
+  MutexLock lock(shard.mutex);
+  Entry* const entry = shard.Find(hash, key);
+  if (entry == nullptr || (deadline != nullptr && entry->deadline.get() != deadline)) {
+    return std::nullopt;
+  }
+  Dropped dropped{std::string(key), entry->deadline, entry->fill};
+  shard.Unlink(entry);
+  ++shard.evicted;
+  shard.CollectSome();
+  return dropped;
 }
 
 std::vector<ItemCache::Dropped> ItemCache::Clear() {
@@ -306,8 +334,7 @@ std::vector<ItemCache::Dropped> ItemCache::Clear() {
 }
 
 ItemCache::Statistics ItemCache::statistics() const {
-  Statistics sum{
-      .hits = sections_.counted(), .misses = misses_.value(), .expired = expired_.value()};
+  Statistics sum{.hits = sections_.counted()};
   for (const std::unique_ptr<Shard>& shard : shards_) {
     MutexLock lock(shard->mutex);
     sum.inserted += shard->inserted;

@@ -45,15 +45,15 @@ struct ItemCacheOptions {
 
 class ItemCache {
  public:
-  enum class Found : uint8_t { kMiss, kAbsent, kItem };
+  // kOver is a miss too: there is an entry, but its grant has run out.
+  enum class Found : uint8_t { kMiss, kOver, kAbsent, kItem };
+  static bool IsMiss(Found found) { return found == Found::kMiss || found == Found::kOver; }
   struct Statistics {
     uint64_t hits = 0;
-    uint64_t misses = 0;
-    uint64_t expired = 0;  // misses of an entry whose grant had run out
     uint64_t inserted = 0;
-    uint64_t refused = 0;  // not asked for often enough
-    uint64_t invalidated = 0;
-    uint64_t evicted = 0;
+    uint64_t refused = 0;      // not asked for often enough
+    uint64_t invalidated = 0;  // taken back
+    uint64_t evicted = 0;      // let go of, of this process's own accord
     uint64_t entries = 0;
     uint64_t bytes = 0;
   };
@@ -91,6 +91,8 @@ class ItemCache {
   // When it returns no lookup that begins finds the entry: the invalidation may be acknowledged.
   // Only an entry with this deadline; null: whichever. False: there is none.
   bool Erase(absl::string_view key, const GrantDeadline* deadline);
+  // The same for what nobody took back: it can be given back.
+  std::optional<Dropped> Drop(absl::string_view key, const GrantDeadline* deadline);
 
   // When it returns no lookup that begins finds anything.
   std::vector<Dropped> Clear();
@@ -117,8 +119,6 @@ class ItemCache {
   const ItemCacheOptions options_;
   mutable ReadSections sections_;  // of all shards; they count the hits
   std::vector<std::unique_ptr<Shard>> shards_;
-  StripedCounter misses_;
-  StripedCounter expired_;
 };
 
 }  // namespace ringleader::client

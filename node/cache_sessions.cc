@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/executor.h"
 #include "common/mutants.h"
 
 namespace ringleader {
@@ -52,7 +53,14 @@ bool CacheSessions::Send(CacheSessionId session, replication::GroupId partition,
     return false;
   }
   *lane.waiting.For(bytes).add_events() = std::move(event);
-  return lane.is_frame_out || lane.gatherings > 0 || Flush(lane);
+  if (lane.is_frame_out || lane.gatherings > 0) return true;
+  // Behind what waits for this thread: what that sends goes into the same frame. An executor that
+  // stops before is one of a process that ends.
+  Executor* const executor = Executor::Current();
+  if (executor == nullptr) return Flush(lane);
+  ++lane.gatherings;
+  executor->Post([this, session] { EndGathering(session); });
+  return true;
 }
 
 bool CacheSessions::HasRoom(CacheSessionId session, size_t bytes) const {

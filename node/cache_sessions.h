@@ -11,6 +11,7 @@
 #ifndef RINGLEADER_NODE_CACHE_SESSIONS_H_
 #define RINGLEADER_NODE_CACHE_SESSIONS_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -46,7 +47,8 @@ struct CacheSessionsOptions {
 // What this node's partitions did for clients that cache.
 struct CacheMeters {
   StripedCounter grants;
-  StripedCounter refusals;  // reads that were answered without a grant
+  // Reads that were answered without a grant, by why.
+  std::array<StripedCounter, LeaseGate::kRefusals> refusals;
   StripedCounter renewals;
   StripedCounter invalidations;
   StripedCounter releases;  // items that clients gave back by themselves
@@ -54,6 +56,10 @@ struct CacheMeters {
   // may have granted.
   StripedHistogram stall_by_holder{LatencyBounds()};
   StripedHistogram stall_by_failover{LatencyBounds()};
+
+  void Count(LeaseGate::Refusal refusal) {
+    (refusal == LeaseGate::Refusal::kNone ? grants : refusals[static_cast<size_t>(refusal)]).Add();
+  }
 };
 
 // A session, for operators.
@@ -81,7 +87,8 @@ class CacheSessions {
   // have granted it something: they are to be told.
   std::set<replication::GroupId> End(CacheSessionId session, const absl::Status& why);
 
-  // Queues one event. False: the session is over, or is ended by this.
+  // Queues one event, which goes out behind the caller's turn. False: the session is over, or is
+  // ended by this.
   bool Send(CacheSessionId session, replication::GroupId partition, cache::v1::Event event);
   // Whether what can wait may be queued as well: half of the queue is left to what has to be said.
   bool HasRoom(CacheSessionId session, size_t bytes) const;

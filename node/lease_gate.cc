@@ -141,21 +141,15 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);
+  auto held = keys_.lower_bound(key);
+  const bool new_key = held == keys_.end() || held->first != key;
+  const Refusal bound = BoundMet(session, new_key ? keys_.end() : held, id);
+  if (bound != Refusal::kNone) return {bound};
   if (session == sessions_.end()) {
-    if (sessions_.size() >= options_.sessions_max) return {Refusal::kFull};
     session = sessions_.emplace(id, Session{.confirmed = confirmed}).first;
   }
-  auto held = keys_.find(key);
-  const bool new_key = held == keys_.end();
-  const bool new_holder = new_key || !held->second.holders.contains(id);
-  if ((new_key && keys_.size() >= options_.keys_max) ||
-      (new_holder && (session->second.keys.size() >= options_.session_keys_max ||
-                      (!new_key && held->second.holders.size() >= options_.key_holders_max)))) {
-    EraseSessionIfEmpty(session);
-    return {Refusal::kFull};
-  }
   if (new_key) {
-    held = keys_.emplace(std::string(key), Key()).first;
+    held = keys_.emplace_hint(held, std::string(key), Key());
     ++bucket_keys_[bucket];
   }
   Uncount(held);
@@ -167,6 +161,23 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
     session->second.confirmed = confirmed;
   }
   return {Refusal::kNone, life};
+}
+
+// What stands against one more holder; end: of a session, or a key, that is not there yet.
+LeaseGate::Refusal LeaseGate::BoundMet(Sessions::const_iterator session, Keys::const_iterator held,
+                                       CacheSessionId id) const {
+  if (session == sessions_.end() && sessions_.size() >= options_.sessions_max) {
+    return Refusal::kSessions;
+  }
+  if (held == keys_.end() && keys_.size() >= options_.keys_max) return Refusal::kKeys;
+  if (held != keys_.end()) {
+    if (held->second.holders.contains(id)) return Refusal::kNone;
+    if (held->second.holders.size() >= options_.key_holders_max) return Refusal::kHolders;
+  }
+  if (session != sessions_.end() && session->second.keys.size() >= options_.session_keys_max) {
+    return Refusal::kKeys;
+  }
+  return counts_.holders >= options_.holders_max ? Refusal::kHolders : Refusal::kNone;
 }
 
 LeaseGate::Answer LeaseGate::Renew(CacheSessionId id, const Instant& confirmed,
@@ -325,7 +336,7 @@ void LeaseGate::RemoveHolder(Keys::iterator key, CacheSessionId session) {
 }
 
 // A session is kept while it holds something or owes an acknowledgement.
-void LeaseGate::EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator session) {
+void LeaseGate::EraseSessionIfEmpty(Sessions::iterator session) {
   if (session->second.keys.empty() && session->second.invalidations.empty()) {
     sessions_.erase(session);
   }

@@ -34,6 +34,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "node/eras.h"
@@ -49,10 +50,12 @@ struct LeaseOptions {
   double drift = 0.01;
   // Taken off each grant beside it, for the resolution of clocks and the rounding of the rest.
   Duration margin = std::chrono::milliseconds(5);
+  // Of a partition.
   size_t sessions_max = 4096;
-  size_t keys_max = 65536;  // of a partition
-  size_t session_keys_max = 16384;
+  size_t keys_max = 131072;
+  size_t session_keys_max = 65536;
   size_t key_holders_max = 256;
+  size_t holders_max = 262144;  // of all its keys together
 };
 
 // The longest that a grant lasts by its holder's clock, from when the round was sent that confirms
@@ -76,9 +79,16 @@ class LeaseGate {
     kPending,   // a change of the key waits or is under way
     kNoEra,     // commit one that covers its bucket, and ask again
     kStale,     // no round was confirmed lately
-    kFull,      // a bound of the options
     kRevoking,  // leadership is about to be handed over
+    // Bounds of the options.
+    kSessions,
+    kKeys,  // in all, or of the session
+    kHolders,
+    // Its caller's: it leads no more or grants nothing at all; the session's lane has no room.
+    kOff,
+    kLaneFull,
   };
+  static constexpr size_t kRefusals = static_cast<size_t>(Refusal::kLaneFull) + 1;
   struct Answer {
     Refusal refusal = Refusal::kNone;
     Duration life{0};  // from when the holder sent what is answered; 0 if refused
@@ -193,10 +203,11 @@ class LeaseGate {
   };
   struct Session {
     Instant confirmed;  // the newest round that a grant or renewal told
-    std::map<std::string, uint64_t, std::less<>> keys;  // and the fill of the last grant
-    std::map<uint64_t, std::string> invalidations;      // not acknowledged: number and key
+    absl::flat_hash_map<std::string, uint64_t> keys;  // and the fill of the last grant
+    std::map<uint64_t, std::string> invalidations;    // not acknowledged: number and key
   };
   using Keys = std::map<std::string, Key, std::less<>>;
+  using Sessions = std::map<CacheSessionId, Session>;
 
   bool IsOver(const Instant& from, const Instant& now) const {
     return WaiterElapsed(from, now) >= options_.lease_term;
@@ -210,6 +221,8 @@ class LeaseGate {
   bool IsOpen(absl::string_view key, const Instant& now);
   bool InClosedRange(absl::string_view key) const;
   Duration Life(const Instant& confirmed, const Instant& now) const;
+  Refusal BoundMet(Sessions::const_iterator session, Keys::const_iterator held,
+                   CacheSessionId id) const;
   void Invalidate(Keys::iterator key, std::vector<Invalidation>* to_send);
   void Uncount(Keys::iterator key);
   void Count(Keys::iterator key);
@@ -217,7 +230,7 @@ class LeaseGate {
   void EraseIfEmpty(Keys::iterator key);
   static void WaitOut(const Instant& from, std::vector<Wait>& waits);
   void RemoveHolder(Keys::iterator key, CacheSessionId session);
-  void EraseSessionIfEmpty(std::map<CacheSessionId, Session>::iterator session);
+  void EraseSessionIfEmpty(Sessions::iterator session);
 
   LeaseOptions options_;
   Duration life_max_;
@@ -230,7 +243,7 @@ class LeaseGate {
   Counts counts_;                        // keys, holders and waits, of keys_
   // How many of keys_ are in each bucket: a key whose bucket has none needs no further look.
   std::array<uint32_t, kEraBuckets> bucket_keys_{};
-  std::map<CacheSessionId, Session> sessions_;
+  Sessions sessions_;
   std::set<std::string, std::less<>> blocked_;
   std::map<std::string, std::string, std::less<>> closed_ranges_;  // start, limit
   uint64_t last_number_ = 0;

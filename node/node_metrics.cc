@@ -13,6 +13,16 @@ namespace {
 // Coordinators say something every 5 s (coordinator/director.h, watch_keepalive).
 constexpr Duration kCoordinatorsSilentMax = std::chrono::seconds(15);
 
+using Refusal = LeaseGate::Refusal;
+constexpr std::pair<Refusal, absl::string_view> kRefusalCauses[] = {
+    {Refusal::kPending, "pending"},    {Refusal::kNoEra, "no_era"},
+    {Refusal::kStale, "no_round"},     {Refusal::kRevoking, "handing_over"},
+    {Refusal::kSessions, "sessions"},  {Refusal::kKeys, "keys"},
+    {Refusal::kHolders, "holders"},    {Refusal::kOff, "off"},
+    {Refusal::kLaneFull, "lane_full"},
+};
+static_assert(std::size(kRefusalCauses) + 1 == LeaseGate::kRefusals);
+
 int64_t WholeSeconds(Duration duration) { return duration / std::chrono::seconds(1); }
 
 void CollectAdmission(const Admission& admission, MetricSink& sink) {
@@ -45,9 +55,14 @@ void CollectCache(const CacheSessions& sessions, MetricSink& sink) {
   sink.Counter("ringleader_cache_sessions_silent_total",
                "Cache sessions ended because nothing was heard of their client for too long.",
                sessions.silent());
-  const absl::string_view fills = "Reads by clients that cache, answered with a lease or without.";
+  const absl::string_view fills =
+      "Reads by clients that cache and asked for a lease, answered with one or without, and why.";
   sink.Counter("ringleader_cache_fills_total", fills, meters.grants, {{"granted", "true"}});
-  sink.Counter("ringleader_cache_fills_total", fills, meters.refusals, {{"granted", "false"}});
+  for (const auto& [refusal, cause] : kRefusalCauses) {
+    sink.Counter("ringleader_cache_fills_total", fills,
+                 meters.refusals[static_cast<size_t>(refusal)],
+                 {{"granted", "false"}, {"cause", std::string(cause)}});
+  }
   sink.Counter("ringleader_cache_renewals_total", "Leases renewed, one for all of a partition.",
                meters.renewals);
   sink.Counter("ringleader_cache_invalidations_total", "Items taken back from a client.",

@@ -130,8 +130,10 @@ void Partition::Answer(Waiter& waiter, data::v1::Response response) {
   waiter.respond(std::move(response));
 }
 
-void Partition::AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response) {
-  for (Waiter& waiter : WaitersOf(waiting)) Answer(waiter, response);
+void Partition::AnswerWaiting(WaitingRequest& waiting, data::v1::Response response) {
+  std::vector<Waiter> waiters = WaitersOf(waiting);
+  for (size_t i = 0; i + 1 < waiters.size(); ++i) Answer(waiters[i], response);
+  Answer(waiters.back(), std::move(response));
 }
 
 std::vector<Partition::Waiter> Partition::WaitersOf(WaitingRequest& waiting) {

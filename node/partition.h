@@ -266,7 +266,7 @@ class Partition : public replication::StateMachine {
   data::v1::Response NoWrites();  // what a refused one hears
   bool Admit(const PendingRequest& pending, bool is_write, uint64_t* bytes);
   void Answer(Waiter& waiter, data::v1::Response response);
-  void AnswerWaiting(WaitingRequest& waiting, const data::v1::Response& response);
+  void AnswerWaiting(WaitingRequest& waiting, data::v1::Response response);
   static std::vector<Waiter> WaitersOf(WaitingRequest& waiting);
   bool IsPastItsTime(const PendingRequest& pending) const;
   void AnswerAll(Outcome& outcome, const data::v1::Response& response);
@@ -328,8 +328,8 @@ class Partition : public replication::StateMachine {
   void ForgetGrants(const Instant& now);
   void CountHeld(const LeaseGate::Counts& now);
   void TendCache(const ReplicaPointer& replica);
-  void AnswerGranted(const CacheFill& fill, Duration life);
-  LeaseGate::Answer TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
+  void AnswerGranted(const CacheFill& fill, const std::string& key, Duration life);
+  LeaseGate::Refusal TryGrant(const ReplicaPointer& replica, const CacheFill& fill);
 
   // partition_apply.cc
   absl::Status ApplyAll(absl::Span<const replication::Entry> entries);

@@ -353,22 +353,26 @@ void Partition::TendCache(const ReplicaPointer& replica) {
 
 // --- Grants -------------------------------------------------------------------------------------
 
-LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
-  const LeaseGate::Answer none{LeaseGate::Refusal::kStale, Duration(0)};
+LeaseGate::Refusal Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
+  using Refusal = LeaseGate::Refusal;
   const PartitionOptions& options = place_.options;
+  if (!place_.cache_sessions->HasRoom(fill.session, model::kItemBytesMax)) {
+    return Refusal::kLaneFull;
+  }
   // An older build stops at an era, so there is none before the cluster says that all know them.
-  if (place_.registry.cluster_version() < kClusterVersionEras) return none;
+  if (place_.registry.cluster_version() < kClusterVersionEras) return Refusal::kOff;
   if (leadership_ == nullptr || !options.grants || options.quorum_reads ||
-      !state().range.has_value() || !fill.request.get().expressions().projection().empty()) {
-    return none;
+      !state().range.has_value() || fill.request.get().expressions().ByteSizeLong() > 0) {
+    return Refusal::kOff;
   }
   const std::optional<Instant> confirmed = replica->ConfirmedRound(leadership_->term);
   data::v1::Response error;
   const auto table = FindTable(fill.request, /*is_current=*/false, &error);
-  if (!confirmed.has_value() || table == nullptr) return none;
+  if (!confirmed.has_value()) return Refusal::kStale;
+  if (table == nullptr) return Refusal::kOff;
   const absl::StatusOr<std::string> key =
       ItemKeyOf(fill.request.get().key(), *table, *state().range);
-  if (!key.ok()) return none;
+  if (!key.ok()) return Refusal::kOff;
   const bool pending = leadership_->overlay.Find(*key) != nullptr;
   const LeaseGate::Answer answer = leadership_->gate->Grant(
       fill.session, *key, fill.number, *confirmed, place_.store.clock.Now(), pending, eras_);
@@ -377,7 +381,8 @@ LeaseGate::Answer Partition::TryGrant(const ReplicaPointer& replica, const Cache
     TendEras();
     ProposeBuilding(replica);
   }
-  return answer;
+  if (answer.refusal == Refusal::kNone) AnswerGranted(fill, *key, answer.life);
+  return answer.refusal;
 }
 
 // What gets no grant is read like everybody's.
@@ -389,14 +394,10 @@ void Partition::Fill(const ReplicaPointer& replica, std::vector<CacheFill> fills
     if (!sessions->IsOpen(fill.session)) continue;  // nobody is there to answer
     // What is granted must reach its session, or the session ends. What finds no room any more is
     // read only, which may be refused.
-    if (!fill.no_grant && sessions->HasRoom(fill.session, model::kItemBytesMax)) {
-      const LeaseGate::Answer grant = TryGrant(replica, fill);
-      const bool is_granted = grant.refusal == LeaseGate::Refusal::kNone;
-      (is_granted ? sessions->meters().grants : sessions->meters().refusals).Add();
-      if (is_granted) {
-        AnswerGranted(fill, grant.life);
-        continue;
-      }
+    if (!fill.no_grant) {
+      const LeaseGate::Refusal refusal = TryGrant(replica, fill);
+      sessions->meters().Count(refusal);
+      if (refusal == LeaseGate::Refusal::kNone) continue;
     }
     reads.push_back({std::move(fill.request), fill.received,
                      [sessions, group = group_, session = fill.session,
@@ -415,10 +416,8 @@ void Partition::Fill(const ReplicaPointer& replica, std::vector<CacheFill> fills
 }
 
 // Registered, read and sent in one turn: no write can come between.
-void Partition::AnswerGranted(const CacheFill& fill, Duration life) {
-  data::v1::Response error;
-  auto response = Read(fill.request, *FindTable(fill.request, /*is_current=*/false, &error),
-                       *state().range, *store_);
+void Partition::AnswerGranted(const CacheFill& fill, const std::string& key, Duration life) {
+  auto response = ReadWholeItem(key, *store_);
   cache::v1::Event event;
   if (response.ok()) {
     event = FilledEvent(fill.number, *std::move(response));

@@ -176,18 +176,9 @@ absl::StatusOr<data::v1::Response> ReadItem(const data::v1::Get& get, const Tabl
   };
   if (absl::Status prepared = prepare(); !prepared.ok()) return StatusResponse(prepared);
 
-  data::v1::Response response;
-  const absl::StatusOr<std::string> value = store.Get(key);
-  if (absl::IsNotFound(value.status())) return response;
-  RETURN_IF_ERROR(value.status());
-  ASSIGN_OR_RETURN(const StoredItem stored, DecodeStoredItem(*value));
-  response.set_found(true);
-  response.set_item_version(stored.index);
-  if (!projection.has_value()) {
-    response.set_item(stored.item.data(), stored.item.size());
-    return response;
-  }
-  const auto item = model::DecodeItem(stored.item);
+  ASSIGN_OR_RETURN(data::v1::Response response, ReadWholeItem(key, store));
+  if (!projection.has_value() || !response.found()) return response;
+  const auto item = model::DecodeItem(response.item());
   if (!item.ok()) return absl::DataLossError(item.status().message());
   response.set_item(model::EncodeItem(projection->Apply(*item)));
   return response;
@@ -201,6 +192,18 @@ absl::StatusOr<std::string> ItemKeyOf(absl::string_view key, const TableInfo& ta
   ASSIGN_OR_RETURN(const model::KeyView view, table.schema.ValidateKey(given));
   RETURN_IF_ERROR(CheckToken(model::TokenOfKey(table.schema.id, *view.partition), range));
   return model::EncodeItemKey(table.schema.id, view);
+}
+
+absl::StatusOr<data::v1::Response> ReadWholeItem(const std::string& key, Store& store) {
+  data::v1::Response response;
+  const absl::StatusOr<std::string> value = store.Get(key);
+  if (absl::IsNotFound(value.status())) return response;
+  RETURN_IF_ERROR(value.status());
+  ASSIGN_OR_RETURN(const StoredItem stored, DecodeStoredItem(*value));
+  response.set_found(true);
+  response.set_item_version(stored.index);
+  response.set_item(stored.item.data(), stored.item.size());
+  return response;
 }
 
 bool SegmentTokens(const model::TokenRange& range, uint32_t segment, uint32_t segments,

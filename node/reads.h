@@ -20,6 +20,9 @@ inline constexpr size_t kPageBytesMax = 1 << 20;
 absl::StatusOr<data::v1::Response> Read(const data::v1::Request& request, const TableInfo& table,
                                         const model::TokenRange& range, Store& store);
 
+// The same for one whole item; `key` as ItemKeyOf returns it.
+absl::StatusOr<data::v1::Response> ReadWholeItem(const std::string& key, Store& store);
+
 // What a get's key is in the store (model/key_codec.h). Errors as StatusResponse takes them.
 absl::StatusOr<std::string> ItemKeyOf(absl::string_view key, const TableInfo& table,
                                       const model::TokenRange& range);

@@ -319,8 +319,8 @@ void LeaseWorld::CheckReads() {
   for (Client& client : clients_) {
     for (const auto& [key, version] : versions_) {
       uint64_t found = 0;
-      if (client.cache->Lookup(key, Duration(0), &found, [](model::PackedItem) {}) ==
-          client::ItemCache::Found::kMiss) {
+      if (client::ItemCache::IsMiss(
+              client.cache->Lookup(key, Duration(0), &found, [](model::PackedItem) {}))) {
         continue;
       }
       ++counts_.hits;

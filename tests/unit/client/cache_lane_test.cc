@@ -6,77 +6,15 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/escaping.h"
-#include "model/item_codec.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
+#include "tests/unit/client/lane_node.h"
 
 namespace ringleader::client {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// Keeps what the lane sends.
-class LaneNode : public Service {
- public:
-  absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override {
-    if (incoming.method != "/ringleader.cache.v1.Cache/Session") {
-      return absl::UnimplementedError(incoming.method);
-    }
-    ++streams;
-    call = incoming.call;
-    return std::unique_ptr<CallHandler>(new Handler(*this));
-  }
-  void Say(const cache::v1::Event& event) {
-    cache::v1::ToClient message;
-    *message.add_events() = event;
-    call->Send(message.SerializeAsString());
-  }
-  void Grant(uint64_t number, absl::string_view text, Duration life) {
-    model::Item item;
-    item.Set("text", model::AttributeValue::String(std::string(text)));
-    GrantBytes(number, model::EncodeItem(item), life);
-  }
-  void GrantBytes(uint64_t number, std::string item, Duration life) {
-    cache::v1::Event event;
-    event.mutable_filled()->set_number(number);
-    event.mutable_filled()->mutable_response()->set_found(true);
-    event.mutable_filled()->mutable_response()->set_item(std::move(item));
-    event.mutable_filled()->set_partition(1);
-    event.mutable_filled()->set_term(2);
-    event.mutable_filled()->set_life_us(static_cast<uint64_t>(life / std::chrono::microseconds(1)));
-    Say(event);
-  }
-
-  int streams = 0;
-  std::shared_ptr<Call> call;
-  std::vector<cache::v1::Open> opens;
-  std::vector<cache::v1::Fill> fills;
-  std::vector<cache::v1::Renew> renewals;
-  std::vector<cache::v1::Acknowledge> acknowledgements;
-  std::vector<cache::v1::Release> releases;
-  size_t largest_frame = 0;
-
- private:
-  class Handler : public CallHandler {
-   public:
-    explicit Handler(LaneNode& node) : node_(node) {}
-    void OnMessage(std::string bytes) override {
-      cache::v1::ToNode message;
-      ASSERT_TRUE(message.ParseFromString(bytes));
-      node_.largest_frame = std::max(node_.largest_frame, bytes.size());
-      if (message.has_open()) node_.opens.push_back(message.open());
-      for (const auto& fill : message.fills()) node_.fills.push_back(fill);
-      for (const auto& renewal : message.renewals()) node_.renewals.push_back(renewal);
-      for (const auto& one : message.acknowledgements()) node_.acknowledgements.push_back(one);
-      for (const auto& one : message.releases()) node_.releases.push_back(one);
-    }
-    void OnEnd(const absl::Status&) override {}
-
-   private:
-    LaneNode& node_;
-  };
-};
 
 class CacheLaneTest : public ::testing::Test, private CacheLane::Observer {
  protected:
@@ -116,9 +54,10 @@ class CacheLaneTest : public ::testing::Test, private CacheLane::Observer {
   // Asks, and runs until the node has it. The answer is in answers_.
   void Fill(const std::string& key) {
     OnExecutor([this, key] {
-      EXPECT_TRUE(lane_->Fill(data::v1::Request(), key, [this](std::optional<CacheLane::Answer> a) {
-        answers_.push_back(std::move(a));
-      }));
+      EXPECT_TRUE(lane_->Fill(data::v1::Request(), key, seconds(3),
+                              [this](std::optional<CacheLane::Answer> answer) {
+                                answers_.push_back(std::move(answer));
+                              }));
     });
   }
   bool Finds(const std::string& key) {
@@ -193,6 +132,11 @@ TEST_F(CacheLaneTest, ALaneThatLeavesHasGivenAllBackWhenItHasLeft) {
   node_.Grant(node_.fills[2].number(), "item", seconds(1));
   Run(milliseconds(50));
   EXPECT_FALSE(Finds("c")) << "taken after it had left";
+  // What was granted all the same goes back at once.
+  ASSERT_EQ(node_.releases.size(), 3u);
+  EXPECT_EQ(node_.releases[1].fill(), node_.fills[1].number());
+  EXPECT_EQ(node_.releases[2].fill(), node_.fills[2].number());
+  EXPECT_EQ(node_.releases[2].key(), "c");
 }
 
 // Protects readers from a node that sends what is no item: who asked asks elsewhere, and the
@@ -375,7 +319,7 @@ TEST_F(CacheLaneTest, WhatWaitsGoesOutInFramesOfBoundedSize) {
     for (int i = 0; i < kCount; ++i) {
       data::v1::Request request;
       request.mutable_get()->set_key(std::string(1000, 'k'));
-      EXPECT_TRUE(lane_->Fill(std::move(request), std::to_string(i), [](auto) {}));
+      EXPECT_TRUE(lane_->Fill(std::move(request), std::to_string(i), seconds(3), [](auto) {}));
     }
   });
   Run(seconds(1));

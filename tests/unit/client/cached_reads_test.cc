@@ -1,5 +1,5 @@
 // Cached reads against a small cluster under simulated time and network: a miss does not wait for a
-// node that the router has given up.
+// node that the router has given up, and reads of one key that miss together are one or two fills.
 #include "client/cached_reads.h"
 
 #include <gtest/gtest.h>
@@ -60,14 +60,21 @@ class CachedReadsTest : public ::testing::Test {
     endpoint_.reset();  // its calls' ends are posted to the executor
   }
 
+  bool IsOfNode(const Item& key) {
+    const auto bytes = reads_->KeyOf("users", key, {});
+    CHECK(bytes.has_value());
+    return router_->map().FindByToken(model::TokenInKey(*bytes))->leader_node() == kNode;
+  }
   // One of several keys that kNode leads.
   Item KeyOfNode(int which) {
-    for (int i = 0;; ++i) {
-      const auto key = reads_->KeyOf("users", Key(i), {});
-      CHECK(key.has_value());
-      if (router_->map().FindByToken(model::TokenInKey(*key))->leader_node() != kNode) continue;
-      if (which-- == 0) return Key(i);
-    }
+    int i = 0;
+    while (!IsOfNode(Key(i)) || which-- > 0) ++i;
+    return Key(i);
+  }
+  Item KeyOfAnother() {
+    int i = 0;
+    while (IsOfNode(Key(i))) ++i;
+    return Key(i);
   }
   std::shared_ptr<std::optional<Response>> ReadByRouter(const Item& key) {
     auto answer = std::make_shared<std::optional<Response>>();
@@ -75,9 +82,9 @@ class CachedReadsTest : public ::testing::Test {
                      [answer](Response response) { *answer = std::move(response); });
     return answer;
   }
-  std::shared_ptr<std::optional<Response>> Read(const Item& key) {
+  std::shared_ptr<std::optional<Response>> Read(const Item& key, const ReadOptions& options = {}) {
     auto answer = std::make_shared<std::optional<Response>>();
-    reads_->Read(*reads_->KeyOf("users", key, {}), {}, GetRequest("users", key, {}),
+    reads_->Read(*reads_->KeyOf("users", key, options), options, GetRequest("users", key, options),
                  [answer](Response response, bool) { *answer = std::move(response); });
     return answer;
   }
@@ -102,6 +109,54 @@ TEST_F(CachedReadsTest, AMissGoesRoundANodeThatIsLeftAlone) {
   simulation_.RunFor(milliseconds(200));
   ASSERT_TRUE(miss->has_value());
   EXPECT_EQ((*miss)->error(), data::v1::ERROR_NONE);
+}
+
+// Protects a node from as many requests as there are readers, where an item is written so often
+// that it is seldom granted: those that joined a fill too late for its answer have one more,
+// together.
+TEST_F(CachedReadsTest, ThoseThatJoinAFillInVainHaveOneMore) {
+  LaneNode lanes;
+  cluster_.lanes = &lanes;
+  const Item key = KeyOfAnother();
+  const auto first = Read(key);
+  simulation_.RunFor(milliseconds(20));
+  ASSERT_EQ(lanes.fills.size(), 1u);
+  std::vector<std::shared_ptr<std::optional<Response>>> late;
+  for (int i = 0; i < 3; ++i) late.push_back(Read(key));
+  simulation_.RunFor(milliseconds(20));
+  ASSERT_EQ(lanes.fills.size(), 1u) << "they did not join";
+  lanes.Grant(lanes.fills[0].number(), "before", /*life=*/Duration(0));
+  simulation_.RunFor(milliseconds(20));
+  EXPECT_TRUE(first->has_value());
+  ASSERT_EQ(lanes.fills.size(), 2u);
+  for (const auto& read : late) EXPECT_FALSE(read->has_value()) << "it may have changed since";
+  lanes.Grant(lanes.fills[1].number(), "after", /*life=*/Duration(0));
+  simulation_.RunFor(milliseconds(20));
+  for (const auto& read : late) {
+    ASSERT_TRUE(read->has_value());
+    EXPECT_NE((*read)->item(), (*first)->item());
+  }
+  EXPECT_EQ(lanes.fills.size(), 2u);
+  EXPECT_EQ(reads_->statistics().misses, 4u);
+  EXPECT_EQ(reads_->statistics().joined, 2u);
+  for (const auto& [node, requests] : cluster_.requests) EXPECT_EQ(requests, 0) << node;
+  cluster_.lanes = nullptr;
+}
+
+// Protects who accepts an old answer from a leader that stands still: any replica has one.
+TEST_F(CachedReadsTest, AnEventualMissDoesNotWaitLongForItsLeader) {
+  LaneNode silent;
+  cluster_.lanes = &silent;
+  ReadOptions eventual;
+  eventual.consistency = Consistency::kEventual;
+  const auto read = Read(KeyOfAnother(), eventual);
+  simulation_.RunFor(milliseconds(20));
+  ASSERT_EQ(silent.fills.size(), 1u);
+  EXPECT_FALSE(read->has_value());
+  simulation_.RunFor(milliseconds(500));
+  ASSERT_TRUE(read->has_value());
+  EXPECT_EQ((*read)->error(), data::v1::ERROR_NONE);
+  cluster_.lanes = nullptr;
 }
 
 }  // namespace

@@ -34,19 +34,11 @@ class FakeNode : public Service {
     if (incoming.method == "/ringleader.data.v1.Data/Exchange") {
       return std::unique_ptr<CallHandler>(new ExchangeHandler(cluster_, node_, incoming.call));
     }
-    if (cluster_.has_silent_lanes && incoming.method == "/ringleader.cache.v1.Cache/Session") {
-      return std::unique_ptr<CallHandler>(new SilentHandler);
-    }
+    if (cluster_.lanes != nullptr) return cluster_.lanes->Accept(incoming);
     return absl::UnimplementedError(incoming.method);
   }
 
  private:
-  class SilentHandler : public CallHandler {
-   public:
-    void OnMessage(std::string) override {}
-    void OnEnd(const absl::Status&) override {}
-  };
-
   class WatchHandler : public CallHandler {
    public:
     WatchHandler(FakeCluster& cluster, std::shared_ptr<Call> call)

@@ -18,6 +18,7 @@
 #include "ringleader/data/v1/data.pb.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/simulation.h"
+#include "tests/unit/client/lane_node.h"
 
 namespace ringleader::client {
 
@@ -56,8 +57,8 @@ class FakeCluster {
   std::function<Treatment(uint64_t node, const data::v1::Request&)> treat;
   // Answers instead of the partition if it returns true.
   std::function<bool(uint64_t node, const data::v1::Request&, data::v1::Response*)> answer;
-  // Nodes take cache sessions, and say nothing on them; otherwise they know no such thing.
-  bool has_silent_lanes = false;
+  // Takes the cache sessions of all nodes; null: they know no such thing.
+  LaneNode* lanes = nullptr;
   // The map does not have the table "users" (yet), though the metadata leader knows it.
   bool hides_table = false;
   // What the metadata leader says of a table: its state, or that there is none; nullptr: nothing.

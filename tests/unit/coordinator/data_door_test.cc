@@ -370,7 +370,8 @@ TEST_F(DataDoorTest, AnEventualReadMayGoToAnyReplica) {
 TEST_F(DataDoorTest, AReadDoesNotWaitLongForALease) {
   // Protects callers: a node that does not answer on its cache session delays a read by
   // fill_wait_max, well below a client's attempt.
-  cluster_.has_silent_lanes = true;
+  client::LaneNode silent;
+  cluster_.lanes = &silent;
   Start();
   EXPECT_EQ(Ask(PutOf(1)).error(), data::v1::ERROR_NONE);
   const size_t read = BeginBare(GetOf(1, data::v1::CONSISTENCY_LINEARIZABLE));

@@ -355,10 +355,10 @@ TEST_F(LeaseGateTest, EverythingIsBounded) {
   gate_ = LeaseGate(options, kGateTerm, At(0), Eras());
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone);
   EXPECT_EQ(Grant(1, "a", 0).refusal, Refusal::kNone) << "again is nothing new";
-  EXPECT_EQ(Grant(1, "b", 0).refusal, Refusal::kFull) << "keys of a session";
-  EXPECT_EQ(Grant(2, "a", 0).refusal, Refusal::kFull) << "holders of a key";
+  EXPECT_EQ(Grant(1, "b", 0).refusal, Refusal::kKeys) << "keys of a session";
+  EXPECT_EQ(Grant(2, "a", 0).refusal, Refusal::kHolders) << "holders of a key";
   EXPECT_EQ(Grant(2, "b", 0).refusal, Refusal::kNone);
-  EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kFull) << "sessions";
+  EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kSessions) << "sessions";
   EXPECT_TRUE(gate_.Returned(2, "b", last_fill_ - 1));
   EXPECT_EQ(gate_.counts().sessions, 1u);
   EXPECT_EQ(Grant(3, "c", 0).refusal, Refusal::kNone);
