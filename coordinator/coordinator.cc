@@ -256,19 +256,24 @@ void Coordinator::RecordBuild(const v1::HelloResponse& said) {
 // --- The end ------------------------------------------------------------------------------------
 
 void Coordinator::HandOver(Task done) {
-  control_->Post([this, done = std::move(done)]() mutable {
-    const auto replica = store_->replica();
-    if (!store_->leads() || replica == nullptr) return done();
-    replication::ReplicaId target = 0;
-    for (const auto& voter : replica->view().configuration.voters) {
-      if (voter.replica != replica->id()) target = voter.replica;
-    }
-    if (target == 0) return done();
-    replica->Transfer(target, [](const absl::Status& status) {
-      if (!status.ok()) LogInfo("handing leadership over: ", status.ToString());
-    });
-    WaitHandedOver(kHandOverTicks, std::move(done));
+  data_door_->Leave([this, done = std::move(done)]() mutable {
+    control_->Post(
+        [this, done = std::move(done)]() mutable { HandLeadershipOver(std::move(done)); });
   });
+}
+
+void Coordinator::HandLeadershipOver(Task done) {
+  const auto replica = store_->replica();
+  if (!store_->leads() || replica == nullptr) return done();
+  replication::ReplicaId target = 0;
+  for (const auto& voter : replica->view().configuration.voters) {
+    if (voter.replica != replica->id()) target = voter.replica;
+  }
+  if (target == 0) return done();
+  replica->Transfer(target, [](const absl::Status& status) {
+    if (!status.ok()) LogInfo("handing leadership over: ", status.ToString());
+  });
+  WaitHandedOver(kHandOverTicks, std::move(done));
 }
 
 void Coordinator::WaitHandedOver(int ticks_left, Task done) {

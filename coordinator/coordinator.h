@@ -54,8 +54,9 @@ class Coordinator {
   // Stops at once, as a crash would, but for what is durable.
   ~Coordinator();
 
-  // Hands the metadata's leadership to another coordinator if this one has it and there is one;
-  // `done` runs on the control executor when it has, or gave up. Any thread.
+  // Before the end: gives back what is leased to this coordinator, and hands the metadata's
+  // leadership to another one if this one has it and there is one. `done` runs on the control
+  // executor when it has, or gave up. Any thread.
   void HandOver(Task done);
 
   // What the admin pages show; the coordinator outlives the server that they are attached to.
@@ -82,6 +83,7 @@ class Coordinator {
   void Tick();
   void PingCoordinators();
   void RecordBuild(const v1::HelloResponse& said);
+  void HandLeadershipOver(Task done);
   void WaitHandedOver(int ticks_left, Task done);
   void Fail(const absl::Status& status);
 

@@ -74,6 +74,13 @@ void DataDoor::ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit) {
   });
 }
 
+void DataDoor::Leave(Task done) {
+  executor_->Post([this, done = std::move(done)]() mutable {
+    if (cached_ == nullptr) return done();
+    cached_->Leave(std::move(done));
+  });
+}
+
 CacheStatistics DataDoor::cache_statistics() const {
   return cached_ == nullptr ? CacheStatistics() : cached_->statistics();
 }

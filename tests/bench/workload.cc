@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -27,8 +28,12 @@ double Zeta(uint64_t count, double exponent) {
   return sum + (std::pow(static_cast<double>(count), power) - std::pow(kExact, power)) / power;
 }
 
-// Spreads neighbouring ranks over the key space: a bijection only modulo 2^64, which is enough.
-uint64_t Scatter(uint64_t rank) { return rank * 0x9E3779B97F4A7C15ull; }
+// Without a divisor in common with the number of keys, so that each rank has a key of its own.
+uint64_t SpreadOver(uint64_t keys) {
+  uint64_t spread = 0x9E3779B97F4A7C15ull;
+  while (std::gcd(spread, keys) != 1) spread += 2;
+  return spread;
+}
 
 }  // namespace
 
@@ -59,22 +64,28 @@ Workload::Workload(const WorkloadOptions& options, uint64_t seed)
   if (options.zipf > 0) {
     zeta_ = Zeta(options.keys, options.zipf);
     zeta_two_ = Zeta(2, options.zipf);
+    spread_ = SpreadOver(options.keys);
   }
   // Values don't compress: neither store may gain by it.
   for (size_t i = 0; i < value_.size(); ++i) value_[i] = static_cast<char>(random_.Next());
+}
+
+// Neighbouring ranks lie far apart.
+uint64_t Workload::KeyOfRank(uint64_t rank) const {
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(rank) * spread_ % options_.keys);
 }
 
 uint64_t Workload::NextKey() {
   if (options_.zipf <= 0) return random_.Below(options_.keys);
   const double uniform = random_.Fraction();
   const double scaled = uniform * zeta_;
-  if (scaled < 1) return Scatter(0) % options_.keys;
-  if (scaled < zeta_two_) return Scatter(1) % options_.keys;
+  if (scaled < 1) return KeyOfRank(0);
+  if (scaled < zeta_two_) return KeyOfRank(1);
   const auto count = static_cast<double>(options_.keys);
   const double alpha = 1 / (1 - options_.zipf);
   const double eta = (1 - std::pow(2 / count, 1 - options_.zipf)) / (1 - zeta_two_ / zeta_);
   const double rank = count * std::pow(eta * uniform - eta + 1, alpha);
-  return Scatter(std::min(static_cast<uint64_t>(rank), options_.keys - 1)) % options_.keys;
+  return KeyOfRank(std::min(static_cast<uint64_t>(rank), options_.keys - 1));
 }
 
 void Workload::SetKey(uint64_t number) {

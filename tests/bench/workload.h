@@ -39,6 +39,7 @@ class Workload {
 
  private:
   uint64_t NextKey();
+  uint64_t KeyOfRank(uint64_t rank) const;
   void SetKey(uint64_t number);
   OperationKind NextKind();
 
@@ -46,6 +47,7 @@ class Workload {
   Random random_;
   double zeta_ = 0;
   double zeta_two_ = 0;
+  uint64_t spread_ = 1;
   std::string key_;
   std::string value_;
 };

@@ -380,6 +380,36 @@ TEST_F(DataDoorTest, AReadDoesNotWaitLongForALease) {
   EXPECT_TRUE(answers_[read]->found());
 }
 
+TEST_F(DataDoorTest, ACoordinatorThatEndsGivesBackWhatItHolds) {
+  // Protects writers: they would wait for a holder that is gone.
+  client::LaneNode lanes;
+  cluster_.lanes = &lanes;
+  Start();
+  const size_t read = BeginBare(GetOf(1, data::v1::CONSISTENCY_LINEARIZABLE));
+  simulation_.RunFor(milliseconds(50));
+  ASSERT_EQ(lanes.fills.size(), 1u);
+  lanes.GrantBytes(lanes.fills[0].number(), KeyBytes(1), std::chrono::seconds(1));
+  simulation_.RunFor(milliseconds(50));
+  ASSERT_TRUE(answers_[read].has_value());
+  ASSERT_EQ(doors_[0].door->cache_statistics().entries, 1u);
+  bool left = false;
+  doors_[0].door->Leave([&left] { left = true; });
+  simulation_.RunFor(milliseconds(50));
+  EXPECT_EQ(doors_[0].door->cache_statistics().entries, 0u);
+  ASSERT_EQ(lanes.releases.size(), 1u);
+  EXPECT_EQ(lanes.releases[0].fill(), lanes.fills[0].number());
+  ASSERT_EQ(lanes.renewals.size(), 1u);
+  EXPECT_FALSE(left);
+  cache::v1::Event renewed;
+  renewed.mutable_renewed()->set_number(lanes.renewals[0].number());
+  lanes.Say(renewed);
+  simulation_.RunFor(milliseconds(50));
+  EXPECT_TRUE(left);
+  // It serves on, from the nodes.
+  EXPECT_EQ(Ask(GetOf(1, data::v1::CONSISTENCY_LINEARIZABLE)).error(), data::v1::ERROR_NONE);
+  cluster_.lanes = nullptr;
+}
+
 TEST_F(DataDoorTest, ATableThatIsNewerThanItsMapIsNotGone) {
   // Protects: a coordinator that is behind sends its caller elsewhere; a name that nobody has, and
   // an id that is past, are refused for good.
