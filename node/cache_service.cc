@@ -28,13 +28,15 @@ class StatusAnswer {
   StatusAnswer(const StatusAnswer&) = delete;
   StatusAnswer& operator=(const StatusAnswer&) = delete;
 
-  void Add(const LeaseGate& gate) {
+  void Add(const LeaseGate& gate, const std::vector<CacheSessionId>& holders) {
     MutexLock lock(mutex_);
     for (cache::v1::SessionStatus& session : *response_.mutable_sessions()) {
       const LeaseGate::SessionCounts counts = gate.CountsOf(session.session());
       if (counts.keys > 0) session.set_partitions(session.partitions() + 1);
       session.set_items(session.items() + counts.keys);
       session.set_invalidations(session.invalidations() + counts.invalidations);
+      const auto found = std::find(holders.begin(), holders.end(), session.session());
+      if (found != holders.end()) session.set_holds_item(true);
     }
   }
 
@@ -260,12 +262,14 @@ void CacheService::AnswerStatus(const cache::v1::StatusRequest& request,
   total.set_waits(held.waits);
   total.set_blocked_items(held.blocked);
   const auto answer = std::make_shared<StatusAnswer>(std::move(call), std::move(response));
+  const auto item = std::make_shared<const data::v1::Request>(request.item());
   for (const replication::GroupId group : groups) {
     const auto replica = find_(group);
     if (replica == nullptr) continue;
-    replica->applier().Post([this, replica, answer] {
+    replica->applier().Post([this, replica, answer, item] {
       const Partition* const partition = registry_.Open(replica->group());
-      if (partition != nullptr && partition->gate() != nullptr) answer->Add(*partition->gate());
+      if (partition == nullptr || partition->gate() == nullptr) return;
+      answer->Add(*partition->gate(), partition->HoldersOf(*item));
     });
   }
 }

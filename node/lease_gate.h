@@ -188,7 +188,7 @@ class LeaseGate {
     size_t invalidations = 0;
   };
   SessionCounts CountsOf(CacheSessionId session) const;
-  // The first sessions that hold this key.
+  // The sessions that hold this key.
   std::vector<CacheSessionId> HoldersOf(absl::string_view key) const;
 
  private:

@@ -163,6 +163,8 @@ class Partition : public replication::StateMachine {
   const Eras& eras() const { return eras_; }
   // Null: this replica does not lead.
   const LeaseGate* gate() const { return leadership_ == nullptr ? nullptr : &*leadership_->gate; }
+  // The sessions that hold the item of a get; none also if it is not an item of this partition.
+  std::vector<CacheSessionId> HoldersOf(const data::v1::Request& get) const;
 
   replication::AppliedState applied() const override { return store_->state().applied; }
   absl::Status Apply(absl::Span<const replication::Entry> entries) override;

@@ -469,6 +469,14 @@ void Partition::Released(CacheSessionId session, const cache::v1::Release& relea
   }
 }
 
+std::vector<CacheSessionId> Partition::HoldersOf(const data::v1::Request& get) const {
+  data::v1::Response error;
+  const auto table = FindTable(get, /*is_current=*/false, &error);
+  if (leadership_ == nullptr || table == nullptr || !state().range.has_value()) return {};
+  const absl::StatusOr<std::string> key = ItemKeyOf(get.get().key(), *table, *state().range);
+  return key.ok() ? leadership_->gate->HoldersOf(*key) : std::vector<CacheSessionId>();
+}
+
 void Partition::CacheSessionEnded(const ReplicaPointer& replica, CacheSessionId session) {
   if (leadership_ == nullptr) return;
   leadership_->gate->Ended(session);

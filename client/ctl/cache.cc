@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/client_request.h"
 #include "client/ctl/context.h"
+#include "client/ctl/item_text.h"
 #include "client/ctl/output.h"
 #include "common/status.h"
 
@@ -61,10 +63,12 @@ Table SessionTable(const std::vector<NodeCache>& nodes) {
   return table;
 }
 
-// Pages until there are `sessions_max` sessions or no more.
-NodeCache AskNode(client::Connection& connection, const meta::Node& node, uint32_t sessions_max) {
+// Pages until there are `sessions_max` sessions or no more: with an item, of those that hold it.
+NodeCache AskNode(client::Connection& connection, const meta::Node& node, uint32_t sessions_max,
+                  const data::v1::Request& item) {
   NodeCache answer{.node = node.id(), .address = node.address()};
   cache::v1::StatusRequest request;
+  if (item.has_get()) *request.mutable_item() = item;
   do {
     const auto missing = sessions_max - static_cast<uint32_t>(answer.status.sessions_size());
     request.set_sessions_max(std::min(missing, kPageMax));
@@ -76,6 +80,7 @@ NodeCache AskNode(client::Connection& connection, const meta::Node& node, uint32
       return answer;
     }
     for (auto& session : *page.mutable_sessions()) {
+      if (item.has_get() && !session.holds_item()) continue;
       *answer.status.add_sessions() = std::move(session);
     }
     *answer.status.mutable_total() = page.total();
@@ -86,14 +91,35 @@ NodeCache AskNode(client::Connection& connection, const meta::Node& node, uint32
   return answer;
 }
 
-absl::Status ShowCache(const Context& context, uint32_t sessions_max) {
-  const auto connection = context.Connect();
+struct CacheArguments {
+  uint32_t sessions_max = 100;
+  std::string table;
+  std::string key;
+};
+
+// Of the item that is asked for, if one is. It is read first, which says what is wrong with its
+// table or its key.
+absl::StatusOr<data::v1::Request> ItemRequest(client::Connection& connection,
+                                              const CacheArguments& arguments) {
+  if (arguments.table.empty()) return data::v1::Request();
+  auto key = ParseItem(arguments.key);
+  if (!key.ok()) {
+    return MakeError(ErrorKind::kValidation, absl::StrCat("--key: ", key.status().message()));
+  }
+  const auto read = connection.Get(arguments.table, *key, {});
+  if (!read.ok()) return NamingTable(read.status(), arguments.table);
+  return client::GetRequest(arguments.table, *key, {});
+}
+
+absl::Status ShowCache(const Context& context, const CacheArguments& arguments) {
+  ASSIGN_OR_RETURN(const auto connection, context.ConnectToData());
+  ASSIGN_OR_RETURN(const data::v1::Request item, ItemRequest(*connection, arguments));
   ASSIGN_OR_RETURN(const meta::StatusResponse status,
                    connection->Administer<meta::StatusResponse>("Status", meta::StatusRequest()));
   std::vector<NodeCache> nodes;
   for (const meta::Node& node : status.nodes()) {
     if (node.state() == meta::NODE_STATE_REMOVED) continue;
-    nodes.push_back(AskNode(*connection, node, sessions_max));
+    nodes.push_back(AskNode(*connection, node, arguments.sessions_max, item));
   }
   Print(context.is_json() ? CacheJson(nodes) : CacheText(nodes));
   for (const NodeCache& node : nodes) {
@@ -134,12 +160,18 @@ std::string CacheJson(const std::vector<NodeCache>& nodes) {
 void AddCacheCommand(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("cache", "Which clients hold items in memory, and how many");
-  auto sessions_max = std::make_shared<uint32_t>(100);
-  command->add_option("--sessions", *sessions_max, "How many sessions of each node to show")
+  auto arguments = std::make_shared<CacheArguments>();
+  command
+      ->add_option("--sessions", arguments->sessions_max, "How many sessions of each node to show")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->callback([&context, sessions_max] {
-    context.run = [&context, sessions_max] { return ShowCache(context, *sessions_max); };
+  CLI::Option* const table = command->add_option("--table", arguments->table,
+                                                 "Only those that hold an item of this table");
+  CLI::Option* const key = command->add_option("--key", arguments->key, "Its key, as JSON");
+  table->needs(key);
+  key->needs(table);
+  command->callback([&context, arguments] {
+    context.run = [&context, arguments] { return ShowCache(context, *arguments); };
   });
 }
 

@@ -150,15 +150,18 @@ TEST(CacheServiceTest, StatusSaysWhoHoldsWhat) {
   RunMaintained(world, milliseconds(1200));
   cache::v1::StatusRequest request;
   request.set_sessions_max(2);
+  *request.mutable_item() = FillRequest("a");
   cache::v1::StatusResponse status = one.Status(world, request);
   ASSERT_EQ(status.sessions_size(), 2);
   EXPECT_EQ(status.sessions(0).items(), 1u);
   EXPECT_EQ(status.sessions(0).partitions(), 1u);
+  EXPECT_TRUE(status.sessions(0).holds_item());
   EXPECT_EQ(status.sessions(0).client(), 77u);
   EXPECT_EQ(status.sessions(0).peer(), "x");
   EXPECT_GE(status.sessions(0).age_ms(), 1300u);
   EXPECT_GE(status.sessions(0).silent_ms(), 1200u);
   EXPECT_EQ(status.sessions(1).items(), 0u);
+  EXPECT_FALSE(status.sessions(1).holds_item());
   EXPECT_EQ(status.total().sessions(), 3u);
   EXPECT_EQ(status.total().items(), 1u);
   EXPECT_EQ(status.total().grants(), 2u);
@@ -166,11 +169,13 @@ TEST(CacheServiceTest, StatusSaysWhoHoldsWhat) {
   EXPECT_EQ(status.total().blocked_items(), 1u);
   ASSERT_NE(status.next_after(), 0u);
   request.set_after(status.next_after());
+  *request.mutable_item() = FillRequest("b");  // it was taken back
   status = one.Status(world, request);
   ASSERT_EQ(status.sessions_size(), 1);
   EXPECT_EQ(status.sessions(0).session(), holder.id());
   EXPECT_EQ(status.sessions(0).items(), 1u);
   EXPECT_EQ(status.sessions(0).invalidations(), 1u);
+  EXPECT_FALSE(status.sessions(0).holds_item());
   EXPECT_EQ(status.next_after(), 0u);
 }
 
