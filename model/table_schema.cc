@@ -191,9 +191,10 @@ absl::Status ValidateKeyBytes(const KeyAttribute& attribute, const AttributeValu
   if (value.is_number()) return absl::OkStatus();
   const size_t bytes = value.bytes().size();
   if (bytes == 0) {
-    return InvalidParameter(
-        absl::StrCat("The AttributeValue for a key attribute cannot contain an empty ",
-                     value.is_string() ? "string" : "binary", " value. Key: ", attribute.name));
+    return ValidationError(absl::StrCat(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+        "contain an empty ",
+        value.is_string() ? "string" : "binary", " value. Key: ", attribute.name));
   }
   if (is_partition_key && bytes > kPartitionKeyBytesMax) {
     return InvalidParameter("Size of hashkey has exceeded the maximum size limit of2048 bytes");
