@@ -231,6 +231,9 @@ TEST(ConditionTest, RefusesWrongOperands) {
       {"n = n", std::string(kDistinct) + "=, first operand: [n]"},
       {"m.k <> m.k", std::string(kDistinct) + "<>, first operand: [m, k]"},
       {"l[0] < l[0]", std::string(kDistinct) + "<, first operand: [l, [0]]"},
+      {"n BETWEEN n AND :n5", std::string(kDistinct) + "BETWEEN, first operand: [n]"},
+      {"n BETWEEN :n5 AND n", std::string(kDistinct) + "BETWEEN, first operand: [n]"},
+      {"m.k IN (:n5, n, m.k)", std::string(kDistinct) + "IN, first operand: [m, k]"},
       {"contains(s, s)", std::string(kDistinct) + "contains, first operand: [s]"},
       {"begins_with(s, s)", std::string(kDistinct) + "begins_with, first operand: [s]"},
   });
