@@ -190,7 +190,7 @@ TEST(UpdateTest, RefusesWhatTheItemDoesNotAllow) {
       {"SET a = a + :v", R"({"a":{"N":"9E125"}})", R"({":v":{"N":"9E125"}})",
        "Number overflow. Attempting to store a number with magnitude larger than supported range"},
       {"ADD a :v", R"({"a":{"N":"1E38"}})", kOne,
-       "Attempting to store more than 38 significant digits in a Number"},
+       "Number overflow. Attempting to store a number with magnitude larger than supported range"},
   });
 }
 
