@@ -100,7 +100,8 @@ class UpdateParser {
     if (section.kind == Action::kAdd && value->is_number()) return;
     parser_.Note(ErrorSlot::kOperand,
                  absl::StrCat("Incorrect operand type for operator or function; operator: ",
-                              section.word, ", operand type: ", LongTypeName(value->type())));
+                              section.word, ", operand type: ", LongTypeName(value->type()),
+                              ", typeSet: ALLOWED_FOR_", section.word, "_OPERAND"));
   }
 
   absl::Status ParseValue(UpdateValue* value) {
