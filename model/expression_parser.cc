@@ -111,8 +111,8 @@ absl::Status ExpressionParser::NotedError() const {
 
 void ExpressionParser::CountOperator() {
   if (++operators_ == kOperatorsMax + 1) {
-    Note(ErrorSlot::kLimit, absl::StrCat("The expression contains too many operators; at most ",
-                                         kOperatorsMax, " are allowed"));
+    Note(ErrorSlot::kLimit,
+         absl::StrCat("The expression contains too many operators; operator count: ", operators_));
   }
 }
 

@@ -80,7 +80,6 @@ class UpdateParser {
   absl::Status ParseAction(const Section& section) {
     UpdateAction action;
     action.kind = section.kind;
-    parser_.CountOperator();
     RETURN_IF_ERROR(parser_.ParsePath(&action.path));
     if (section.kind == Action::kSet) {
       RETURN_IF_ERROR(parser_.Expect("="));

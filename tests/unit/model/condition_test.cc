@@ -280,8 +280,8 @@ TEST(ConditionTest, Bounds) {
   };
   EXPECT_EQ(Evaluated(chain(150), kItem, kValue), "true");
   EXPECT_EQ(Evaluated(chain(151), kItem, kValue),
-            "Invalid ConditionExpression: The expression contains too many operators; at most 300 "
-            "are allowed");
+            "Invalid ConditionExpression: The expression contains too many operators; operator "
+            "count: 301");
   const auto in = [](int operands) {
     return absl::StrCat("n IN (", absl::StrJoin(std::vector<std::string>(operands, ":v"), ","),
                         ")");

@@ -353,6 +353,21 @@ TEST(UpdateTest, RandomListEditsAgreeWithAModel) {
   }
 }
 
+// Protects updates of many attributes: an action is no operator, and 300 of those are allowed.
+TEST(UpdateTest, BoundsOperators) {
+  const auto sets = [](int actions, absl::string_view value) {
+    std::vector<std::string> written;
+    for (int i = 0; i < actions; ++i) written.push_back(absl::StrCat("a", i, "=", value));
+    return absl::StrCat("SET ", absl::StrJoin(written, ","));
+  };
+  Placeholders placeholders = PlaceholdersOf(kOne);
+  EXPECT_TRUE(Update::Parse(sets(301, ":v"), &placeholders).ok());
+  EXPECT_TRUE(Update::Parse(sets(300, "b+:v"), &placeholders).ok());
+  EXPECT_EQ(Updated(sets(301, "b+:v"), "{}", kOne),
+            "Invalid UpdateExpression: The expression contains too many operators; operator count: "
+            "301");
+}
+
 // Protects the bounds: an update may nest two values of full depth, which ValidateItem then
 // refuses.
 TEST(UpdateTest, BoundsDepthAndSize) {
