@@ -224,8 +224,7 @@ class ConditionParser {
       term->condition = std::move(leaf);
       return absl::OkStatus();
     }
-    parser_.Note(ErrorSlot::kUnknownFunction,
-                 absl::StrCat("Invalid function name; function: ", name));
+    parser_.NoteUnknownFunction(name);
     term->condition = std::move(leaf);
     return absl::OkStatus();
   }
@@ -242,22 +241,15 @@ class ConditionParser {
   absl::Status RequireCondition(Term* term) {
     if (!term->is_operand) return absl::OkStatus();
     if (term->function.empty()) return parser_.SyntaxError();
-    NoteMisused(term->function);
+    parser_.NoteMisusedFunction(term->function);
     return absl::OkStatus();
   }
 
   absl::Status RequireOperand(Term* term) {
     if (term->is_operand) return absl::OkStatus();
     if (term->function.empty()) return parser_.SyntaxError();
-    NoteMisused(term->function);
+    parser_.NoteMisusedFunction(term->function);
     return absl::OkStatus();
-  }
-
-  void NoteMisused(absl::string_view function) {
-    parser_.Note(ErrorSlot::kMisusedFunction,
-                 absl::StrCat("The function is not allowed to be used this way in an expression; "
-                              "function: ",
-                              function));
   }
 
   ExpressionParser parser_;

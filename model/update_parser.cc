@@ -162,8 +162,7 @@ class UpdateParser {
       value->kind = Kind::kListAppend;
       if (CheckOperandCount(name, *value)) CheckOperandTypes(*value, name, AttributeType::kList);
     } else {
-      parser_.Note(ErrorSlot::kUnknownFunction,
-                   absl::StrCat("Invalid function name; function: ", name));
+      parser_.NoteUnknownFunction(name);
     }
     return absl::OkStatus();
   }

@@ -175,7 +175,8 @@ TEST(ConditionTest, RefusesWrongFunctions) {
   ExpectErrors({
       {"exists(n)", "Invalid function name; function: exists"},
       {"ATTRIBUTE_EXISTS(n)", "Invalid function name; function: ATTRIBUTE_EXISTS"},
-      {"if_not_exists(n, :n5)", "Invalid function name; function: if_not_exists"},
+      {"if_not_exists(n, :n5)",
+       "The function is not allowed in a condition expression; function: if_not_exists"},
       {"size(n)", std::string(kUsed) + "size"},
       {"NOT size(n)", std::string(kUsed) + "size"},
       {"n = :n5 AND size(n)", std::string(kUsed) + "size"},
@@ -261,6 +262,9 @@ TEST(ConditionTest, TellsErrorsInOrder) {
             "defined; attribute value: :absent");
   EXPECT_EQ(Evaluated("n = ", kItem, "{}", {}, ExpressionKind::kFilter),
             R"(Invalid FilterExpression: Syntax error; token: "<EOF>", near: "=")");
+  EXPECT_EQ(Evaluated("list_append(n, n)", kItem, "{}", {}, ExpressionKind::kFilter),
+            "Invalid FilterExpression: The function is not allowed in a filter expression; "
+            "function: list_append");
 }
 
 // Protects the limits: text, operators, IN's operands, nesting (and with it the stack).

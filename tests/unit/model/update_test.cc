@@ -205,6 +205,7 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
   const std::string kConflict =
       "Two document paths conflict with each other; must remove or rewrite one of these paths; "
       "path one: ";
+  const std::string kElsewhere = "The function is not allowed in an update expression; function: ";
   const char kS[] = R"({":v":{"S":"x"}})";
   const std::vector<Case> cases = {
       {"", "{}", "{}", "The expression can not be empty;"},
@@ -233,7 +234,9 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
        "#a"},
       {"SET a = :w", "{}", "{}",
        "An expression attribute value used in expression is not defined; attribute value: :w"},
-      {"SET a = size(b)", "{}", "{}", "Invalid function name; function: size"},
+      {"SET a = size(b)", "{}", "{}", kElsewhere + "size"},
+      {"SET a = contains(b, :v)", "{}", kS, kElsewhere + "contains"},
+      {"SET a = length(b)", "{}", "{}", "Invalid function name; function: length"},
       {"SET a = IF_NOT_EXISTS(b, :v)", "{}", kS, "Invalid function name; function: IF_NOT_EXISTS"},
       {"SET a = if_not_exists(b)", "{}", "{}", kCount + "if_not_exists, number of operands: 1"},
       {"SET a = list_append(b, c, d)", "{}", "{}", kCount + "list_append, number of operands: 3"},
@@ -258,7 +261,7 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
       // which of several is told
       {"SET name = size(a) SET b = :w", "{}", "{}",
        "Attribute name is a reserved keyword; reserved keyword: name"},
-      {"SET a = size(a) SET b = :w", "{}", "{}", "Invalid function name; function: size"},
+      {"SET a = size(a) SET b = :w", "{}", "{}", kElsewhere + "size"},
       {"SET a = :w, #x = :w", "{}", "{}",
        "An expression attribute name used in the document path is not defined; attribute name: "
        "#x"},
