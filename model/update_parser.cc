@@ -23,6 +23,9 @@ constexpr Section kSections[] = {{"SET", Action::kSet},
                                  {"ADD", Action::kAdd},
                                  {"DELETE", Action::kDelete}};
 
+constexpr absl::string_view kIfNotExists = "if_not_exists";
+constexpr absl::string_view kListAppend = "list_append";
+
 // The types' names in the errors of ADD and DELETE.
 absl::string_view LongTypeName(AttributeType type) {
   switch (type) {
@@ -112,6 +115,7 @@ class UpdateParser {
       sum.kind = kind;
       sum.operands.push_back(std::move(*value));
       RETURN_IF_ERROR(ParseOperand(&sum.operands.emplace_back()));
+      CheckNested(sum);
       CheckOperandTypes(sum, sign, AttributeType::kNumber);
       *value = std::move(sum);
       break;
@@ -147,7 +151,8 @@ class UpdateParser {
       RETURN_IF_ERROR(ParseOperand(&value->operands.emplace_back()));
     } while (parser_.Accept(","));
     RETURN_IF_ERROR(parser_.Expect(")"));
-    if (name == "if_not_exists") {
+    CheckNested(*value);
+    if (name == kIfNotExists) {
       value->kind = Kind::kIfNotExists;
       if (!CheckOperandCount(name, *value)) return absl::OkStatus();
       if (value->operands[0].kind != Kind::kPath) {
@@ -158,7 +163,7 @@ class UpdateParser {
       }
       value->path = std::move(value->operands[0].path);
       value->operands.erase(value->operands.begin());
-    } else if (name == "list_append") {
+    } else if (name == kListAppend) {
       value->kind = Kind::kListAppend;
       if (CheckOperandCount(name, *value)) CheckOperandTypes(*value, name, AttributeType::kList);
     } else {
@@ -174,6 +179,13 @@ class UpdateParser {
                               "function: ",
                               name, ", number of operands: ", value.operands.size()));
     return false;
+  }
+
+  // Of the functions only if_not_exists may stand within another, or in a sum.
+  void CheckNested(const UpdateValue& value) {
+    for (const UpdateValue& operand : value.operands) {
+      if (operand.kind == Kind::kListAppend) parser_.NoteMisusedFunction(kListAppend);
+    }
   }
 
   // Operands that are given values must be of that type already now.

@@ -206,6 +206,8 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
       "Two document paths conflict with each other; must remove or rewrite one of these paths; "
       "path one: ";
   const std::string kElsewhere = "The function is not allowed in an update expression; function: ";
+  const std::string kMisused =
+      "The function is not allowed to be used this way in an expression; function: ";
   const char kS[] = R"({":v":{"S":"x"}})";
   const std::vector<Case> cases = {
       {"", "{}", "{}", "The expression can not be empty;"},
@@ -237,6 +239,9 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
       {"SET a = size(b)", "{}", "{}", kElsewhere + "size"},
       {"SET a = contains(b, :v)", "{}", kS, kElsewhere + "contains"},
       {"SET a = length(b)", "{}", "{}", "Invalid function name; function: length"},
+      {"SET a = list_append(list_append(b, c), d)", "{}", "{}", kMisused + "list_append"},
+      {"SET a = if_not_exists(b, list_append(c, d))", "{}", "{}", kMisused + "list_append"},
+      {"SET a = b + (list_append(c, d))", "{}", "{}", kMisused + "list_append"},
       {"SET a = IF_NOT_EXISTS(b, :v)", "{}", kS, "Invalid function name; function: IF_NOT_EXISTS"},
       {"SET a = if_not_exists(b)", "{}", "{}", kCount + "if_not_exists, number of operands: 1"},
       {"SET a = list_append(b, c, d)", "{}", "{}", kCount + "list_append, number of operands: 3"},
