@@ -324,6 +324,18 @@ TEST(PlaceholdersTest, ChecksKeysAndUse) {
   }
   EXPECT_EQ(error({}, R"({"v":{"S":"x"}})"),
             "ExpressionAttributeValues contains invalid key: Syntax error; key: \"v\"");
+  const std::string letters(255, 'a');
+  const std::string too_long =
+      " contains invalid key: The expression attribute map contains a key that is too long; size "
+      "of key: 256";
+  EXPECT_EQ(error({{"#" + letters.substr(1), "x"}}, "{}"), "ok");
+  EXPECT_EQ(error({{"#" + letters, "x"}}, "{}"), "ExpressionAttributeNames" + too_long);
+  EXPECT_EQ(error({}, absl::StrCat("{\":", letters, R"(":{"S":"x"}})")),
+            "ExpressionAttributeValues" + too_long);
+  EXPECT_EQ(error({{"#a", std::string(65535, 'x')}}, "{}"), "ok");
+  EXPECT_EQ(error({{"#a", std::string(65536, 'x')}}, "{}"),
+            "One or more parameter values were invalid: Attribute name is too large, must be less "
+            "than 65536 bytes");
   EXPECT_EQ(Evaluated("n = :v", kItem, R"({":v":{"N":"5"}})", {{"#b", "b"}, {"#a", "a"}}),
             "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a, #b}");
   EXPECT_EQ(Evaluated("n = :v", kItem, R"({":v":{"N":"5"},":w":{"N":"5"}})"),
