@@ -36,8 +36,11 @@ absl::Status CheckReturnValues(ReturnValues values, bool is_update) {
   if (values == data::v1::RETURN_VALUES_NONE || values == data::v1::RETURN_VALUES_ALL_OLD) {
     return absl::OkStatus();
   }
-  if (is_update && data::v1::ReturnValues_IsValid(values)) return absl::OkStatus();
-  return model::ValidationError("Return values set to invalid value");
+  if (!data::v1::ReturnValues_IsValid(values)) {
+    return model::ValidationError("Return values set to invalid value");
+  }
+  if (is_update) return absl::OkStatus();
+  return model::ValidationError("ReturnValues can only be ALL_OLD or NONE");
 }
 
 absl::Status ParseExpressions(const data::v1::Expressions& expressions, bool is_update,
