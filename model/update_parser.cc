@@ -1,4 +1,5 @@
 // Recursive descent over the grammar in update.h.
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -222,6 +223,12 @@ absl::StatusOr<Update> Update::Parse(absl::string_view text, Placeholders* place
   UpdateParser parser(text, placeholders);
   ASSIGN_OR_RETURN(std::vector<UpdateAction> actions, parser.Parse());
   return Update(std::move(actions));
+}
+
+bool Update::CanCreate() const {
+  return std::any_of(actions_.begin(), actions_.end(), [](const UpdateAction& action) {
+    return action.kind == Action::kSet || action.kind == Action::kAdd;
+  });
 }
 
 absl::Status Update::CheckKeys(const KeySchema& key) const {

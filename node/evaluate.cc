@@ -149,6 +149,10 @@ Evaluation Decide(const data::v1::Request& request, const WriteParts& parts, con
     SetReturned(parts, before, old, nullptr, "", &done.response);
     return done;
   }
+  if (before == nullptr && parts.update.has_value() && !parts.update->CanCreate()) {
+    done.kind = Evaluation::Kind::kNothing;
+    return done;
+  }
   absl::StatusOr<Item> after = Updated(parts, table, before);
   if (!after.ok()) {
     // Whether it applies depends on the item: the refusal is an answer about the state.
