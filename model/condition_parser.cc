@@ -255,6 +255,14 @@ class ConditionParser {
   ExpressionParser parser_;
 };
 
+// Recursion is bounded by kExpressionLevelsMax.
+void AppendPaths(const ConditionNode& node, std::vector<const Path*>* paths) {
+  for (const ConditionNode& child : node.conditions) AppendPaths(child, paths);
+  for (const Operand& operand : node.operands) {
+    if (operand.is_path()) paths->push_back(&operand.path);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Condition> Condition::Parse(absl::string_view text, ExpressionKind kind,
@@ -262,6 +270,12 @@ absl::StatusOr<Condition> Condition::Parse(absl::string_view text, ExpressionKin
   ConditionParser parser(text, kind, placeholders);
   ASSIGN_OR_RETURN(ConditionNode root, parser.Parse());
   return Condition(std::move(root));
+}
+
+std::vector<const Path*> Condition::Paths() const {
+  std::vector<const Path*> paths;
+  AppendPaths(root_, &paths);
+  return paths;
 }
 
 absl::string_view OperatorText(Operator op) {

@@ -4,11 +4,9 @@
 #include <vector>
 
 #include "common/status.h"
-#include "model/condition.h"
 #include "model/error.h"
 #include "model/item.h"
 #include "model/item_codec.h"
-#include "model/projection.h"
 #include "model/update.h"
 
 namespace ringleader {
@@ -44,7 +42,7 @@ absl::Status CheckReturnValues(ReturnValues values, bool is_update) {
 }
 
 absl::Status ParseExpressions(const data::v1::Expressions& expressions, bool is_update,
-                              WriteParts* parts) {
+                              const model::KeySchema& key, WriteParts* parts) {
   ASSIGN_OR_RETURN(parts->placeholders, MakePlaceholders(expressions));
   if (is_update && !expressions.update().empty()) {
     ASSIGN_OR_RETURN(parts->update,
@@ -55,7 +53,8 @@ absl::Status ParseExpressions(const data::v1::Expressions& expressions, bool is_
                                                                model::ExpressionKind::kCondition,
                                                                &parts->placeholders));
   }
-  return parts->placeholders.CheckAllUsed();
+  RETURN_IF_ERROR(parts->placeholders.CheckAllUsed());
+  return CheckKeyPaths(key, parts->condition, std::nullopt);
 }
 
 // Put, Delete and Update differ in what they call their item and in what they allow.
@@ -66,7 +65,7 @@ absl::Status TakeWrite(const Write& write, const std::string& given, bool is_upd
   parts->return_values = write.return_values();
   parts->item_on_failure = write.return_item_on_condition_failure();
   RETURN_IF_ERROR(CheckReturnValues(parts->return_values, is_update));
-  RETURN_IF_ERROR(ParseExpressions(write.expressions(), is_update, parts));
+  RETURN_IF_ERROR(ParseExpressions(write.expressions(), is_update, table.schema.key, parts));
   ASSIGN_OR_RETURN(parts->given, model::DecodeItem(given));
   model::KeyView key;
   if (is_put) {
@@ -215,6 +214,17 @@ data::v1::Response StatusResponse(const absl::Status& status) {
 absl::Status CheckToken(model::Token token, const model::TokenRange& range) {
   if (range.Contains(token)) return absl::OkStatus();
   return absl::OutOfRangeError("the key belongs to another partition");
+}
+
+absl::Status CheckKeyPaths(const model::KeySchema& key,
+                           const std::optional<model::Condition>& condition,
+                           const std::optional<model::Projection>& projection) {
+  std::vector<const model::Path*> paths;
+  if (condition.has_value()) paths = condition->Paths();
+  if (projection.has_value()) {
+    for (const model::Path& path : projection->paths()) paths.push_back(&path);
+  }
+  return model::ValidateKeyPaths(key, paths);
 }
 
 absl::StatusOr<model::Placeholders> MakePlaceholders(const data::v1::Expressions& expressions) {

@@ -7,12 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
-#include "model/condition.h"
 #include "model/error.h"
 #include "model/item_codec.h"
 #include "model/key_codec.h"
 #include "model/key_condition.h"
-#include "model/projection.h"
 #include "node/evaluate.h"
 #include "node/leveldb_slice.h"
 
@@ -72,6 +70,10 @@ absl::Status PrepareQuery(const data::v1::Query& query, const TableInfo& table,
                    model::KeyCondition::Parse(query.expressions().key_condition(), table.schema.key,
                                               &page->placeholders));
   RETURN_IF_ERROR(ParseFilterAndProjection(query.expressions(), page));
+  if (page->filter.has_value()) {
+    RETURN_IF_ERROR(model::ValidateFilterPaths(table.schema.key, page->filter->Paths()));
+  }
+  RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, page->filter, page->projection));
   const model::Token token = model::TokenOfKey(table.schema.id, condition.partition);
   RETURN_IF_ERROR(CheckToken(token, range));
   page->keys = condition.Range(table.schema.id, token);
@@ -85,6 +87,7 @@ absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
                          const model::TokenRange& range, PageRequest* page) {
   ASSIGN_OR_RETURN(page->placeholders, MakePlaceholders(scan.expressions()));
   RETURN_IF_ERROR(ParseFilterAndProjection(scan.expressions(), page));
+  RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, page->filter, page->projection));
   const uint32_t segments = std::max(scan.segments(), 1u);
   if (scan.segment() >= segments) {
     return model::ValidationError(
@@ -171,6 +174,7 @@ absl::StatusOr<data::v1::Response> ReadItem(const data::v1::Get& get, const Tabl
                        model::Projection::Parse(get.expressions().projection(), &placeholders));
     }
     RETURN_IF_ERROR(placeholders.CheckAllUsed());
+    RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, std::nullopt, projection));
     ASSIGN_OR_RETURN(key, ItemKeyOf(get.key(), table, range));
     return absl::OkStatus();
   };

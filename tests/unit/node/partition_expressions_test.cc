@@ -54,5 +54,62 @@ TEST(PartitionTest, OnlyUpdatesReturnMoreThanTheOldItem) {
   EXPECT_EQ(world.Call(erase).message(), "Return values set to invalid value");
 }
 
+Request QueryRequest(absl::string_view key_condition, absl::string_view values) {
+  Request query;
+  query.mutable_query()->mutable_expressions()->set_key_condition(std::string(key_condition));
+  query.mutable_query()->mutable_expressions()->set_values(ItemBytes(values));
+  return query;
+}
+
+// Protects callers from filters that a query's key condition should be: a query's filter names no
+// key attribute, on either side. A scan's may.
+TEST(PartitionTest, AQueryFiltersByNoKeyAttribute) {
+  PartitionWorld world(21, 1);
+  world.CreatePartition(1);
+  world.Call(PutRequest(R"({"pk":"a","sk":1,"v":1})"));
+  const std::string refusal =
+      "Filter Expression can only contain non-primary key attributes: Primary key attribute: ";
+  const auto error = [&](absl::string_view filter) {
+    Request query = QueryRequest("pk = :p", R"({":p":"a"})");
+    query.mutable_query()->mutable_expressions()->set_filter(std::string(filter));
+    return world.Call(query).message();
+  };
+  EXPECT_EQ(error("attribute_exists(v)"), "");
+  EXPECT_EQ(error("attribute_exists(sk)"), refusal + "sk");
+  EXPECT_EQ(error("attribute_exists(v) AND NOT (v > sk OR v = size(pk))"), refusal + "pk");
+  EXPECT_EQ(error("v IN (v.w, sk[0])"), refusal + "sk");
+  Request scan;
+  scan.mutable_scan()->mutable_expressions()->set_filter("v = sk AND attribute_exists(pk)");
+  const Response page = world.Call(scan);
+  EXPECT_EQ(page.error(), data::v1::ERROR_NONE) << page.message();
+  EXPECT_EQ(page.page().count(), 1u);
+}
+
+// Protects DynamoDB's words for paths into key attributes, wherever an expression may have one.
+TEST(PartitionTest, NoPathLeadsIntoAKeyAttribute) {
+  PartitionWorld world(22, 1);
+  world.CreatePartition(1);
+  const std::string refusal =
+      "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: "
+      "Key: ";
+  Request put = PutRequest(R"({"pk":"a","sk":1})");
+  put.mutable_put()->mutable_expressions()->set_condition("v = sk[0] OR attribute_exists(pk.v)");
+  EXPECT_EQ(world.Call(put).message(), refusal + "pk");
+  put.mutable_put()->mutable_expressions()->set_condition("attribute_not_exists(v.pk)");
+  EXPECT_EQ(world.Call(put).message(), "");
+  Request update = UpdateRequest("a", 1, "REMOVE v", "{}");
+  update.mutable_update()->mutable_expressions()->set_condition("size(sk.v) = pk");
+  EXPECT_EQ(world.Call(update).message(), refusal + "sk");
+  Request scan;
+  scan.mutable_scan()->mutable_expressions()->set_filter("attribute_exists(sk[1])");
+  EXPECT_EQ(world.Call(scan).message(), refusal + "sk");
+  Request query = QueryRequest("pk = :p", R"({":p":"a"})");
+  query.mutable_query()->mutable_expressions()->set_projection("v, pk.v");
+  EXPECT_EQ(world.Call(query).message(), refusal + "pk");
+  Request get = GetRequest("a", 1);
+  get.mutable_get()->mutable_expressions()->set_projection("sk.v");
+  EXPECT_EQ(world.Call(get).message(), refusal + "sk");
+}
+
 }  // namespace
 }  // namespace ringleader
