@@ -43,8 +43,25 @@ absl::Status ParseFilterAndProjection(const data::v1::Expressions& expressions, 
   return page->placeholders.CheckAllUsed();
 }
 
-// Cuts off what the pages before have had.
-absl::Status StartBehind(const std::string& exclusive_start_key, const TableInfo& table,
+// A query's pages end at items that its key condition holds for. `keys` is what it reads.
+absl::Status CheckQueryStart(const model::KeyView& start, const model::KeyCondition& condition,
+                             const model::KeyRange& keys, const TableInfo& table) {
+  const model::KeyView with_its_sort_key{.partition = &condition.partition, .sort = start.sort};
+  if (condition.sort.has_value() &&
+      !keys.Contains(model::EncodeItemKey(table.schema.id, with_its_sort_key))) {
+    return model::ValidationError(
+        "The provided starting key does not match the range key predicate");
+  }
+  if (*start.partition != condition.partition) {
+    return model::ValidationError(
+        "The provided starting key is outside query boundaries based on provided conditions");
+  }
+  return absl::OkStatus();
+}
+
+// Cuts off what the pages before have had. `condition` is a query's, and null for a scan.
+absl::Status StartBehind(const std::string& exclusive_start_key,
+                         const model::KeyCondition* condition, const TableInfo& table,
                          PageRequest* page) {
   if (exclusive_start_key.empty()) return absl::OkStatus();
   constexpr absl::string_view invalid = "The provided starting key is invalid";
@@ -52,6 +69,9 @@ absl::Status StartBehind(const std::string& exclusive_start_key, const TableInfo
   const auto view = table.schema.ValidateKey(start);
   if (!view.ok()) {
     return model::ValidationError(absl::StrCat(invalid, ": ", view.status().message()));
+  }
+  if (condition != nullptr) {
+    RETURN_IF_ERROR(CheckQueryStart(*view, *condition, page->keys, table));
   }
   std::string key = model::EncodeItemKey(table.schema.id, *view);
   if (page->backward) {
@@ -80,7 +100,7 @@ absl::Status PrepareQuery(const data::v1::Query& query, const TableInfo& table,
   page->backward = query.backward();
   page->count_only = query.count_only();
   page->limit = query.limit();
-  return StartBehind(query.exclusive_start_key(), table, page);
+  return StartBehind(query.exclusive_start_key(), &condition, table, page);
 }
 
 absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
@@ -101,7 +121,7 @@ absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
   }
   page->count_only = scan.count_only();
   page->limit = scan.limit();
-  return StartBehind(scan.exclusive_start_key(), table, page);
+  return StartBehind(scan.exclusive_start_key(), nullptr, table, page);
 }
 
 // Adds one item to the page. Returns its size by DynamoDB's count.

@@ -111,5 +111,43 @@ TEST(PartitionTest, NoPathLeadsIntoAKeyAttribute) {
   EXPECT_EQ(world.Call(get).message(), refusal + "sk");
 }
 
+// Protects callers who go on with a wrong key: a query begins behind no item that it can't have
+// read. What a page ended at is one that it has.
+TEST(PartitionTest, AQueryGoesOnWithinItsKeyCondition) {
+  PartitionWorld world(23, 1);
+  world.CreatePartition(1);
+  for (int sk = 1; sk <= 4; ++sk)
+    world.Call(PutRequest(absl::StrCat(R"({"pk":"a","sk":)", sk, "}")));
+  const std::string outside =
+      "The provided starting key is outside query boundaries based on provided conditions";
+  const std::string unmatched = "The provided starting key does not match the range key predicate";
+  const auto error = [&](bool has_sort, absl::string_view pk, int sk) {
+    Request query = has_sort ? QueryRequest("pk = :p AND sk > :s", R"({":p":"a",":s":2})")
+                             : QueryRequest("pk = :p", R"({":p":"a"})");
+    query.mutable_query()->set_exclusive_start_key(KeyBytes(pk, sk));
+    return world.Call(query).message();
+  };
+  EXPECT_EQ(error(false, "a", -7), "");
+  EXPECT_EQ(error(false, "b", 3), outside);
+  EXPECT_EQ(error(true, "a", 3), "");
+  EXPECT_EQ(error(true, "a", 2), unmatched);
+  EXPECT_EQ(error(true, "b", 3), outside);
+  EXPECT_EQ(error(true, "b", 2), unmatched);
+  for (const char* condition : {"pk = :p AND sk > :s", "pk = :p AND sk <= :s",
+                                "pk = :p AND sk = :s", "pk = :p AND sk BETWEEN :s AND :s"}) {
+    for (const bool backward : {false, true}) {
+      Request query = QueryRequest(condition, R"({":p":"a",":s":2})");
+      query.mutable_query()->set_backward(backward);
+      query.mutable_query()->set_limit(1);
+      Response page;
+      do {
+        page = world.Call(query);
+        EXPECT_EQ(page.message(), "") << condition;
+        query.mutable_query()->set_exclusive_start_key(page.page().last_evaluated_key());
+      } while (!page.page().last_evaluated_key().empty());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringleader
