@@ -124,23 +124,22 @@ absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
   return StartBehind(scan.exclusive_start_key(), nullptr, table, page);
 }
 
-// Adds one item to the page. Returns its size by DynamoDB's count.
-absl::StatusOr<size_t> AddItem(absl::string_view value, const PageRequest& page,
-                               data::v1::Page* out) {
+// Adds one item to the page.
+absl::Status AddItem(absl::string_view value, const PageRequest& page, data::v1::Page* out) {
   ASSIGN_OR_RETURN(const StoredItem stored, DecodeStoredItem(value));
   const auto item = model::DecodeItem(stored.item);
   if (!item.ok()) return absl::DataLossError(item.status().message());
   out->set_scanned_count(out->scanned_count() + 1);
-  const size_t bytes = model::ItemBytes(*item);
-  if (page.filter.has_value() && !page.filter->Holds(&*item)) return bytes;
+  out->set_scanned_bytes(out->scanned_bytes() + model::ItemBytes(*item));
+  if (page.filter.has_value() && !page.filter->Holds(&*item)) return absl::OkStatus();
   out->set_count(out->count() + 1);
-  if (page.count_only) return bytes;
+  if (page.count_only) return absl::OkStatus();
   if (page.projection.has_value()) {
     out->add_items(model::EncodeItem(page.projection->Apply(*item)));
   } else {
     out->add_items(stored.item.data(), stored.item.size());
   }
-  return bytes;
+  return absl::OkStatus();
 }
 
 // The key attributes that a stored key stands for, as an item.
@@ -166,14 +165,12 @@ absl::StatusOr<data::v1::Response> ReadPage(const PageRequest& page, const Table
   data::v1::Page* out = response.mutable_page();
   if (page.keys.empty()) return response;
   const auto iterator = store.NewIterator(fill_cache);
-  size_t bytes = 0;
   for (SeekToFirst(page, *iterator);
        iterator->Valid() && page.keys.Contains(ViewOf(iterator->key()));
        page.backward ? iterator->Prev() : iterator->Next()) {
     const bool is_last = page.limit != 0 && out->scanned_count() + 1 == page.limit;
-    ASSIGN_OR_RETURN(const size_t item_bytes, AddItem(ViewOf(iterator->value()), page, out));
-    bytes += item_bytes;
-    if (is_last || bytes >= kPageBytesMax) {
+    RETURN_IF_ERROR(AddItem(ViewOf(iterator->value()), page, out));
+    if (is_last || out->scanned_bytes() >= kPageBytesMax) {
       ASSIGN_OR_RETURN(*out->mutable_last_evaluated_key(), KeyItem(ViewOf(iterator->key()), table));
       break;
     }

@@ -111,6 +111,28 @@ TEST(PartitionTest, NoPathLeadsIntoAKeyAttribute) {
   EXPECT_EQ(world.Call(get).message(), refusal + "sk");
 }
 
+// Protects the bound of a scan over many partitions: a page tells what was read for it, whatever
+// the filter and the projection leave.
+TEST(PartitionTest, APageTellsWhatWasRead) {
+  PartitionWorld world(24, 1);
+  world.CreatePartition(1);
+  for (int sk = 1; sk <= 3; ++sk) {
+    world.Call(PutRequest(
+        absl::StrCat(R"({"pk":"a","sk":)", sk, R"(,"v":")", std::string(1000, 'x'), R"("})")));
+  }
+  Request scan;
+  scan.mutable_scan()->mutable_expressions()->set_filter("sk = :s");
+  scan.mutable_scan()->mutable_expressions()->set_values(ItemBytes(R"({":s":2})"));
+  scan.mutable_scan()->mutable_expressions()->set_projection("sk");
+  const Response page = world.Call(scan);
+  EXPECT_EQ(page.page().items_size(), 1);
+  // "pk" + "a", "sk" + a number of one digit, "v" + its bytes
+  EXPECT_EQ(page.page().scanned_bytes(), 3u * (3 + 4 + 1001));
+  Request query = QueryRequest("pk = :p", R"({":p":"a"})");
+  query.mutable_query()->set_count_only(true);
+  EXPECT_EQ(world.Call(query).page().scanned_bytes(), 3u * (3 + 4 + 1001));
+}
+
 // Protects callers who go on with a wrong key: a query begins behind no item that it can't have
 // read. What a page ended at is one that it has.
 TEST(PartitionTest, AQueryGoesOnWithinItsKeyCondition) {
