@@ -194,22 +194,26 @@ TEST(UpdateTest, RefusesWhatTheItemDoesNotAllow) {
   });
 }
 
+constexpr char kS[] = R"({":v":{"S":"x"}})";
+constexpr char kElsewhere[] = "The function is not allowed in an update expression; function: ";
+
+void CheckRefused(const std::vector<Case>& cases) {
+  for (const Case& test : cases) {
+    EXPECT_EQ(Updated(test.expression, test.before, test.values),
+              absl::StrCat("Invalid UpdateExpression: ", test.after))
+        << test.expression;
+  }
+}
+
 // Protects DynamoDB's words for what shows without an item.
 TEST(UpdateTest, RefusesWhatCannotBe) {
-  const std::string kType = "Incorrect operand type for operator or function; operator";
-  const std::string kCount =
-      "Incorrect number of operands for operator or function; operator or function: ";
   const std::string kOverlap =
       "Two document paths overlap with each other; must remove or rewrite one of these paths; "
       "path one: ";
   const std::string kConflict =
       "Two document paths conflict with each other; must remove or rewrite one of these paths; "
       "path one: ";
-  const std::string kElsewhere = "The function is not allowed in an update expression; function: ";
-  const std::string kMisused =
-      "The function is not allowed to be used this way in an expression; function: ";
-  const char kS[] = R"({":v":{"S":"x"}})";
-  const std::vector<Case> cases = {
+  CheckRefused({
       {"", "{}", "{}", "The expression can not be empty;"},
       {"a = :v", "{}", "{}", R"_(Syntax error; token: "a", near: "a =")_"},
       {"SET", "{}", "{}", R"_(Syntax error; token: "<EOF>", near: "SET")_"},
@@ -236,8 +240,31 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
        "#a"},
       {"SET a = :w", "{}", "{}",
        "An expression attribute value used in expression is not defined; attribute value: :w"},
-      {"SET a = size(b)", "{}", "{}", kElsewhere + "size"},
-      {"SET a = contains(b, :v)", "{}", kS, kElsewhere + "contains"},
+      {"SET a = :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
+      {"SET a.b = :v, a = :v", "{}", kS, kOverlap + "[a, b], path two: [a]"},
+      {"SET a[1].b = :v REMOVE a[1]", "{}", kS, kOverlap + "[a, [1], b], path two: [a, [1]]"},
+      {"SET a.b = :v, a[0] = :v", "{}", kS, kConflict + "[a, b], path two: [a, [0]]"},
+      // which of several is told
+      {"SET name = size(a) SET b = :w", "{}", "{}",
+       "Attribute name is a reserved keyword; reserved keyword: name"},
+      {"SET a = size(a) SET b = :w", "{}", "{}", absl::StrCat(kElsewhere, "size")},
+      {"SET a = :w, #x = :w", "{}", "{}",
+       "An expression attribute name used in the document path is not defined; attribute name: "
+       "#x"},
+      {"SET a = a + :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
+  });
+}
+
+// Protects DynamoDB's words for functions and operands that can't be where they are.
+TEST(UpdateTest, RefusesWrongFunctionsAndOperands) {
+  const std::string kType = "Incorrect operand type for operator or function; operator";
+  const std::string kCount =
+      "Incorrect number of operands for operator or function; operator or function: ";
+  const std::string kMisused =
+      "The function is not allowed to be used this way in an expression; function: ";
+  CheckRefused({
+      {"SET a = size(b)", "{}", "{}", absl::StrCat(kElsewhere, "size")},
+      {"SET a = contains(b, :v)", "{}", kS, absl::StrCat(kElsewhere, "contains")},
       {"SET a = length(b)", "{}", "{}", "Invalid function name; function: length"},
       {"SET a = list_append(list_append(b, c), d)", "{}", "{}", kMisused + "list_append"},
       {"SET a = if_not_exists(b, list_append(c, d))", "{}", "{}", kMisused + "list_append"},
@@ -259,24 +286,7 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
        kType + ": DELETE, operand type: NUMBER, typeSet: ALLOWED_FOR_DELETE_OPERAND"},
       {"DELETE a :v", "{}", R"({":v":{"M":{}}})",
        kType + ": DELETE, operand type: MAP, typeSet: ALLOWED_FOR_DELETE_OPERAND"},
-      {"SET a = :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
-      {"SET a.b = :v, a = :v", "{}", kS, kOverlap + "[a, b], path two: [a]"},
-      {"SET a[1].b = :v REMOVE a[1]", "{}", kS, kOverlap + "[a, [1], b], path two: [a, [1]]"},
-      {"SET a.b = :v, a[0] = :v", "{}", kS, kConflict + "[a, b], path two: [a, [0]]"},
-      // which of several is told
-      {"SET name = size(a) SET b = :w", "{}", "{}",
-       "Attribute name is a reserved keyword; reserved keyword: name"},
-      {"SET a = size(a) SET b = :w", "{}", "{}", kElsewhere + "size"},
-      {"SET a = :w, #x = :w", "{}", "{}",
-       "An expression attribute name used in the document path is not defined; attribute name: "
-       "#x"},
-      {"SET a = a + :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
-  };
-  for (const Case& test : cases) {
-    EXPECT_EQ(Updated(test.expression, test.before, test.values),
-              absl::StrCat("Invalid UpdateExpression: ", test.after))
-        << test.expression;
-  }
+  });
 }
 
 // Protects keys from being changed.
