@@ -54,10 +54,14 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
     }
     data::v1::Page& page = *answer.mutable_page();
     data::v1::Page& total = *result_.mutable_page();
+    uint64_t returned_bytes = 0;
     for (std::string& item : *page.mutable_items()) {
-      bytes_ += item.size();
+      returned_bytes += item.size();
       total.add_items(std::move(item));
     }
+    // A node of an older version doesn't tell what it has scanned.
+    const uint64_t bytes = page.scanned_bytes() > 0 ? page.scanned_bytes() : returned_bytes;
+    total.set_scanned_bytes(total.scanned_bytes() + bytes);
     total.set_count(total.count() + page.count());
     total.set_scanned_count(total.scanned_count() + page.scanned_count());
     const bool is_limit_reached = limit_left_ > 0 && page.scanned_count() >= limit_left_;
@@ -73,7 +77,7 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
     next_ = step_->last + 1;
     // A partition's end has no key to go on from, so a page that is full there goes on with one
     // item of the next: the items after it then begin at that item.
-    if (is_limit_reached || bytes_ >= kScanPageBytes) limit_left_ = 1;
+    if (is_limit_reached || total.scanned_bytes() >= kScanPageBytes) limit_left_ = 1;
     Step();
   }
 
@@ -99,7 +103,6 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
   model::Token next_ = 0;
   model::Token last_ = UINT64_MAX;
   uint32_t limit_left_ = 0;  // 0: none
-  uint64_t bytes_ = 0;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 namespace ringleader::client {
 
+// Of items that were read, before filter and projection.
 inline constexpr uint64_t kScanPageBytes = 1 << 20;
 
 // The first token of segment `segment` of `segments`, segment < segments (data.proto, Scan).

@@ -71,6 +71,9 @@ class Condition {
   // Whether it holds for an item; null is an item that does not exist and has no attributes.
   bool Holds(const Item* item) const;
 
+  // Every path in it, in the order written; they point into it.
+  std::vector<const Path*> Paths() const;
+
   const ConditionNode& root() const { return root_; }
 
  private:

@@ -32,12 +32,14 @@ void CheckOrdered(const ConditionNode& leaf, ExpressionParser* parser) {
 
 void CheckDistinct(const ConditionNode& leaf, ExpressionParser* parser) {
   const Operand& first = leaf.operands[0];
-  const Operand& second = leaf.operands[1];
-  if (!first.is_path() || first.is_size || second.is_size || first.path != second.path) return;
-  parser->Note(ErrorSlot::kOperand,
-               absl::StrCat("The first operand must be distinct from the remaining operands for "
-                            "this operator or function; operator: ",
-                            OperatorText(leaf.op), ", first operand: ", PathText(first.path)));
+  if (!first.is_path() || first.is_size) return;
+  for (size_t i = 1; i < leaf.operands.size(); ++i) {
+    if (leaf.operands[i].is_size || leaf.operands[i].path != first.path) continue;
+    parser->Note(ErrorSlot::kOperand,
+                 absl::StrCat("The first operand must be distinct from the remaining operands for "
+                              "this operator or function; operator: ",
+                              OperatorText(leaf.op), ", first operand: ", PathText(first.path)));
+  }
 }
 
 std::string BoundText(const AttributeValue& value) {
@@ -141,6 +143,7 @@ void CheckLeaf(const ConditionNode& leaf, ExpressionParser* parser) {
       CheckOrdered(leaf, parser);
       return;
     case Operator::kBetween:
+      CheckDistinct(leaf, parser);
       CheckOrdered(leaf, parser);
       CheckBounds(leaf, parser);
       return;
@@ -156,9 +159,9 @@ void CheckLeaf(const ConditionNode& leaf, ExpressionParser* parser) {
       CheckBeginsWith(leaf, parser);
       return;
     case Operator::kContains:
+    case Operator::kIn:
       CheckDistinct(leaf, parser);
       return;
-    case Operator::kIn:
     case Operator::kAnd:
     case Operator::kOr:
     case Operator::kNot:

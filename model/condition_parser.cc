@@ -224,8 +224,7 @@ class ConditionParser {
       term->condition = std::move(leaf);
       return absl::OkStatus();
     }
-    parser_.Note(ErrorSlot::kUnknownFunction,
-                 absl::StrCat("Invalid function name; function: ", name));
+    parser_.NoteUnknownFunction(name);
     term->condition = std::move(leaf);
     return absl::OkStatus();
   }
@@ -242,26 +241,27 @@ class ConditionParser {
   absl::Status RequireCondition(Term* term) {
     if (!term->is_operand) return absl::OkStatus();
     if (term->function.empty()) return parser_.SyntaxError();
-    NoteMisused(term->function);
+    parser_.NoteMisusedFunction(term->function);
     return absl::OkStatus();
   }
 
   absl::Status RequireOperand(Term* term) {
     if (term->is_operand) return absl::OkStatus();
     if (term->function.empty()) return parser_.SyntaxError();
-    NoteMisused(term->function);
+    parser_.NoteMisusedFunction(term->function);
     return absl::OkStatus();
-  }
-
-  void NoteMisused(absl::string_view function) {
-    parser_.Note(ErrorSlot::kMisusedFunction,
-                 absl::StrCat("The function is not allowed to be used this way in an expression; "
-                              "function: ",
-                              function));
   }
 
   ExpressionParser parser_;
 };
+
+// Recursion is bounded by kExpressionLevelsMax.
+void AppendPaths(const ConditionNode& node, std::vector<const Path*>* paths) {
+  for (const ConditionNode& child : node.conditions) AppendPaths(child, paths);
+  for (const Operand& operand : node.operands) {
+    if (operand.is_path()) paths->push_back(&operand.path);
+  }
+}
 
 }  // namespace
 
@@ -270,6 +270,12 @@ absl::StatusOr<Condition> Condition::Parse(absl::string_view text, ExpressionKin
   ConditionParser parser(text, kind, placeholders);
   ASSIGN_OR_RETURN(ConditionNode root, parser.Parse());
   return Condition(std::move(root));
+}
+
+std::vector<const Path*> Condition::Paths() const {
+  std::vector<const Path*> paths;
+  AppendPaths(root_, &paths);
+  return paths;
 }
 
 absl::string_view OperatorText(Operator op) {

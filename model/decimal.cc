@@ -114,7 +114,7 @@ absl::StatusOr<Decimal> Decimal::Make(bool negative, Uint128 significand, int sc
   const int exponent = scale + digits - 1;
   if (exponent > kExponentMax) return Overflow();
   if (exponent < kExponentMin) return Underflow();
-  if (digits > kDigitsMax) return TooManyDigits();
+  if (digits > kDigitsMax) return Overflow();  // of a sum: a text's are counted before
   Decimal result;
   result.high_ = static_cast<uint64_t>(significand >> 64);
   result.low_ = static_cast<uint64_t>(significand);
@@ -175,14 +175,12 @@ absl::StatusOr<Decimal> Decimal::Sum(const Decimal& a, const Decimal& b, bool ne
   Uint128 terms[2] = {a.significand(), b.significand()};
   const int shifts[2] = {a.scale_ - scale, b.scale_ - scale};
   for (int i = 0; i < 2; ++i) {
-    if (shifts[i] > kDigitsMax) return TooManyDigits();
-    if (__builtin_mul_overflow(terms[i], kPowersOfTen[shifts[i]], &terms[i])) {
-      return TooManyDigits();
-    }
+    if (shifts[i] > kDigitsMax) return Overflow();
+    if (__builtin_mul_overflow(terms[i], kPowersOfTen[shifts[i]], &terms[i])) return Overflow();
   }
   if (a.negative_ == b_negative) {
     Uint128 sum;
-    if (__builtin_add_overflow(terms[0], terms[1], &sum)) return TooManyDigits();
+    if (__builtin_add_overflow(terms[0], terms[1], &sum)) return Overflow();
     return Make(a.negative_, sum, scale);
   }
   if (terms[0] >= terms[1]) return Make(a.negative_, terms[0] - terms[1], scale);

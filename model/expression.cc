@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status.h"
 #include "model/error.h"
+#include "model/item.h"
 
 namespace ringleader::model {
 namespace {
@@ -18,7 +19,14 @@ bool IsPlaceholder(absl::string_view text, char first) {
          });
 }
 
-absl::Status InvalidKey(absl::string_view parameter, absl::string_view key) {
+absl::Status CheckPlaceholder(absl::string_view parameter, absl::string_view key, char first) {
+  if (key.size() > kPlaceholderBytesMax) {
+    return ValidationError(absl::StrCat(parameter,
+                                        " contains invalid key: The expression attribute map "
+                                        "contains a key that is too long; size of key: ",
+                                        key.size()));
+  }
+  if (IsPlaceholder(key, first)) return absl::OkStatus();
   return ValidationError(
       absl::StrCat(parameter, " contains invalid key: Syntax error; key: \"", key, "\""));
 }
@@ -95,17 +103,18 @@ absl::StatusOr<Placeholders> Placeholders::Make(
     std::vector<std::pair<std::string, std::string>> names, AttributeMap values) {
   Placeholders placeholders;
   for (auto& [key, name] : names) {
-    if (!IsPlaceholder(key, '#')) return InvalidKey("ExpressionAttributeNames", key);
+    RETURN_IF_ERROR(CheckPlaceholder("ExpressionAttributeNames", key, '#'));
     if (name.empty()) {
       return ValidationError(absl::StrCat(
           "ExpressionAttributeNames contains invalid value: Empty attribute name for key ", key));
     }
+    RETURN_IF_ERROR(ValidateAttributeName(name));
     if (!placeholders.names_.try_emplace(std::move(key), Named{std::move(name)}).second) {
       return ValidationError("ExpressionAttributeNames contains a key twice");
     }
   }
   for (const Attribute& value : values) {
-    if (!IsPlaceholder(value.name, ':')) return InvalidKey("ExpressionAttributeValues", value.name);
+    RETURN_IF_ERROR(CheckPlaceholder("ExpressionAttributeValues", value.name, ':'));
   }
   placeholders.values_ = std::move(values);
   placeholders.values_used_.resize(placeholders.values_.size());

@@ -35,6 +35,7 @@ inline constexpr size_t kExpressionBytesMax = 4096;  // before placeholders are 
 inline constexpr int kOperatorsMax = 300;            // operators and functions of one expression
 inline constexpr int kInOperandsMax = 100;           // after IN
 inline constexpr int kExpressionLevelsMax = 320;     // parentheses and functions inside each other
+inline constexpr size_t kPlaceholderBytesMax = 255;
 inline constexpr size_t kPathElementsMax = kLevelsMax;  // of a document path
 static_assert(kExpressionLevelsMax > kOperatorsMax,
               "deeper nesting than operators allow needs redundant parentheses");
@@ -74,7 +75,8 @@ class Placeholders {
   Placeholders(Placeholders&&) = default;
   Placeholders& operator=(Placeholders&&) = default;
 
-  // Names begin with '#', values with ':'; then at least one of a-z A-Z 0-9 _. Absent maps and
+  // Names begin with '#', values with ':'; then at least one of a-z A-Z 0-9 _, together at most
+  // kPlaceholderBytesMax. What a name stands for is as long as an attribute's name. Absent maps and
   // empty ones are told apart by the request's reader, not here.
   static absl::StatusOr<Placeholders> Make(std::vector<std::pair<std::string, std::string>> names,
                                            AttributeMap values);

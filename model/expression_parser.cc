@@ -1,6 +1,7 @@
 #include "model/expression_parser.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -24,6 +25,31 @@ bool IsKeyword(absl::string_view word, ExpressionKind kind) {
   };
   if (kind == ExpressionKind::kProjection) return false;
   return kind == ExpressionKind::kUpdate ? among(kUpdateWords) : among(kConditionWords);
+}
+
+// All functions there are.
+bool IsFunction(absl::string_view name) {
+  static constexpr absl::string_view kNames[] = {
+      "attribute_exists", "attribute_not_exists", "attribute_type", "begins_with",
+      "contains",         "if_not_exists",        "list_append",    "size"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+// The kind with its article, in the words of the errors.
+absl::string_view KindInWords(ExpressionKind kind) {
+  switch (kind) {
+    case ExpressionKind::kCondition:
+      return "a condition expression";
+    case ExpressionKind::kFilter:
+      return "a filter expression";
+    case ExpressionKind::kKeyCondition:
+      return "a key condition expression";
+    case ExpressionKind::kProjection:
+      return "a projection expression";
+    case ExpressionKind::kUpdate:
+      return "an update expression";
+  }
+  return "";
 }
 
 }  // namespace
@@ -102,6 +128,19 @@ void ExpressionParser::FinishLeaf() {
   }
 }
 
+void ExpressionParser::NoteUnknownFunction(absl::string_view name) {
+  Note(ErrorSlot::kUnknownFunction, IsFunction(name)
+                                        ? absl::StrCat("The function is not allowed in ",
+                                                       KindInWords(kind_), "; function: ", name)
+                                        : absl::StrCat("Invalid function name; function: ", name));
+}
+
+void ExpressionParser::NoteMisusedFunction(absl::string_view name) {
+  Note(ErrorSlot::kMisusedFunction,
+       absl::StrCat("The function is not allowed to be used this way in an expression; function: ",
+                    name));
+}
+
 absl::Status ExpressionParser::NotedError() const {
   for (const std::string& error : errors_) {
     if (!error.empty()) return Error(error);
@@ -111,8 +150,8 @@ absl::Status ExpressionParser::NotedError() const {
 
 void ExpressionParser::CountOperator() {
   if (++operators_ == kOperatorsMax + 1) {
-    Note(ErrorSlot::kLimit, absl::StrCat("The expression contains too many operators; at most ",
-                                         kOperatorsMax, " are allowed"));
+    Note(ErrorSlot::kLimit,
+         absl::StrCat("The expression contains too many operators; operator count: ", operators_));
   }
 }
 

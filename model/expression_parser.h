@@ -74,6 +74,11 @@ class ExpressionParser {
   // the last leaf becomes kCondition, so that the first leaf with an error decides, not the first
   // slot.
   void FinishLeaf();
+  // A function that this kind of expression doesn't have, but maybe the other: conditions and
+  // updates have functions of their own.
+  void NoteUnknownFunction(absl::string_view name);
+  // A function in a place where its result can't be.
+  void NoteMisusedFunction(absl::string_view name);
   // The error to report, or OK.
   absl::Status NotedError() const;
 

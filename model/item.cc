@@ -26,10 +26,7 @@ absl::Status ValidateNestedNames(const AttributeValue& value) {
 
 absl::Status ValidateNames(const AttributeMap& map) {
   for (const Attribute& attribute : map) {
-    if (attribute.name.empty()) return InvalidParameter("Empty attribute name");
-    if (attribute.name.size() > kAttributeNameBytesMax) {
-      return InvalidParameter("Attribute name is too large, must be less than 65536 bytes");
-    }
+    RETURN_IF_ERROR(ValidateAttributeName(attribute.name));
     if (attribute.value.is_container()) RETURN_IF_ERROR(ValidateNestedNames(attribute.value));
   }
   return absl::OkStatus();
@@ -75,6 +72,14 @@ size_t ItemBytes(const Item& item) {
     bytes += attribute.name.size() + ValueBytes(attribute.value);
   }
   return bytes;
+}
+
+absl::Status ValidateAttributeName(absl::string_view name) {
+  if (name.empty()) return InvalidParameter("Empty attribute name");
+  if (name.size() > kAttributeNameBytesMax) {
+    return InvalidParameter("Attribute name is too large, must be less than 65536 bytes");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ValidateItem(const Item& item, absl::string_view size_message) {

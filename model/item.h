@@ -31,7 +31,10 @@ inline constexpr size_t kAttributeNameBytesMax = 65535;
 size_t ItemBytes(const Item& item);
 size_t ValueBytes(const AttributeValue& value);
 
-// Checks names (1 to 65535 bytes), nesting, then size, with DynamoDB's texts. `size_message` is
+// 1 to 65535 bytes.
+absl::Status ValidateAttributeName(absl::string_view name);
+
+// Checks names, nesting, then size, with DynamoDB's texts. `size_message` is
 // what an item too large is refused with: DynamoDB words it by operation.
 absl::Status ValidateItem(const Item& item, absl::string_view size_message = {});
 

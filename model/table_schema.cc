@@ -1,5 +1,6 @@
 #include "model/table_schema.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/container/flat_hash_set.h"
@@ -149,6 +150,21 @@ absl::Status ValidateIndexKeys(const std::vector<IndexSchema>& indexes, const It
   return absl::OkStatus();
 }
 
+// The first key attribute that one of the paths begins with, of those that `counts` holds for; null
+// if there is none.
+template <typename Counts>
+const std::string* FirstNamed(const KeySchema& key, const std::vector<const Path*>& paths,
+                              const Counts& counts) {
+  const auto is_named = [&](const KeyAttribute& attribute) {
+    return std::any_of(paths.begin(), paths.end(), [&](const Path* path) {
+      return path->front().name == attribute.name && counts(*path);
+    });
+  };
+  if (is_named(key.partition)) return &key.partition.name;
+  if (key.sort.has_value() && is_named(*key.sort)) return &key.sort->name;
+  return nullptr;
+}
+
 // The value of a key attribute of an item that is to be stored.
 absl::StatusOr<const AttributeValue*> FindKeyInItem(const KeyAttribute& attribute, const Item& item,
                                                     bool is_partition_key) {
@@ -186,14 +202,34 @@ absl::Status ValidateName(absl::string_view name, absl::string_view field) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateKeyPaths(const KeySchema& key, const std::vector<const Path*>& paths) {
+  const std::string* name =
+      FirstNamed(key, paths, [](const Path& path) { return path.size() > 1; });
+  if (name == nullptr) return absl::OkStatus();
+  return ValidationError(
+      absl::StrCat("Key attributes must be scalars; list random access '[]' and map lookup '.' are "
+                   "not allowed: Key: ",
+                   *name));
+}
+
+absl::Status ValidateFilterPaths(const KeySchema& key, const std::vector<const Path*>& paths) {
+  const std::string* name = FirstNamed(key, paths, [](const Path&) { return true; });
+  if (name == nullptr) return absl::OkStatus();
+  return ValidationError(
+      absl::StrCat("Filter Expression can only contain non-primary key attributes: Primary key "
+                   "attribute: ",
+                   *name));
+}
+
 absl::Status ValidateKeyBytes(const KeyAttribute& attribute, const AttributeValue& value,
                               bool is_partition_key) {
   if (value.is_number()) return absl::OkStatus();
   const size_t bytes = value.bytes().size();
   if (bytes == 0) {
-    return InvalidParameter(
-        absl::StrCat("The AttributeValue for a key attribute cannot contain an empty ",
-                     value.is_string() ? "string" : "binary", " value. Key: ", attribute.name));
+    return ValidationError(absl::StrCat(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+        "contain an empty ",
+        value.is_string() ? "string" : "binary", " value. Key: ", attribute.name));
   }
   if (is_partition_key && bytes > kPartitionKeyBytesMax) {
     return InvalidParameter("Size of hashkey has exceeded the maximum size limit of2048 bytes");

@@ -46,6 +46,9 @@ class Update {
  public:
   static absl::StatusOr<Update> Parse(absl::string_view text, Placeholders* placeholders);
 
+  // Whether it writes to an item that is not there: with only REMOVE and DELETE none comes of it.
+  bool CanCreate() const;
+
   // Refuses paths that begin with a key attribute of the table.
   absl::Status CheckKeys(const KeySchema& key) const;
 

@@ -1,4 +1,5 @@
 // Recursive descent over the grammar in update.h.
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,9 @@ constexpr Section kSections[] = {{"SET", Action::kSet},
                                  {"REMOVE", Action::kRemove},
                                  {"ADD", Action::kAdd},
                                  {"DELETE", Action::kDelete}};
+
+constexpr absl::string_view kIfNotExists = "if_not_exists";
+constexpr absl::string_view kListAppend = "list_append";
 
 // The types' names in the errors of ADD and DELETE.
 absl::string_view LongTypeName(AttributeType type) {
@@ -80,7 +84,6 @@ class UpdateParser {
   absl::Status ParseAction(const Section& section) {
     UpdateAction action;
     action.kind = section.kind;
-    parser_.CountOperator();
     RETURN_IF_ERROR(parser_.ParsePath(&action.path));
     if (section.kind == Action::kSet) {
       RETURN_IF_ERROR(parser_.Expect("="));
@@ -100,7 +103,8 @@ class UpdateParser {
     if (section.kind == Action::kAdd && value->is_number()) return;
     parser_.Note(ErrorSlot::kOperand,
                  absl::StrCat("Incorrect operand type for operator or function; operator: ",
-                              section.word, ", operand type: ", LongTypeName(value->type())));
+                              section.word, ", operand type: ", LongTypeName(value->type()),
+                              ", typeSet: ALLOWED_FOR_", section.word, "_OPERAND"));
   }
 
   absl::Status ParseValue(UpdateValue* value) {
@@ -112,6 +116,7 @@ class UpdateParser {
       sum.kind = kind;
       sum.operands.push_back(std::move(*value));
       RETURN_IF_ERROR(ParseOperand(&sum.operands.emplace_back()));
+      CheckNested(sum);
       CheckOperandTypes(sum, sign, AttributeType::kNumber);
       *value = std::move(sum);
       break;
@@ -147,7 +152,8 @@ class UpdateParser {
       RETURN_IF_ERROR(ParseOperand(&value->operands.emplace_back()));
     } while (parser_.Accept(","));
     RETURN_IF_ERROR(parser_.Expect(")"));
-    if (name == "if_not_exists") {
+    CheckNested(*value);
+    if (name == kIfNotExists) {
       value->kind = Kind::kIfNotExists;
       if (!CheckOperandCount(name, *value)) return absl::OkStatus();
       if (value->operands[0].kind != Kind::kPath) {
@@ -158,12 +164,11 @@ class UpdateParser {
       }
       value->path = std::move(value->operands[0].path);
       value->operands.erase(value->operands.begin());
-    } else if (name == "list_append") {
+    } else if (name == kListAppend) {
       value->kind = Kind::kListAppend;
       if (CheckOperandCount(name, *value)) CheckOperandTypes(*value, name, AttributeType::kList);
     } else {
-      parser_.Note(ErrorSlot::kUnknownFunction,
-                   absl::StrCat("Invalid function name; function: ", name));
+      parser_.NoteUnknownFunction(name);
     }
     return absl::OkStatus();
   }
@@ -175,6 +180,13 @@ class UpdateParser {
                               "function: ",
                               name, ", number of operands: ", value.operands.size()));
     return false;
+  }
+
+  // Of the functions only if_not_exists may stand within another, or in a sum.
+  void CheckNested(const UpdateValue& value) {
+    for (const UpdateValue& operand : value.operands) {
+      if (operand.kind == Kind::kListAppend) parser_.NoteMisusedFunction(kListAppend);
+    }
   }
 
   // Operands that are given values must be of that type already now.
@@ -211,6 +223,12 @@ absl::StatusOr<Update> Update::Parse(absl::string_view text, Placeholders* place
   UpdateParser parser(text, placeholders);
   ASSIGN_OR_RETURN(std::vector<UpdateAction> actions, parser.Parse());
   return Update(std::move(actions));
+}
+
+bool Update::CanCreate() const {
+  return std::any_of(actions_.begin(), actions_.end(), [](const UpdateAction& action) {
+    return action.kind == Action::kSet || action.kind == Action::kAdd;
+  });
 }
 
 absl::Status Update::CheckKeys(const KeySchema& key) const {

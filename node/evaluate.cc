@@ -4,11 +4,9 @@
 #include <vector>
 
 #include "common/status.h"
-#include "model/condition.h"
 #include "model/error.h"
 #include "model/item.h"
 #include "model/item_codec.h"
-#include "model/projection.h"
 #include "model/update.h"
 
 namespace ringleader {
@@ -36,12 +34,15 @@ absl::Status CheckReturnValues(ReturnValues values, bool is_update) {
   if (values == data::v1::RETURN_VALUES_NONE || values == data::v1::RETURN_VALUES_ALL_OLD) {
     return absl::OkStatus();
   }
-  if (is_update && data::v1::ReturnValues_IsValid(values)) return absl::OkStatus();
-  return model::ValidationError("Return values set to invalid value");
+  if (!data::v1::ReturnValues_IsValid(values)) {
+    return model::ValidationError("Return values set to invalid value");
+  }
+  if (is_update) return absl::OkStatus();
+  return model::ValidationError("ReturnValues can only be ALL_OLD or NONE");
 }
 
 absl::Status ParseExpressions(const data::v1::Expressions& expressions, bool is_update,
-                              WriteParts* parts) {
+                              const model::KeySchema& key, WriteParts* parts) {
   ASSIGN_OR_RETURN(parts->placeholders, MakePlaceholders(expressions));
   if (is_update && !expressions.update().empty()) {
     ASSIGN_OR_RETURN(parts->update,
@@ -52,7 +53,8 @@ absl::Status ParseExpressions(const data::v1::Expressions& expressions, bool is_
                                                                model::ExpressionKind::kCondition,
                                                                &parts->placeholders));
   }
-  return parts->placeholders.CheckAllUsed();
+  RETURN_IF_ERROR(parts->placeholders.CheckAllUsed());
+  return CheckKeyPaths(key, parts->condition, std::nullopt);
 }
 
 // Put, Delete and Update differ in what they call their item and in what they allow.
@@ -63,7 +65,7 @@ absl::Status TakeWrite(const Write& write, const std::string& given, bool is_upd
   parts->return_values = write.return_values();
   parts->item_on_failure = write.return_item_on_condition_failure();
   RETURN_IF_ERROR(CheckReturnValues(parts->return_values, is_update));
-  RETURN_IF_ERROR(ParseExpressions(write.expressions(), is_update, parts));
+  RETURN_IF_ERROR(ParseExpressions(write.expressions(), is_update, table.schema.key, parts));
   ASSIGN_OR_RETURN(parts->given, model::DecodeItem(given));
   model::KeyView key;
   if (is_put) {
@@ -146,6 +148,10 @@ Evaluation Decide(const data::v1::Request& request, const WriteParts& parts, con
     SetReturned(parts, before, old, nullptr, "", &done.response);
     return done;
   }
+  if (before == nullptr && parts.update.has_value() && !parts.update->CanCreate()) {
+    done.kind = Evaluation::Kind::kNothing;
+    return done;
+  }
   absl::StatusOr<Item> after = Updated(parts, table, before);
   if (!after.ok()) {
     // Whether it applies depends on the item: the refusal is an answer about the state.
@@ -208,6 +214,17 @@ data::v1::Response StatusResponse(const absl::Status& status) {
 absl::Status CheckToken(model::Token token, const model::TokenRange& range) {
   if (range.Contains(token)) return absl::OkStatus();
   return absl::OutOfRangeError("the key belongs to another partition");
+}
+
+absl::Status CheckKeyPaths(const model::KeySchema& key,
+                           const std::optional<model::Condition>& condition,
+                           const std::optional<model::Projection>& projection) {
+  std::vector<const model::Path*> paths;
+  if (condition.has_value()) paths = condition->Paths();
+  if (projection.has_value()) {
+    for (const model::Path& path : projection->paths()) paths.push_back(&path);
+  }
+  return model::ValidateKeyPaths(key, paths);
 }
 
 absl::StatusOr<model::Placeholders> MakePlaceholders(const data::v1::Expressions& expressions) {

@@ -12,8 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "model/condition.h"
 #include "model/expression.h"
 #include "model/key_codec.h"
+#include "model/projection.h"
+#include "model/table_schema.h"
 #include "model/token.h"
 #include "node/table_info.h"
 #include "ringleader/data/v1/data.pb.h"
@@ -51,6 +54,11 @@ data::v1::Response StatusResponse(const absl::Status& status);
 
 // OUT_OF_RANGE: the key belongs to another partition.
 absl::Status CheckToken(model::Token token, const model::TokenRange& range);
+
+// Expressions against the table's key, once they are parsed: no path leads into a key attribute.
+absl::Status CheckKeyPaths(const model::KeySchema& key,
+                           const std::optional<model::Condition>& condition,
+                           const std::optional<model::Projection>& projection);
 
 absl::StatusOr<model::Placeholders> MakePlaceholders(const data::v1::Expressions& expressions);
 

@@ -7,12 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
-#include "model/condition.h"
 #include "model/error.h"
 #include "model/item_codec.h"
 #include "model/key_codec.h"
 #include "model/key_condition.h"
-#include "model/projection.h"
 #include "node/evaluate.h"
 #include "node/leveldb_slice.h"
 
@@ -45,8 +43,25 @@ absl::Status ParseFilterAndProjection(const data::v1::Expressions& expressions, 
   return page->placeholders.CheckAllUsed();
 }
 
-// Cuts off what the pages before have had.
-absl::Status StartBehind(const std::string& exclusive_start_key, const TableInfo& table,
+// A query's pages end at items that its key condition holds for. `keys` is what it reads.
+absl::Status CheckQueryStart(const model::KeyView& start, const model::KeyCondition& condition,
+                             const model::KeyRange& keys, const TableInfo& table) {
+  const model::KeyView with_its_sort_key{.partition = &condition.partition, .sort = start.sort};
+  if (condition.sort.has_value() &&
+      !keys.Contains(model::EncodeItemKey(table.schema.id, with_its_sort_key))) {
+    return model::ValidationError(
+        "The provided starting key does not match the range key predicate");
+  }
+  if (*start.partition != condition.partition) {
+    return model::ValidationError(
+        "The provided starting key is outside query boundaries based on provided conditions");
+  }
+  return absl::OkStatus();
+}
+
+// Cuts off what the pages before have had. `condition` is a query's, and null for a scan.
+absl::Status StartBehind(const std::string& exclusive_start_key,
+                         const model::KeyCondition* condition, const TableInfo& table,
                          PageRequest* page) {
   if (exclusive_start_key.empty()) return absl::OkStatus();
   constexpr absl::string_view invalid = "The provided starting key is invalid";
@@ -54,6 +69,9 @@ absl::Status StartBehind(const std::string& exclusive_start_key, const TableInfo
   const auto view = table.schema.ValidateKey(start);
   if (!view.ok()) {
     return model::ValidationError(absl::StrCat(invalid, ": ", view.status().message()));
+  }
+  if (condition != nullptr) {
+    RETURN_IF_ERROR(CheckQueryStart(*view, *condition, page->keys, table));
   }
   std::string key = model::EncodeItemKey(table.schema.id, *view);
   if (page->backward) {
@@ -72,19 +90,24 @@ absl::Status PrepareQuery(const data::v1::Query& query, const TableInfo& table,
                    model::KeyCondition::Parse(query.expressions().key_condition(), table.schema.key,
                                               &page->placeholders));
   RETURN_IF_ERROR(ParseFilterAndProjection(query.expressions(), page));
+  if (page->filter.has_value()) {
+    RETURN_IF_ERROR(model::ValidateFilterPaths(table.schema.key, page->filter->Paths()));
+  }
+  RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, page->filter, page->projection));
   const model::Token token = model::TokenOfKey(table.schema.id, condition.partition);
   RETURN_IF_ERROR(CheckToken(token, range));
   page->keys = condition.Range(table.schema.id, token);
   page->backward = query.backward();
   page->count_only = query.count_only();
   page->limit = query.limit();
-  return StartBehind(query.exclusive_start_key(), table, page);
+  return StartBehind(query.exclusive_start_key(), &condition, table, page);
 }
 
 absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
                          const model::TokenRange& range, PageRequest* page) {
   ASSIGN_OR_RETURN(page->placeholders, MakePlaceholders(scan.expressions()));
   RETURN_IF_ERROR(ParseFilterAndProjection(scan.expressions(), page));
+  RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, page->filter, page->projection));
   const uint32_t segments = std::max(scan.segments(), 1u);
   if (scan.segment() >= segments) {
     return model::ValidationError(
@@ -98,26 +121,25 @@ absl::Status PrepareScan(const data::v1::Scan& scan, const TableInfo& table,
   }
   page->count_only = scan.count_only();
   page->limit = scan.limit();
-  return StartBehind(scan.exclusive_start_key(), table, page);
+  return StartBehind(scan.exclusive_start_key(), nullptr, table, page);
 }
 
-// Adds one item to the page. Returns its size by DynamoDB's count.
-absl::StatusOr<size_t> AddItem(absl::string_view value, const PageRequest& page,
-                               data::v1::Page* out) {
+// Adds one item to the page.
+absl::Status AddItem(absl::string_view value, const PageRequest& page, data::v1::Page* out) {
   ASSIGN_OR_RETURN(const StoredItem stored, DecodeStoredItem(value));
   const auto item = model::DecodeItem(stored.item);
   if (!item.ok()) return absl::DataLossError(item.status().message());
   out->set_scanned_count(out->scanned_count() + 1);
-  const size_t bytes = model::ItemBytes(*item);
-  if (page.filter.has_value() && !page.filter->Holds(&*item)) return bytes;
+  out->set_scanned_bytes(out->scanned_bytes() + model::ItemBytes(*item));
+  if (page.filter.has_value() && !page.filter->Holds(&*item)) return absl::OkStatus();
   out->set_count(out->count() + 1);
-  if (page.count_only) return bytes;
+  if (page.count_only) return absl::OkStatus();
   if (page.projection.has_value()) {
     out->add_items(model::EncodeItem(page.projection->Apply(*item)));
   } else {
     out->add_items(stored.item.data(), stored.item.size());
   }
-  return bytes;
+  return absl::OkStatus();
 }
 
 // The key attributes that a stored key stands for, as an item.
@@ -143,14 +165,12 @@ absl::StatusOr<data::v1::Response> ReadPage(const PageRequest& page, const Table
   data::v1::Page* out = response.mutable_page();
   if (page.keys.empty()) return response;
   const auto iterator = store.NewIterator(fill_cache);
-  size_t bytes = 0;
   for (SeekToFirst(page, *iterator);
        iterator->Valid() && page.keys.Contains(ViewOf(iterator->key()));
        page.backward ? iterator->Prev() : iterator->Next()) {
     const bool is_last = page.limit != 0 && out->scanned_count() + 1 == page.limit;
-    ASSIGN_OR_RETURN(const size_t item_bytes, AddItem(ViewOf(iterator->value()), page, out));
-    bytes += item_bytes;
-    if (is_last || bytes >= kPageBytesMax) {
+    RETURN_IF_ERROR(AddItem(ViewOf(iterator->value()), page, out));
+    if (is_last || out->scanned_bytes() >= kPageBytesMax) {
       ASSIGN_OR_RETURN(*out->mutable_last_evaluated_key(), KeyItem(ViewOf(iterator->key()), table));
       break;
     }
@@ -171,6 +191,7 @@ absl::StatusOr<data::v1::Response> ReadItem(const data::v1::Get& get, const Tabl
                        model::Projection::Parse(get.expressions().projection(), &placeholders));
     }
     RETURN_IF_ERROR(placeholders.CheckAllUsed());
+    RETURN_IF_ERROR(CheckKeyPaths(table.schema.key, std::nullopt, projection));
     ASSIGN_OR_RETURN(key, ItemKeyOf(get.key(), table, range));
     return absl::OkStatus();
   };

@@ -295,6 +295,7 @@ void FakeCluster::ScanPartition(const Partition& partition, const Request& reque
     if (i->first > partition.description.last_token()) break;
     page->add_items(i->second);
     page->set_scanned_count(page->scanned_count() + 1);
+    page->set_scanned_bytes(page->scanned_bytes() + item_bytes);
     page->set_count(page->count() + 1);
     if (request.scan().limit() != 0 && page->scanned_count() >= request.scan().limit()) {
       page->set_last_evaluated_key(i->second);

@@ -72,6 +72,7 @@ class FakeCluster {
   std::map<std::string, int> counts;         // by encoded key: updates carried out
   std::map<std::string, std::string> items;  // by encoded partition key attribute: puts
   std::map<std::string, uint64_t> tokens;    // of items
+  uint64_t item_bytes = 0;                   // that a scan reads for each item
   std::map<uint64_t, int> requests;          // by node; 0: the coordinator
   int frames = 0;
   size_t largest_frame = 0;

@@ -175,7 +175,8 @@ TEST(ConditionTest, RefusesWrongFunctions) {
   ExpectErrors({
       {"exists(n)", "Invalid function name; function: exists"},
       {"ATTRIBUTE_EXISTS(n)", "Invalid function name; function: ATTRIBUTE_EXISTS"},
-      {"if_not_exists(n, :n5)", "Invalid function name; function: if_not_exists"},
+      {"if_not_exists(n, :n5)",
+       "The function is not allowed in a condition expression; function: if_not_exists"},
       {"size(n)", std::string(kUsed) + "size"},
       {"NOT size(n)", std::string(kUsed) + "size"},
       {"n = :n5 AND size(n)", std::string(kUsed) + "size"},
@@ -231,6 +232,9 @@ TEST(ConditionTest, RefusesWrongOperands) {
       {"n = n", std::string(kDistinct) + "=, first operand: [n]"},
       {"m.k <> m.k", std::string(kDistinct) + "<>, first operand: [m, k]"},
       {"l[0] < l[0]", std::string(kDistinct) + "<, first operand: [l, [0]]"},
+      {"n BETWEEN n AND :n5", std::string(kDistinct) + "BETWEEN, first operand: [n]"},
+      {"n BETWEEN :n5 AND n", std::string(kDistinct) + "BETWEEN, first operand: [n]"},
+      {"m.k IN (:n5, n, m.k)", std::string(kDistinct) + "IN, first operand: [m, k]"},
       {"contains(s, s)", std::string(kDistinct) + "contains, first operand: [s]"},
       {"begins_with(s, s)", std::string(kDistinct) + "begins_with, first operand: [s]"},
   });
@@ -258,6 +262,9 @@ TEST(ConditionTest, TellsErrorsInOrder) {
             "defined; attribute value: :absent");
   EXPECT_EQ(Evaluated("n = ", kItem, "{}", {}, ExpressionKind::kFilter),
             R"(Invalid FilterExpression: Syntax error; token: "<EOF>", near: "=")");
+  EXPECT_EQ(Evaluated("list_append(n, n)", kItem, "{}", {}, ExpressionKind::kFilter),
+            "Invalid FilterExpression: The function is not allowed in a filter expression; "
+            "function: list_append");
 }
 
 // Protects the limits: text, operators, IN's operands, nesting (and with it the stack).
@@ -277,8 +284,8 @@ TEST(ConditionTest, Bounds) {
   };
   EXPECT_EQ(Evaluated(chain(150), kItem, kValue), "true");
   EXPECT_EQ(Evaluated(chain(151), kItem, kValue),
-            "Invalid ConditionExpression: The expression contains too many operators; at most 300 "
-            "are allowed");
+            "Invalid ConditionExpression: The expression contains too many operators; operator "
+            "count: 301");
   const auto in = [](int operands) {
     return absl::StrCat("n IN (", absl::StrJoin(std::vector<std::string>(operands, ":v"), ","),
                         ")");
@@ -317,6 +324,18 @@ TEST(PlaceholdersTest, ChecksKeysAndUse) {
   }
   EXPECT_EQ(error({}, R"({"v":{"S":"x"}})"),
             "ExpressionAttributeValues contains invalid key: Syntax error; key: \"v\"");
+  const std::string letters(255, 'a');
+  const std::string too_long =
+      " contains invalid key: The expression attribute map contains a key that is too long; size "
+      "of key: 256";
+  EXPECT_EQ(error({{"#" + letters.substr(1), "x"}}, "{}"), "ok");
+  EXPECT_EQ(error({{"#" + letters, "x"}}, "{}"), "ExpressionAttributeNames" + too_long);
+  EXPECT_EQ(error({}, absl::StrCat("{\":", letters, R"(":{"S":"x"}})")),
+            "ExpressionAttributeValues" + too_long);
+  EXPECT_EQ(error({{"#a", std::string(65535, 'x')}}, "{}"), "ok");
+  EXPECT_EQ(error({{"#a", std::string(65536, 'x')}}, "{}"),
+            "One or more parameter values were invalid: Attribute name is too large, must be less "
+            "than 65536 bytes");
   EXPECT_EQ(Evaluated("n = :v", kItem, R"({":v":{"N":"5"}})", {{"#b", "b"}, {"#a", "a"}}),
             "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a, #b}");
   EXPECT_EQ(Evaluated("n = :v", kItem, R"({":v":{"N":"5"},":w":{"N":"5"}})"),

@@ -107,7 +107,7 @@ TEST(KeyConditionTest, Refuses) {
        "One or more parameter values were invalid: Condition parameter type does not match schema "
        "type"},
       {"pk = :e",
-       "One or more parameter values were invalid: The AttributeValue for a key attribute cannot "
+       "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
        "contain an empty string value. Key: pk"},
       {"pk = ", R"(Invalid KeyConditionExpression: Syntax error; token: "<EOF>", near: "=")"},
       {"pk = :p AND sk BETWEEN :2 AND :1",

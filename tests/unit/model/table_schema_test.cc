@@ -81,12 +81,11 @@ TEST(TableSchemaTest, ChecksKeyLengths) {
   EXPECT_EQ(
       check("a", std::string(1025, 'b')),
       kPrefix + "Aggregated size of all range keys has exceeded the size limit of 1024 bytes");
-  EXPECT_EQ(check("", "b"), kPrefix +
-                                "The AttributeValue for a key attribute cannot contain an empty "
-                                "string value. Key: pk");
-  EXPECT_EQ(check("a", ""), kPrefix +
-                                "The AttributeValue for a key attribute cannot contain an empty "
-                                "binary value. Key: sk");
+  const std::string kEmpty =
+      "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+      "contain an empty ";
+  EXPECT_EQ(check("", "b"), kEmpty + "string value. Key: pk");
+  EXPECT_EQ(check("a", ""), kEmpty + "binary value. Key: sk");
 }
 
 // Protects items that are to be stored: keys there and typed, index keys typed if there.

@@ -190,23 +190,30 @@ TEST(UpdateTest, RefusesWhatTheItemDoesNotAllow) {
       {"SET a = a + :v", R"({"a":{"N":"9E125"}})", R"({":v":{"N":"9E125"}})",
        "Number overflow. Attempting to store a number with magnitude larger than supported range"},
       {"ADD a :v", R"({"a":{"N":"1E38"}})", kOne,
-       "Attempting to store more than 38 significant digits in a Number"},
+       "Number overflow. Attempting to store a number with magnitude larger than supported range"},
   });
+}
+
+constexpr char kS[] = R"({":v":{"S":"x"}})";
+constexpr char kElsewhere[] = "The function is not allowed in an update expression; function: ";
+
+void CheckRefused(const std::vector<Case>& cases) {
+  for (const Case& test : cases) {
+    EXPECT_EQ(Updated(test.expression, test.before, test.values),
+              absl::StrCat("Invalid UpdateExpression: ", test.after))
+        << test.expression;
+  }
 }
 
 // Protects DynamoDB's words for what shows without an item.
 TEST(UpdateTest, RefusesWhatCannotBe) {
-  const std::string kType = "Incorrect operand type for operator or function; operator";
-  const std::string kCount =
-      "Incorrect number of operands for operator or function; operator or function: ";
   const std::string kOverlap =
       "Two document paths overlap with each other; must remove or rewrite one of these paths; "
       "path one: ";
   const std::string kConflict =
       "Two document paths conflict with each other; must remove or rewrite one of these paths; "
       "path one: ";
-  const char kS[] = R"({":v":{"S":"x"}})";
-  const std::vector<Case> cases = {
+  CheckRefused({
       {"", "{}", "{}", "The expression can not be empty;"},
       {"a = :v", "{}", "{}", R"_(Syntax error; token: "a", near: "a =")_"},
       {"SET", "{}", "{}", R"_(Syntax error; token: "<EOF>", near: "SET")_"},
@@ -233,7 +240,35 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
        "#a"},
       {"SET a = :w", "{}", "{}",
        "An expression attribute value used in expression is not defined; attribute value: :w"},
-      {"SET a = size(b)", "{}", "{}", "Invalid function name; function: size"},
+      {"SET a = :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
+      {"SET a.b = :v, a = :v", "{}", kS, kOverlap + "[a, b], path two: [a]"},
+      {"SET a[1].b = :v REMOVE a[1]", "{}", kS, kOverlap + "[a, [1], b], path two: [a, [1]]"},
+      {"SET a.b = :v, a[0] = :v", "{}", kS, kConflict + "[a, b], path two: [a, [0]]"},
+      // which of several is told
+      {"SET name = size(a) SET b = :w", "{}", "{}",
+       "Attribute name is a reserved keyword; reserved keyword: name"},
+      {"SET a = size(a) SET b = :w", "{}", "{}", absl::StrCat(kElsewhere, "size")},
+      {"SET a = :w, #x = :w", "{}", "{}",
+       "An expression attribute name used in the document path is not defined; attribute name: "
+       "#x"},
+      {"SET a = a + :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
+  });
+}
+
+// Protects DynamoDB's words for functions and operands that can't be where they are.
+TEST(UpdateTest, RefusesWrongFunctionsAndOperands) {
+  const std::string kType = "Incorrect operand type for operator or function; operator";
+  const std::string kCount =
+      "Incorrect number of operands for operator or function; operator or function: ";
+  const std::string kMisused =
+      "The function is not allowed to be used this way in an expression; function: ";
+  CheckRefused({
+      {"SET a = size(b)", "{}", "{}", absl::StrCat(kElsewhere, "size")},
+      {"SET a = contains(b, :v)", "{}", kS, absl::StrCat(kElsewhere, "contains")},
+      {"SET a = length(b)", "{}", "{}", "Invalid function name; function: length"},
+      {"SET a = list_append(list_append(b, c), d)", "{}", "{}", kMisused + "list_append"},
+      {"SET a = if_not_exists(b, list_append(c, d))", "{}", "{}", kMisused + "list_append"},
+      {"SET a = b + (list_append(c, d))", "{}", "{}", kMisused + "list_append"},
       {"SET a = IF_NOT_EXISTS(b, :v)", "{}", kS, "Invalid function name; function: IF_NOT_EXISTS"},
       {"SET a = if_not_exists(b)", "{}", "{}", kCount + "if_not_exists, number of operands: 1"},
       {"SET a = list_append(b, c, d)", "{}", "{}", kCount + "list_append, number of operands: 3"},
@@ -243,28 +278,15 @@ TEST(UpdateTest, RefusesWhatCannotBe) {
       {"SET a = :v - a", "{}", kS, kType + " or function: -, operand type: S"},
       {"SET a = list_append(a, :v)", "{}", kS,
        kType + " or function: list_append, operand type: S"},
-      {"ADD a :v", "{}", kS, kType + ": ADD, operand type: STRING"},
-      {"ADD a :v", "{}", R"({":v":{"L":[]}})", kType + ": ADD, operand type: LIST"},
-      {"DELETE a :v", "{}", kOne, kType + ": DELETE, operand type: NUMBER"},
-      {"DELETE a :v", "{}", R"({":v":{"M":{}}})", kType + ": DELETE, operand type: MAP"},
-      {"SET a = :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
-      {"SET a.b = :v, a = :v", "{}", kS, kOverlap + "[a, b], path two: [a]"},
-      {"SET a[1].b = :v REMOVE a[1]", "{}", kS, kOverlap + "[a, [1], b], path two: [a, [1]]"},
-      {"SET a.b = :v, a[0] = :v", "{}", kS, kConflict + "[a, b], path two: [a, [0]]"},
-      // which of several is told
-      {"SET name = size(a) SET b = :w", "{}", "{}",
-       "Attribute name is a reserved keyword; reserved keyword: name"},
-      {"SET a = size(a) SET b = :w", "{}", "{}", "Invalid function name; function: size"},
-      {"SET a = :w, #x = :w", "{}", "{}",
-       "An expression attribute name used in the document path is not defined; attribute name: "
-       "#x"},
-      {"SET a = a + :v REMOVE a", "{}", kS, kOverlap + "[a], path two: [a]"},
-  };
-  for (const Case& test : cases) {
-    EXPECT_EQ(Updated(test.expression, test.before, test.values),
-              absl::StrCat("Invalid UpdateExpression: ", test.after))
-        << test.expression;
-  }
+      {"ADD a :v", "{}", kS,
+       kType + ": ADD, operand type: STRING, typeSet: ALLOWED_FOR_ADD_OPERAND"},
+      {"ADD a :v", "{}", R"({":v":{"L":[]}})",
+       kType + ": ADD, operand type: LIST, typeSet: ALLOWED_FOR_ADD_OPERAND"},
+      {"DELETE a :v", "{}", kOne,
+       kType + ": DELETE, operand type: NUMBER, typeSet: ALLOWED_FOR_DELETE_OPERAND"},
+      {"DELETE a :v", "{}", R"({":v":{"M":{}}})",
+       kType + ": DELETE, operand type: MAP, typeSet: ALLOWED_FOR_DELETE_OPERAND"},
+  });
 }
 
 // Protects keys from being changed.
@@ -347,6 +369,21 @@ TEST(UpdateTest, RandomListEditsAgreeWithAModel) {
     }
     EXPECT_EQ(found, expected) << expression << " on " << size;
   }
+}
+
+// Protects updates of many attributes: an action is no operator, and 300 of those are allowed.
+TEST(UpdateTest, BoundsOperators) {
+  const auto sets = [](int actions, absl::string_view value) {
+    std::vector<std::string> written;
+    for (int i = 0; i < actions; ++i) written.push_back(absl::StrCat("a", i, "=", value));
+    return absl::StrCat("SET ", absl::StrJoin(written, ","));
+  };
+  Placeholders placeholders = PlaceholdersOf(kOne);
+  EXPECT_TRUE(Update::Parse(sets(301, ":v"), &placeholders).ok());
+  EXPECT_TRUE(Update::Parse(sets(300, "b+:v"), &placeholders).ok());
+  EXPECT_EQ(Updated(sets(301, "b+:v"), "{}", kOne),
+            "Invalid UpdateExpression: The expression contains too many operators; operator count: "
+            "301");
 }
 
 // Protects the bounds: an update may nest two values of full depth, which ValidateItem then
