@@ -184,6 +184,10 @@ class Log {
   // it can't be read now either. Whether it is damaged.
   virtual bool Distrust(GroupId group, Index index) = 0;
 
+  // What its owner found shows that the log has forgotten something of this group: it is suspect
+  // from now on, durably with the next checkpoint.
+  virtual void Suspect(GroupId group) = 0;
+
   // Readable entries live in a segment in which a scrub found something bad, or in one before it:
   // Reclaim has work.
   virtual bool RewriteIsDue() const = 0;

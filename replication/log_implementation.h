@@ -72,6 +72,7 @@ class LogImplementation : public Log {
   absl::StatusOr<uint64_t> Reclaim(uint64_t bytes_max) override;
   absl::StatusOr<LogScrub> Scrub(uint64_t after) override;
   bool Distrust(GroupId group, Index index) override;
+  void Suspect(GroupId group) override;
   bool RewriteIsDue() const override;
   std::vector<LogPin> Pins() const override;
   absl::StatusOr<std::vector<Entry>> Read(GroupId group, Index first, Index last,

@@ -272,6 +272,11 @@ void LogIndex::MarkAllSuspect() {
   }
 }
 
+void LogIndex::MarkSuspect(GroupId group) {
+  const auto found = groups_.find(group);
+  if (found != groups_.end() && !found->second.destroyed) found->second.suspect = true;
+}
+
 void LogIndex::MarkCorrupt(GroupId group, Index index, const EntrySlot& slot) {
   const auto found = groups_.find(group);
   if (found == groups_.end() || !found->second.shape.Holds(index)) return;

@@ -71,6 +71,7 @@ class LogIndex {
 
   // Batches were lost: nobody here knows any more what they did.
   void MarkAllSuspect();
+  void MarkSuspect(GroupId group);
   // The payload turned out bad: from now on kCorrupt, if the entry is still in that slot.
   void MarkCorrupt(GroupId group, Index index, const EntrySlot& slot);
 

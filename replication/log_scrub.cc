@@ -114,6 +114,11 @@ bool LogImplementation::Distrust(GroupId group, Index index) {
   return true;
 }
 
+void LogImplementation::Suspect(GroupId group) {
+  MutexLock lock(mutex_);
+  index_.MarkSuspect(group);
+}
+
 bool LogImplementation::RewriteIsDue() const {
   MutexLock lock(mutex_);
   return !index_.uses().empty() && index_.uses().begin()->first <= rewrite_through_;

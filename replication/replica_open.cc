@@ -10,8 +10,8 @@
 //                index.
 //   state lost   (Missing, unreadable, or behind the log's first entry) but the log intact: the
 //                replica keeps term, vote and promise, starts empty, and waits for a snapshot.
-//   suspect      The log may have forgotten a vote or an acknowledgement: refused; the group
-//                replaces the replica by one with another id.
+//   suspect      The log may have forgotten a vote or an acknowledgement, or has, as the state is
+//                ahead of it: refused; the group replaces the replica by one with another id.
 #include <algorithm>
 #include <utility>
 
@@ -200,6 +200,14 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
   } else {
     opened.machine = *std::move(machine);
     const AppliedState applied = opened.machine->applied();
+    if (applied.last.index > state.promised.index) {
+      // Nothing is applied before it is durable in the log.
+      RARE_BRANCH("replica: its state shows that its log has forgotten");
+      place.log.Suspect(state.group);
+      return absl::DataLossError(absl::StrCat("group ", state.group, ": its state is at index ",
+                                              applied.last.index, " and its log ends at ",
+                                              state.promised.index, "; it has to be replaced"));
+    }
     if (applied.last.index > state.intact_last && !state.damage.empty()) {
       RETURN_IF_ERROR(DropDamagedPrefix(place, state, applied));
       state = *place.log.Group(state.group);
@@ -247,11 +255,6 @@ absl::Status Replica::Recover(const ReplicaPlace& place, const GroupState& state
   recovered.applied = applied.last.index;
   recovered.configuration = applied.configuration;
   recovered.configuration_index = std::max(applied.configuration_index, recovered.base.index);
-  if (recovered.applied > recovered.last_index) {
-    return absl::DataLossError(absl::StrCat("group ", state.group, ": its state is at index ",
-                                            recovered.applied, " and its log ends at ",
-                                            recovered.last_index));
-  }
   if (!state.damage.empty() && !MUTANT("damage-is-torn-write")) {
     recovered.promised = state.promised;
     recovered.doubtful = std::all_of(state.damage.begin(), state.damage.end(), [](const auto& one) {

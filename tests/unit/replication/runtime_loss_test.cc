@@ -1,6 +1,7 @@
 // Protects what a node promises when its disk lost something: part of its log, its state, or both.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -41,6 +42,29 @@ class LossTest : public RuntimeTest {
     world_.machine(node).runtime->Find(1)->FlushAndCompact();
     Run(milliseconds(300));
     ASSERT_EQ(world_.machine(node).runtime->Find(1), nullptr) << "nothing failed";
+  }
+
+  using Files = std::map<std::string, std::string>;
+
+  Files LogFiles(NodeId node) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    Files files;
+    for (const std::string& path : disk.Files()) {
+      if (absl::StrContains(path, "/log/")) files[path] = disk.Content(path);
+    }
+    return files;
+  }
+
+  void RestoreLogFiles(NodeId node, const Files& files) {
+    SimulatedFileSystem& disk = *world_.machine(node).disk;
+    for (const auto& [path, content] : LogFiles(node)) ASSERT_TRUE(disk.RemoveFile(path).ok());
+    for (const auto& [path, content] : files) {
+      auto file = disk.OpenForWrite(path, WriteMode::kTruncate);
+      ASSERT_TRUE(file.ok()) << file.status();
+      ASSERT_TRUE((*file)->Append(content).ok());
+      ASSERT_TRUE((*file)->Sync().ok());
+      ASSERT_TRUE((*file)->Close().ok());
+    }
   }
 
   // Proposes an entry whose payload has blocks of its own in the log.
@@ -297,8 +321,30 @@ TEST_F(LossTest, WhatWasSetAsideGoesOnceThereIsState) {
   EXPECT_FALSE(*disk.Exists(old));
 }
 
-// What goes bad of the log while its replica is closed speaks against the log alone. The state would
-// be distrusted otherwise, as it is the second error in a row.
+// The log has forgotten what it acknowledged, perhaps a vote as well, and only the state shows it.
+// A replica that went on with either would help to elect who lacks it.
+TEST_F(LossTest, StateAheadOfItsLogMakesTheLogSuspect) {
+  ASSERT_TRUE(AddOne());
+  const NodeId node = Follower();
+  world_.Kill(node);
+  const auto before = LogFiles(node);
+  world_.Start(node);
+  ASSERT_TRUE(AddOne());
+  FlushAll();
+  world_.Kill(node);
+  world_.Harm(node);
+  RestoreLogFiles(node, before);
+  world_.Start(node);
+  Run(seconds(10));
+  EXPECT_EQ(world_.machine(node).runtime->Find(1), nullptr);
+  EXPECT_TRUE(LogOf(node).suspect);
+  EXPECT_EQ(world_.machine(node).runtime->damaged().count(1), 1u);
+  ASSERT_TRUE(AddOne());
+  EXPECT_EQ(world_.violation(), "");
+}
+
+// What goes bad of the log while its replica is closed speaks against the log alone. The state
+// would be distrusted otherwise, as it is the second error in a row.
 TEST_F(LossTest, ATailThatCantBeReadAtTheOpeningIsNoLossOfState) {
   ASSERT_TRUE(AddOne());
   const NodeId node = Follower();
