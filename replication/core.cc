@@ -158,8 +158,7 @@ void Core::AnswerOldTerm(const Message& message) {
       return;
     }
     case MessageKind::kDoubtQuery:
-      Send(NewMessage(MessageKind::kDoubtAnswer, message.from));
-      return;
+      return RejectDoubtQuery(message);
     default:
       return;
   }

@@ -305,6 +305,7 @@ class Core {
   void AskDoubt(bool preliminary);
   void StepDoubtQuery(const Message& message);
   void StepDoubtAnswer(const Message& message);
+  void RejectDoubtQuery(const Message& query);
   void DecideDoubt();
   std::optional<LogPosition> HeldAtMost() const;
 

@@ -63,7 +63,7 @@ void Core::AskDoubt(bool preliminary) {
 
 void Core::StepDoubtQuery(const Message& message) {
   if (message.preliminary && message.term <= hard_state_.term) {
-    return Send(NewMessage(MessageKind::kDoubtAnswer, message.from));  // it is behind
+    return RejectDoubtQuery(message);
   }
   Message answer = NewMessage(MessageKind::kDoubtAnswer, message.from);
   answer.term = message.term;
@@ -75,7 +75,16 @@ void Core::StepDoubtQuery(const Message& message) {
   Send(std::move(answer));
 }
 
+// It is behind. Tells the term and nothing else: it must not be taken for the answer of one who has
+// nothing, and by the time it arrives the asker may be asking in this very term.
+void Core::RejectDoubtQuery(const Message& query) {
+  Message answer = NewMessage(MessageKind::kDoubtAnswer, query.from);
+  answer.rejected = true;
+  Send(std::move(answer));
+}
+
 void Core::StepDoubtAnswer(const Message& message) {
+  if (message.rejected) return;
   if (!asking_ || message.preliminary != asking_preliminary_) return;
   if (message.term != hard_state_.term + (asking_preliminary_ ? 1 : 0)) return;
   if (!IsVoter(configuration(), message.from)) return;

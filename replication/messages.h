@@ -53,6 +53,7 @@ enum class MessageKind : uint8_t {
   // The sender's log may have ended at `promise`, its intact part ends at `position`: what do you
   // hold? preliminary: answer without adopting `term` (the sender asks whether it would disturb).
   kDoubtQuery = 11,
+  // rejected: the query was behind the answerer's term, and nothing else is said. Otherwise
   // position: the answerer's last; promise: its own promise ({0,0}: its log is certain); doubtful:
   // that promise is only in doubt; preliminary: as in the query; round: version of the answerer's
   // latest configuration.
