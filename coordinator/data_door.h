@@ -60,8 +60,8 @@ class DataDoor : public Service {
   // executor if changes do not fit the map that is there: a complete one is needed.
   void ApplyMap(v1::MapUpdate update, std::function<void()> on_misfit);
 
-  // Before the end: gives back what is leased to this coordinator, and keeps nothing any more. Reads
-  // are served on, by the nodes. `done` runs on the door's executor. Any thread.
+  // Before the end: gives back what is leased to this coordinator, and keeps nothing any more.
+  // Reads are served on, by the nodes. `done` runs on the door's executor. Any thread.
   void Leave(Task done);
 
   const RequestMetrics& metrics() const { return server_.metrics(); }
