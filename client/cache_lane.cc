@@ -34,6 +34,12 @@ class CacheLane::Handler : public CallHandler {
     });
   }
   void OnSendIdle() override {
+    {
+      MutexLock lock(gate_->mutex);
+      if (gate_->stream != stream_) return;
+      gate_->is_frame_out = false;
+      if (!std::exchange(gate_->wants_idle, false)) return;
+    }
     Post([stream = stream_](CacheLane& lane) { lane.SendIdle(stream); });
   }
   void OnEnd(const absl::Status& status) override {
@@ -70,9 +76,10 @@ bool CacheLane::Open() {
   {
     MutexLock lock(gate_->mutex);
     gate_->executor = &executor_;
+    gate_->stream = ++stream_;
+    gate_->is_frame_out = gate_->wants_idle = false;
   }
-  ++stream_;
-  is_frame_out_ = has_answered_ = false;
+  has_answered_ = false;
   waiting_.Clear();
   cache::v1::Open open;
   open.set_client(client_);
@@ -85,10 +92,17 @@ bool CacheLane::Open() {
   return true;
 }
 
+// Otherwise Flush is called when the network has let go of the frame that it has.
+bool CacheLane::MaySend() {
+  MutexLock lock(gate_->mutex);
+  gate_->wants_idle = gate_->is_frame_out;
+  return !gate_->is_frame_out;
+}
+
 // One turn later: what else this turn asks for goes into the same frame.
 void CacheLane::FlushSoon() {
   has_waiting_ = true;
-  if (is_frame_out_ || is_flush_posted_) return;
+  if (is_flush_posted_ || !MaySend()) return;
   is_flush_posted_ = true;
   executor_.Post([weak = weak_from_this()] {
     const auto lane = weak.lock();
@@ -99,19 +113,21 @@ void CacheLane::FlushSoon() {
 }
 
 void CacheLane::Flush() {
-  if (call_ == nullptr || is_frame_out_ || !has_waiting_) return;
-  is_frame_out_ = true;
+  if (call_ == nullptr || !has_waiting_ || !MaySend()) return;
   std::string frame = waiting_.Pop();
   has_waiting_ = !waiting_.empty();
+  {
+    MutexLock lock(gate_->mutex);
+    gate_->is_frame_out = true;
+    gate_->wants_idle = has_waiting_;
+  }
   if (!call_->Send(std::move(frame))) {
     End(absl::UnavailableError("the stream takes no more"));
   }
 }
 
 void CacheLane::SendIdle(uint64_t stream) {
-  if (stream != stream_ || call_ == nullptr) return;
-  is_frame_out_ = false;
-  Flush();
+  if (stream == stream_ && call_ != nullptr) Flush();
 }
 
 void CacheLane::Ended(uint64_t stream, const absl::Status& status) {

@@ -137,6 +137,7 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   using PartitionTerm = std::pair<uint64_t, uint64_t>;
 
   bool Open();
+  bool MaySend();
   void FlushSoon();
   void Flush();
   void End(const absl::Status& status);
@@ -166,13 +167,15 @@ class CacheLane : public std::enable_shared_from_this<CacheLane> {
   struct Gate {
     Mutex mutex;
     Executor* executor ABSL_GUARDED_BY(mutex) = nullptr;
+    uint64_t stream ABSL_GUARDED_BY(mutex) = 0;
+    bool is_frame_out ABSL_GUARDED_BY(mutex) = false;  // in the network's hands
+    bool wants_idle ABSL_GUARDED_BY(mutex) = false;    // to be told when it is not any more
   };
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::shared_ptr<Call> call_;              // null: no stream
   uint64_t stream_ = 0;                     // the incarnation
   CacheFrames<cache::v1::ToNode> waiting_;  // to be sent
   bool has_waiting_ = false;                // and somebody waits for it
-  bool is_frame_out_ = false;
   bool is_flush_posted_ = false;
   bool has_answered_ = false;  // this stream
   std::optional<Instant> ended_;

@@ -24,8 +24,9 @@ constexpr uint64_t kShardBytesMin = 1 << 20;
 constexpr uint8_t kUsesMax = 3;
 // Of a shard: entries that left and that a reader may still look at.
 constexpr size_t kRetiredMax = 4096;
-// To look whether anybody still does costs as much for one of them as for many.
-constexpr size_t kCollectedAtOnce = 32;
+// To look whether anybody still does costs as much for one of them as for many; the allocator likes
+// few.
+constexpr size_t kCollectedAtOnce = 8;
 constexpr uint64_t kCollectedBytes = 64 << 10;
 // How many entries that are used the eviction's hand passes over for one that wants to come in.
 constexpr int kPassedOverMax = 8;

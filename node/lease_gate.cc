@@ -66,14 +66,25 @@ bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, con
                            std::vector<Invalidation>* to_send) {
   closed_ranges_.emplace(start, limit);
   bool open = EarlierAreOver(now);
-  for (auto key = keys_.lower_bound(start); key != keys_.end() && key->first < limit;) {
-    const auto current = key++;
-    Invalidate(current, to_send);
-    DropWaits(current, now);
-    open = open && current->second.waits.empty();
-    EraseIfEmpty(current);
+  for (const Keys::iterator key : InOrder(start, limit)) {
+    Invalidate(key, to_send);
+    DropWaits(key, now);
+    open = open && key->second.waits.empty();
+    EraseIfEmpty(key);
   }
   return open;
+}
+
+// From `start` to before `limit`; empty: to the end.
+std::vector<LeaseGate::Keys::iterator> LeaseGate::InOrder(absl::string_view start,
+                                                          absl::string_view limit) {
+  std::vector<Keys::iterator> keys;
+  for (auto key = keys_.begin(); key != keys_.end(); ++key) {
+    if (key->first >= start && (limit.empty() || key->first < limit)) keys.push_back(key);
+  }
+  std::sort(keys.begin(), keys.end(),
+            [](const auto& a, const auto& b) { return a->first < b->first; });
+  return keys;
 }
 
 void LeaseGate::LeaveRange(absl::string_view start) { closed_ranges_.erase(std::string(start)); }
@@ -141,15 +152,14 @@ LeaseGate::Answer LeaseGate::Grant(CacheSessionId id, absl::string_view key, uin
   const Duration life = Life(confirmed, now);
   if (life == Duration(0)) return {Refusal::kStale};
   auto session = sessions_.find(id);
-  auto held = keys_.lower_bound(key);
-  const bool new_key = held == keys_.end() || held->first != key;
-  const Refusal bound = BoundMet(session, new_key ? keys_.end() : held, id);
+  auto held = keys_.find(key);
+  const Refusal bound = BoundMet(session, held, id);
   if (bound != Refusal::kNone) return {bound};
   if (session == sessions_.end()) {
     session = sessions_.emplace(id, Session{.confirmed = confirmed}).first;
   }
-  if (new_key) {
-    held = keys_.emplace_hint(held, std::string(key), Key());
+  if (held == keys_.end()) {
+    held = keys_.emplace(std::string(key), Key()).first;
     ++bucket_keys_[bucket];
   }
   Uncount(held);
@@ -260,7 +270,7 @@ bool LeaseGate::EarlierAreOver(const Instant& now) const {
 
 void LeaseGate::Revoke(std::vector<Invalidation>* to_send) {
   revoking_ = true;
-  for (auto key = keys_.begin(); key != keys_.end(); ++key) Invalidate(key, to_send);
+  for (const Keys::iterator key : InOrder("", "")) Invalidate(key, to_send);
 }
 
 bool LeaseGate::IsRevoked(const Instant& now) {

@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "node/eras.h"
@@ -206,7 +207,9 @@ class LeaseGate {
     absl::flat_hash_map<std::string, uint64_t> keys;  // and the fill of the last grant
     std::map<uint64_t, std::string> invalidations;    // not acknowledged: number and key
   };
-  using Keys = std::map<std::string, Key, std::less<>>;
+  // Not in order, as every grant looks a key up; what has to go through them in order sorts them.
+  // Their places stay.
+  using Keys = absl::node_hash_map<std::string, Key>;
   using Sessions = std::map<CacheSessionId, Session>;
 
   bool IsOver(const Instant& from, const Instant& now) const {
@@ -218,6 +221,7 @@ class LeaseGate {
   Duration UntilEarlierAreOver(const Instant& now) const {
     return before_term_ - WaiterElapsed(began_, now);
   }
+  std::vector<Keys::iterator> InOrder(absl::string_view start, absl::string_view limit);
   bool IsOpen(absl::string_view key, const Instant& now);
   bool InClosedRange(absl::string_view key) const;
   Duration Life(const Instant& confirmed, const Instant& now) const;
