@@ -73,7 +73,8 @@ TEST(CompletionTest, KnowsEveryCommandAndItsOptions) {
   EXPECT_NE(script.find("'ringctl') words='status health cache completion --help' ;;"),
             std::string::npos)
       << script;
-  EXPECT_NE(script.find("'ringctl cache') words='--help --sessions --table --key' ;;"), std::string::npos)
+  EXPECT_NE(script.find("'ringctl cache') words='--help --sessions --table --key' ;;"),
+            std::string::npos)
       << script;
 }
 
