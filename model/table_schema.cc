@@ -1,6 +1,5 @@
 #include "model/table_schema.h"
 
-#include <algorithm>
 #include <map>
 
 #include "absl/container/flat_hash_set.h"
@@ -150,21 +149,6 @@ absl::Status ValidateIndexKeys(const std::vector<IndexSchema>& indexes, const It
   return absl::OkStatus();
 }
 
-// The first key attribute that one of the paths begins with, of those that `counts` holds for; null
-// if there is none.
-template <typename Counts>
-const std::string* FirstNamed(const KeySchema& key, const std::vector<const Path*>& paths,
-                              const Counts& counts) {
-  const auto is_named = [&](const KeyAttribute& attribute) {
-    return std::any_of(paths.begin(), paths.end(), [&](const Path* path) {
-      return path->front().name == attribute.name && counts(*path);
-    });
-  };
-  if (is_named(key.partition)) return &key.partition.name;
-  if (key.sort.has_value() && is_named(*key.sort)) return &key.sort->name;
-  return nullptr;
-}
-
 // The value of a key attribute of an item that is to be stored.
 absl::StatusOr<const AttributeValue*> FindKeyInItem(const KeyAttribute& attribute, const Item& item,
                                                     bool is_partition_key) {
@@ -200,25 +184,6 @@ absl::Status ValidateName(absl::string_view name, absl::string_view field) {
         "[a-zA-Z0-9_.-]+"));
   }
   return absl::OkStatus();
-}
-
-absl::Status ValidateKeyPaths(const KeySchema& key, const std::vector<const Path*>& paths) {
-  const std::string* name =
-      FirstNamed(key, paths, [](const Path& path) { return path.size() > 1; });
-  if (name == nullptr) return absl::OkStatus();
-  return ValidationError(
-      absl::StrCat("Key attributes must be scalars; list random access '[]' and map lookup '.' are "
-                   "not allowed: Key: ",
-                   *name));
-}
-
-absl::Status ValidateFilterPaths(const KeySchema& key, const std::vector<const Path*>& paths) {
-  const std::string* name = FirstNamed(key, paths, [](const Path&) { return true; });
-  if (name == nullptr) return absl::OkStatus();
-  return ValidationError(
-      absl::StrCat("Filter Expression can only contain non-primary key attributes: Primary key "
-                   "attribute: ",
-                   *name));
 }
 
 absl::Status ValidateKeyBytes(const KeyAttribute& attribute, const AttributeValue& value,

@@ -16,7 +16,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "model/attribute_value.h"
-#include "model/expression.h"
 #include "model/item.h"
 
 namespace ringleader::model {
@@ -95,12 +94,6 @@ struct TableSchema {
 // 3 to 255 of a-z A-Z 0-9 _ - . , as tables and indexes are named. `field` is how the request calls
 // it: "TableName" or "IndexName".
 absl::Status ValidateName(absl::string_view name, absl::string_view field);
-
-// Keys are scalars: no path of an expression may lead into one.
-absl::Status ValidateKeyPaths(const KeySchema& key, const std::vector<const Path*>& paths);
-
-// A query's filter sees what its key condition has left: it may name no key attribute.
-absl::Status ValidateFilterPaths(const KeySchema& key, const std::vector<const Path*>& paths);
 
 // A key attribute's length: 1 byte to the maximum for its place. A number always fits.
 absl::Status ValidateKeyBytes(const KeyAttribute& attribute, const AttributeValue& value,

@@ -7,6 +7,7 @@
 #include "model/error.h"
 #include "model/item.h"
 #include "model/item_codec.h"
+#include "model/key_paths.h"
 #include "model/update.h"
 
 namespace ringleader {

@@ -11,6 +11,7 @@
 #include "model/item_codec.h"
 #include "model/key_codec.h"
 #include "model/key_condition.h"
+#include "model/key_paths.h"
 #include "node/evaluate.h"
 #include "node/leveldb_slice.h"
 
