@@ -102,8 +102,9 @@ void Core::DecideDoubt() {
   }
   for (const auto& [replica, answer] : doubt_answers_) {
     // Its log names members that the lost entries may have named too: the majorities of this
-    // replica's configuration may not be the ones that counted.
-    if (answer.round > configuration().version) return;
+    // replica's configuration may not be the ones that counted. The lost entries are of this
+    // replica's last term or later ones, though: nothing in a log of older terms is among them.
+    if (answer.round > configuration().version && answer.position.term >= log_.last().term) return;
   }
   const std::optional<LogPosition> held = HeldAtMost();
   if (!held && !MUTANT("doubt-settled-alone")) return;
