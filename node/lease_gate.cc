@@ -64,10 +64,16 @@ std::optional<Duration> LeaseGate::UntilOpening(const Instant& now) const {
 
 bool LeaseGate::EnterRange(absl::string_view start, absl::string_view limit, const Instant& now,
                            std::vector<Invalidation>* to_send) {
-  closed_ranges_.emplace(start, limit);
+  if (closed_ranges_.emplace(start, limit).second) {
+    for (const Keys::iterator key : InOrder(start, limit)) Invalidate(key, to_send);
+  }
+  // Nothing in the range is granted since: what is left of it is waited for.
+  std::vector<Keys::iterator> waiting;
+  for (auto name = waiting_.lower_bound(start); name != waiting_.end() && *name < limit; ++name) {
+    waiting.push_back(keys_.find(*name));
+  }
   bool open = EarlierAreOver(now);
-  for (const Keys::iterator key : InOrder(start, limit)) {
-    Invalidate(key, to_send);
+  for (const Keys::iterator key : waiting) {
     DropWaits(key, now);
     open = open && key->second.waits.empty();
     EraseIfEmpty(key);

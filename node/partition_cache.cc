@@ -353,6 +353,7 @@ void Partition::TendCache(const ReplicaPointer& replica) {
 
 // --- Grants -------------------------------------------------------------------------------------
 
+// Grants and answers, or says why not.
 LeaseGate::Refusal Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
   using Refusal = LeaseGate::Refusal;
   const PartitionOptions& options = place_.options;
