@@ -79,7 +79,16 @@ absl::StatusOr<TableDescription> Connection::DescribeTable(absl::string_view nam
 absl::Status Connection::DeleteTable(absl::string_view name) {
   meta::TableRequest request;
   request.set_name(std::string(name));
-  return TableError(Administer<meta::TableResponse>("DeleteTable", request).status());
+  const auto response = Administer<meta::TableResponse>("DeleteTable", request);
+  if (!response.ok()) return TableError(response.status());
+  const uint64_t id = response->table().id();
+  const bool is_gone = AwaitMapWhere(router_->options().timeout, [&](const ClusterMap& map) {
+    return map.version() >= response->version() && map.FindTable(id) == nullptr;
+  });
+  if (is_gone) return absl::OkStatus();
+  return MakeError(ErrorKind::kDeadline,
+                   absl::StrCat("the table ", name, " is being deleted and is not gone yet; ",
+                                "`ringctl table describe ", name, "` shows its state"));
 }
 
 absl::StatusOr<std::vector<std::string>> Connection::ListTables() {

@@ -187,6 +187,7 @@ void ClusterService::ProposeTable(v1::Command command, TableDone done) {
     const auto& tables = director_.store().metadata().tables();
     const auto found = tables.find(outcome.id);
     if (found != tables.end()) *response.mutable_table() = found->second.table();
+    response.set_version(director_.store().metadata().version());
     done(response);
   });
 }

@@ -430,12 +430,10 @@ CommandOutcome Metadata::DeleteTable(const std::string& name) {
                   absl::StrCat("Requested resource not found: Table: ", name, " not found"));
   }
   v1::TableRecord& record = tables_.at(named->second);
+  if (record.table().state() == v1::TABLE_STATE_DELETING) return Done(named->second);
   if (record.table().state() != v1::TABLE_STATE_ACTIVE) {
-    return Refuse(
-        v1::ERROR_IN_USE,
-        absl::StrCat("Table ", name, " is being ",
-                     record.table().state() == v1::TABLE_STATE_CREATING ? "created" : "deleted"),
-        named->second);
+    return Refuse(v1::ERROR_IN_USE, absl::StrCat("Table ", name, " is being created"),
+                  named->second);
   }
   record.mutable_table()->set_state(v1::TABLE_STATE_DELETING);
   record.mutable_table()->set_schema_version(record.table().schema_version() + 1);

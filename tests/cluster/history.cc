@@ -15,6 +15,8 @@ std::string NameOf(const RegisterEvent& event) {
       return "read";
     case RegisterOperation::kWrite:
       return event.input == 0 ? "delete" : "write";
+    case RegisterOperation::kSwap:
+      return "swap";
     case RegisterOperation::kCompareAndSet:
       return "cas";
     case RegisterOperation::kAdd:

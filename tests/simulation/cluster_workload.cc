@@ -24,6 +24,8 @@ absl::string_view NameOf(RegisterOperation operation) {
       return "read";
     case RegisterOperation::kWrite:
       return "write";
+    case RegisterOperation::kSwap:
+      return "write that tells what was there";
     case RegisterOperation::kCompareAndSet:
       return "conditional write";
     case RegisterOperation::kAdd:

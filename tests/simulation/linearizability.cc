@@ -23,6 +23,9 @@ std::optional<int64_t> Apply(const RegisterEvent& event, int64_t value) {
       return value;
     case RegisterOperation::kWrite:
       return event.input;
+    case RegisterOperation::kSwap:
+      if (pinned && event.output != value) return std::nullopt;
+      return event.input;
     case RegisterOperation::kCompareAndSet: {
       const bool set = value == event.expected;
       if (pinned && (event.output == 1) != set) return std::nullopt;
@@ -35,8 +38,14 @@ std::optional<int64_t> Apply(const RegisterEvent& event, int64_t value) {
   return std::nullopt;
 }
 
+// Whatever was there before.
+bool Overwrites(const RegisterEvent& event) {
+  return event.operation == RegisterOperation::kWrite ||
+         (event.operation == RegisterOperation::kSwap && !event.known && !event.output_known);
+}
+
 std::string Describe(const RegisterEvent& event) {
-  static constexpr const char* kNames[] = {"read", "write", "cas", "add"};
+  static constexpr const char* kNames[] = {"read", "write", "swap", "cas", "add"};
   return absl::StrCat(kNames[static_cast<int>(event.operation)], "(",
                       event.operation == RegisterOperation::kCompareAndSet
                           ? absl::StrCat(event.expected, " -> ")
@@ -136,7 +145,7 @@ class Search {
   bool NeedsWhatCameBefore(const std::vector<Frame>& stack, size_t candidate, int64_t after) const {
     const Frame& top = stack.back();
     if (top.placed == kNone || top.placed < known_count_) return true;
-    if (candidate >= known_count_) return events_[candidate].operation != RegisterOperation::kWrite;
+    if (candidate >= known_count_) return !Overwrites(events_[candidate]);
     const auto without = Apply(events_[candidate], stack[stack.size() - 2].value);
     if (!without.has_value()) return true;
     return *without != after && Apply(events_[top.placed], *without) != after;

@@ -16,6 +16,7 @@ namespace ringleader::simulation {
 enum class RegisterOperation : uint8_t {
   kRead,           // output: the value
   kWrite,          // input
+  kSwap,           // input; output: the value before
   kCompareAndSet,  // expected, input; output: 1 if it was set
   kAdd,            // input is added; output: the sum
 };

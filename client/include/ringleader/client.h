@@ -237,7 +237,8 @@ class Client {
   virtual absl::StatusOr<TableDescription> CreateTable(absl::string_view name,
                                                        const KeySchema& key) = 0;
   virtual absl::StatusOr<TableDescription> DescribeTable(absl::string_view name) = 0;
-  // Its items are gone once this returns, and its name may be used again after a while.
+  // Waits until no read shows its items, but eventual ones for a moment, and its name may be used
+  // again. kDeadline: it will be deleted, and is not yet.
   virtual absl::Status DeleteTable(absl::string_view name) = 0;
   // All names, sorted.
   virtual absl::StatusOr<std::vector<std::string>> ListTables() = 0;

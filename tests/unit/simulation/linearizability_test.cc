@@ -71,6 +71,14 @@ TEST(LinearizabilityTest, SeveralUnknownAddsMayAllHaveHappened) {
   EXPECT_EQ(Check({add, add, add, Read(4, 5, 6)}), Result::kViolation);
 }
 
+TEST(LinearizabilityTest, ASwapTellsWhatWasThereBefore) {
+  const RegisterEvent swap = {
+      .operation = Op::kSwap, .input = 5, .output = 1, .call = 2, .returned = 3};
+  EXPECT_EQ(Check({Write(1, 0, 1), swap, Read(5, 4, 5)}), Result::kLinearizable);
+  EXPECT_EQ(Check({Write(2, 0, 1), swap, Read(5, 4, 5)}), Result::kViolation);
+  EXPECT_EQ(Check({Write(2, 0, 1), Unknown(swap), Read(5, 4, 5)}), Result::kLinearizable);
+}
+
 TEST(LinearizabilityTest, AFailedCompareAndSetIsARead) {
   RegisterEvent failed = {.operation = Op::kCompareAndSet,
                           .input = 5,
@@ -105,7 +113,8 @@ TEST(LinearizabilityTest, RandomTrueHistoriesPassAndFalsifiedOnesFail) {
         event.operation = Op::kRead;
         event.output = value;
       } else {
-        event.operation = Op::kWrite;
+        event.operation = random.Chance(0.5) ? Op::kWrite : Op::kSwap;
+        event.output = value;
         event.input = value = next_value++;
         event.known = random.Chance(0.8);
       }
