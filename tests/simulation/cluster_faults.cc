@@ -249,6 +249,8 @@ void ClusterFaults::DiskError(HostId host) {
   Count(what);
   const char* const parts[] = {"", "/log/", "/groups/", "MANIFEST", ".ldb"};
   SimulatedFileSystem& disk = *world_.machine(host).disk;
+  // What can't be read is as good as lost, where it lasts.
+  if (operation == Operation::kRead) world_.machine(host).harmed = true;
   if (operation == Operation::kRead && random_.Chance(0.5)) {
     // As a device says it; a log that asks again gets an answer.
     disk.InjectError(operation, "/log/", random_.Below(20), 1 + random_.Below(2),
@@ -284,7 +286,7 @@ void ClusterFaults::Damage() {
   const bool runs_on = in_log && random_.Chance(0.4);
   if (!runs_on) world_.Kill(host);
   ClusterMachine& machine = world_.machine(host);
-  machine.may_be_emptied = true;
+  machine.may_be_emptied = machine.harmed = true;
   std::vector<std::string> files;
   for (const std::string& file : machine.disk->Files()) {
     const bool wanted =
@@ -315,7 +317,7 @@ void ClusterFaults::Misdirect() {
   if (host == 0 || !MayDamage(host)) return;
   damaged_.insert(host);
   ClusterMachine& machine = world_.machine(host);
-  machine.may_be_emptied = true;
+  machine.may_be_emptied = machine.harmed = true;
   const char* const parts[] = {"/log/", "/log/", ".ldb", "MANIFEST"};
   const int64_t blocks = random_.Between(1, 6);
   machine.disk->MisdirectNextWrite(parts[random_.Below(std::size(parts))],

@@ -1,5 +1,6 @@
 #include "tests/simulation/cluster_observer.h"
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/cluster_world.h"
 
@@ -8,6 +9,7 @@ namespace ringleader::simulation {
 void ClusterObserver::Look(const ClusterMachine& machine) {
   if (machine.runtime() == nullptr) return;
   LookForLeaders(machine);
+  LookForLostState(machine);
   if (machine.node != nullptr) CompareHashes(machine);
 }
 
@@ -28,15 +30,39 @@ void ClusterObserver::LookForLeaders(const ClusterMachine& machine) {
   }
 }
 
+// Whatever moment a process ends at: a state machine changes over to a snapshot by one commit point
+// (rule 12), and its log is never ahead of what it has made durable (rule 13).
+void ClusterObserver::LookForLostState(const ClusterMachine& machine) {
+  if (machine.harmed) return;
+  for (const auto& replica : machine.runtime()->Replicas()) {
+    if (!replica->view().rebuilding) continue;
+    violated_(absl::StrCat("host ", machine.host, ", group ", replica->group(), ": replica ",
+                           replica->id(), " has lost its state, and nothing harmed its disk"));
+  }
+}
+
+void ClusterObserver::Applying(replication::GroupId partition,
+                               absl::Span<const replication::Entry> entries) {
+  std::map<replication::Index, uint64_t>& applied = entries_[partition];
+  for (const replication::Entry& entry : entries) {
+    const absl::string_view payload = entry.payload == nullptr ? "" : *entry.payload;
+    const uint64_t mark = absl::HashOf(entry.term, static_cast<int>(entry.kind), payload);
+    const auto [known, fresh] = applied.try_emplace(entry.index, mark);
+    if (!fresh) ++counts_["applied entry compared"];
+    if (known->second == mark) continue;
+    violated_(absl::StrCat("partition ", partition, ": two entries were applied at index ",
+                           entry.index));
+  }
+}
+
 // What a disk changed fails its checksum, so that this holds on damaged ones as well.
 void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
   for (const auto& replica : machine.runtime()->Replicas()) {
     const replication::GroupId group = replica->group();
     for (const Registry::RangeHash& taken : machine.node->registry().HashesOf(group)) {
-      const auto [known, fresh] =
-          hashes_.try_emplace({group, taken.index}, Hash{taken.hash, machine.host, {}});
-      if (fresh || !known->second.compared.insert(machine.host).second) continue;
-      ++counts_["hashes compared"];
+      const auto [known, ignored] = hashes_.try_emplace(
+          {group, taken.index}, Hash{taken.hash, machine.host, {machine.host}});
+      if (known->second.compared.insert(machine.host).second) ++counts_["hashes compared"];
       if (known->second.hash == taken.hash) continue;
       violated_(absl::StrCat("partition ", group, ": hosts ", known->second.host, " and ",
                              machine.host, " hold different state at index ", taken.index));

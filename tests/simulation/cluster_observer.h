@@ -1,6 +1,7 @@
 // What must hold at any time, whatever goes wrong, as an observer sees it who looks into all
-// processes from time to time: one leader a term, logs that match, equal state at equal index (by
-// the hashes that replicas take of their stores), epochs that only grow.
+// processes from time to time: one leader a term, logs that match, the same entry at the same index
+// wherever it is applied, equal state at equal index (by the hashes that replicas take of their
+// stores), state that only harm to its disk takes away, epochs that only grow.
 //
 // Not thread-safe: one simulation, one thread.
 #ifndef RINGLEADER_TESTS_SIMULATION_CLUSTER_OBSERVER_H_
@@ -13,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "coordinator/metadata.h"
 #include "replication/types.h"
 #include "tests/simulation/group_invariants.h"
@@ -34,6 +36,9 @@ class ClusterObserver {
   void LookAtPlans(replication::Term term,
                    const std::map<uint64_t, coordinator::v1::PartitionRecord>& partitions);
 
+  // A replica of a partition is about to apply these.
+  void Applying(replication::GroupId partition, absl::Span<const replication::Entry> entries);
+
   // All replicas of the coordinators' metadata and of the nodes' partitions.
   void LookAtLogs(const GroupInvariants::Replicas& metadata,
                   const GroupInvariants::Replicas& partitions);
@@ -50,10 +55,11 @@ class ClusterObserver {
   struct Hash {
     uint64_t hash = 0;
     uint64_t host = 0;            // that took it first
-    std::set<uint64_t> compared;  // with it, all others among them
+    std::set<uint64_t> compared;  // with it, itself among them
   };
 
   void LookForLeaders(const ClusterMachine& machine);
+  void LookForLostState(const ClusterMachine& machine);
   void CompareHashes(const ClusterMachine& machine);
 
   Simulation& simulation_;
@@ -63,6 +69,8 @@ class ClusterObserver {
   GroupInvariants partition_logs_;
   std::map<std::pair<Replicated, replication::Term>, replication::ReplicaId> leaders_;
   std::map<std::pair<replication::GroupId, replication::Index>, Hash> hashes_;
+  // Of a term, a kind and a payload; as they were applied first.
+  std::map<replication::GroupId, std::map<replication::Index, uint64_t>> entries_;
   replication::Term metadata_term_ = 0;
   std::map<uint64_t, uint64_t> epochs_;  // by partition
   std::map<std::string, uint64_t> counts_;

@@ -195,11 +195,14 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, 
   workload.Stop();
   while (!workload.idle() && world.violation().empty()) world.simulation().RunFor(kStep);
   std::string why_not;
-  if (world.violation().empty() && !workload.ReadAll(kReadWithin, &why_not)) {
+  if (world.violation().empty() && !(workload.AddToAll(kReadWithin, &why_not) &&
+                                     workload.ReadAll(kReadWithin, &why_not))) {
     world.Violation(why_not);
   }
   Await(world, kAgreeWithin, "replicas differ",
         [&](std::string* why) { return world.ReplicasAgree(why); });
+  Await(world, kAgreeWithin, "coordinators differ",
+        [&](std::string* why) { return world.CoordinatorsAgree(why); });
   workload.Check();
   if (workload.succeeded() < kOperationsMin) {
     world.Violation(absl::StrCat("only ", workload.succeeded(), " operations got through"));

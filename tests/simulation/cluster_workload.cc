@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/check.h"
 #include "model/decimal.h"
 
 namespace ringleader::simulation {
@@ -62,6 +63,7 @@ ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptio
   }
   histories_.resize(keys);
   eventual_.resize(keys);
+  versions_.resize(keys);
   last_success_.resize(keys);
   last_seen_.resize(keys);
   world.OnClientKilled([this](int client) { ClientKilled(client); });
@@ -100,11 +102,9 @@ void ClusterWorkload::Begin(size_t number) {
     if (draw < 18) return GetEventual(number, key);
     if (draw < 30) return ReadPages(number);
   }
-  const uint64_t padding = lane.random.Below(options_.padding_bytes_max + 1);
-  Send(lane.client, key, lane.event, padding,
-       [this, number, operation, key](const RegisterEvent& done, const absl::Status& status) {
-         if (Over(number, operation)) Answered(number, key, done, status);
-       });
+  Send(lane.client, key, lane.event, [this, number, operation, key](const Answer& answer) {
+    if (Over(number, operation)) Take(number, key, answer);
+  });
 }
 
 bool ClusterWorkload::Over(size_t number, uint64_t operation) {
@@ -136,11 +136,12 @@ void ClusterWorkload::LookIntoMemory(Lane& lane) {
       world_.connection(lane.client).GetFromMemory(kWorkloadTable, WorkloadKey(key), {});
   if (!read.has_value()) return;
   RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
-  if (read->found) event.output = ValueOfItem(read->item);
+  if (read->found) event.output = Whole(key, read->item);
   ++counts_["read from memory"];
   event.returned = Now();
   world_.simulation().Trace(static_cast<uint64_t>(event.output));
   histories_[static_cast<size_t>(key)].push_back(event);
+  if (read->found) Saw(key, {.event = event, .version = read->item_version}, false);
 }
 
 RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
@@ -151,7 +152,8 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
     return event;
   }
   if (lane.random.Below(100) < options_.deletes_percent) {
-    event.operation = RegisterOperation::kWrite;  // of 0
+    event.operation = lane.random.Chance(0.5) ? RegisterOperation::kWrite
+                                              : RegisterOperation::kSwap;  // of 0
     return event;
   }
   if (lane.random.Below(100) < options_.conditions_percent) {
@@ -161,7 +163,8 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
     event.expected = seen[static_cast<size_t>(key)];
     event.input = ++last_value_ * kValueStep;
   } else if (lane.random.Chance(0.5)) {
-    event.operation = RegisterOperation::kWrite;
+    event.operation =
+        lane.random.Chance(0.5) ? RegisterOperation::kWrite : RegisterOperation::kSwap;
     event.input = ++last_value_ * kValueStep;
   } else {
     event.operation = RegisterOperation::kAdd;
@@ -170,86 +173,126 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
   return event;
 }
 
-void ClusterWorkload::Send(int client, int key, RegisterEvent event, uint64_t padding,
-                           std::function<void(RegisterEvent, const absl::Status&)> done) {
-  client::Connection& connection = world_.connection(client);
+// All but the key follows from the value that was put, which adds leave as it is.
+Item ClusterWorkload::ItemOf(int key, int64_t value) const {
   Item item = WorkloadKey(key);
-  WriteOptions options;
-  const auto fill = [&] {
-    item.Set("value", NumberOf(event.input));
-    item.Set("padding", AttributeValue::String(std::string(padding, 'p')));
-  };
-  switch (event.operation) {
-    case RegisterOperation::kRead:
-      return connection.GetAsync(kWorkloadTable, item, {},
-                                 [event, done](absl::StatusOr<ReadResult> read) mutable {
-                                   if (read.ok() && read->found)
-                                     event.output = ValueOfItem(read->item);
-                                   done(event, read.status());
-                                 });
-    case RegisterOperation::kWrite:
-      if (event.input == 0) {
-        return connection.RemoveAsync(
-            kWorkloadTable, item, {},
-            [event, done](const absl::StatusOr<WriteResult>& gone) { done(event, gone.status()); });
-      }
-      fill();
-      return connection.PutAsync(
-          kWorkloadTable, item, {},
-          [event, done](const absl::StatusOr<WriteResult>& put) { done(event, put.status()); });
-    case RegisterOperation::kCompareAndSet:
-      fill();
-      options.names = {{"#v", "value"}};
-      options.condition = event.expected == 0 ? "attribute_not_exists(#v)" : "#v = :old";
-      if (event.expected != 0) options.values.Set(":old", NumberOf(event.expected));
-      return connection.PutAsync(kWorkloadTable, item, options,
-                                 [event, done](const absl::StatusOr<WriteResult>& put) mutable {
-                                   event.output = put.ok() ? 1 : 0;
-                                   done(event, put.status());
-                                 });
-    case RegisterOperation::kAdd:
-      options.names = {{"#v", "value"}};
-      options.values.Set(":one", NumberOf(event.input));
-      options.return_values = ReturnValues::kUpdatedNew;
-      return connection.UpdateAsync(kWorkloadTable, item, "ADD #v :one", options,
-                                    [event, done](absl::StatusOr<WriteResult> added) mutable {
-                                      if (added.ok()) event.output = ValueOfItem(added->item);
-                                      done(event, added.status());
-                                    });
-  }
+  item.Set("value", NumberOf(value));
+  const auto put = static_cast<uint64_t>(value / kValueStep);
+  if (put == 0) return item;
+  const uint64_t bytes = Random(put).Below(options_.padding_bytes_max + 1);
+  item.Set("padding", AttributeValue::String(
+                          std::string(bytes, static_cast<char>('a' + static_cast<int>(put % 26)))));
+  return item;
 }
 
-void ClusterWorkload::Answered(size_t number, int key, const RegisterEvent& event,
-                               const absl::Status& status) {
-  Lane& lane = lanes_[number];
-  int64_t& seen = lane.seen[static_cast<size_t>(key)];
-  if (status.ok() && event.operation == RegisterOperation::kCompareAndSet) {
-    seen = event.input;
-  } else if (status.ok()) {
-    seen = event.operation == RegisterOperation::kWrite ? event.input : event.output;
+int64_t ClusterWorkload::Whole(int key, const Item& item) {
+  const int64_t value = ValueOfItem(item);
+  if (item == ItemOf(key, value)) return value;
+  world_.Violation(
+      absl::StrCat("key-", key, ": an item of value ", value, " was shown that nobody wrote"));
+  return value;
+}
+
+void ClusterWorkload::Send(int client, int key, const RegisterEvent& event, Answered done) {
+  client::Connection& connection = world_.connection(client);
+  if (event.operation != RegisterOperation::kRead) {
+    return Write(connection, key, event, std::move(done));
   }
-  if (status.ok()) last_seen_[static_cast<size_t>(key)] = seen;
-  Record(key, event, status);
+  connection.GetAsync(
+      kWorkloadTable, WorkloadKey(key), {},
+      [this, key, event, done = std::move(done)](const absl::StatusOr<ReadResult>& read) {
+        Answer answer{.event = event, .status = read.status()};
+        if (read.ok() && read->found) {
+          answer.event.output = Whole(key, read->item);
+          answer.version = read->item_version;
+        }
+        done(std::move(answer));
+      });
+}
+
+void ClusterWorkload::Write(client::Connection& connection, int key, const RegisterEvent& event,
+                            Answered done) {
+  const RegisterOperation operation = event.operation;
+  WriteOptions options;
+  if (operation == RegisterOperation::kSwap) options.return_values = ReturnValues::kAllOld;
+  if (operation == RegisterOperation::kAdd) options.return_values = ReturnValues::kUpdatedNew;
+  auto take = [this, key, event,
+               done = std::move(done)](const absl::StatusOr<WriteResult>& written) {
+    Answer answer{.event = event, .status = written.status()};
+    RegisterEvent& told = answer.event;
+    if (written.ok()) answer.version = written->item_version;
+    if (told.operation == RegisterOperation::kCompareAndSet) told.output = written.ok() ? 1 : 0;
+    if (written.ok() && told.operation == RegisterOperation::kAdd) {
+      told.output = ValueOfItem(written->item);
+    }
+    if (written.ok() && told.operation == RegisterOperation::kSwap && !written->item.empty()) {
+      told.output = Whole(key, written->item);
+    }
+    done(std::move(answer));
+  };
+  if (operation == RegisterOperation::kAdd) {
+    options.names = {{"#v", "value"}};
+    options.values.Set(":one", NumberOf(event.input));
+    return connection.UpdateAsync(kWorkloadTable, WorkloadKey(key), "ADD #v :one", options,
+                                  std::move(take));
+  }
+  if (event.input == 0) {
+    return connection.RemoveAsync(kWorkloadTable, WorkloadKey(key), options, std::move(take));
+  }
+  if (operation == RegisterOperation::kCompareAndSet) {
+    options.names = {{"#v", "value"}};
+    options.condition = event.expected == 0 ? "attribute_not_exists(#v)" : "#v = :old";
+    if (event.expected != 0) options.values.Set(":old", NumberOf(event.expected));
+  }
+  connection.PutAsync(kWorkloadTable, ItemOf(key, event.input), options, std::move(take));
+}
+
+void ClusterWorkload::Take(size_t number, int key, const Answer& answer) {
+  Lane& lane = lanes_[number];
+  const RegisterEvent& event = answer.event;
+  int64_t& seen = lane.seen[static_cast<size_t>(key)];
+  if (answer.status.ok()) {
+    const bool is_told =
+        event.operation == RegisterOperation::kRead || event.operation == RegisterOperation::kAdd;
+    seen = is_told ? event.output : event.input;
+    last_seen_[static_cast<size_t>(key)] = seen;
+  }
+  Record(key, answer);
   Next(number);
 }
 
-void ClusterWorkload::Record(int key, RegisterEvent event, const absl::Status& status) {
+void ClusterWorkload::Record(int key, Answer answer) {
+  RegisterEvent& event = answer.event;
   event.returned = Now();
-  const ErrorKind kind = KindOf(status);
-  const bool done = status.ok() || kind == ErrorKind::kConditionFailed;
+  const ErrorKind kind = KindOf(answer.status);
+  const bool done = answer.status.ok() || kind == ErrorKind::kConditionFailed;
   world_.simulation().Trace(static_cast<uint64_t>(event.output));
   world_.simulation().Trace(static_cast<uint64_t>(kind));
   ++counts_[done ? absl::StrCat(NameOf(event.operation),
-                                status.ok() ? "" : " refused by its condition")
+                                answer.status.ok() ? "" : " refused by its condition")
                  : absl::StrCat("error: ", KindName(kind))];
+  const bool is_write = event.operation != RegisterOperation::kRead;
   if (done) {
     Served(key);
-  } else if (kind == ErrorKind::kUnknownOutcome) {
+    Saw(key, answer, /*is_eventual=*/false);
+  } else if (is_write && kind == ErrorKind::kUnknownOutcome) {
     event.known = false;
   } else {
-    return Refused(kind, status);
+    return Refused(answer.status);
   }
   histories_[static_cast<size_t>(key)].push_back(event);
+}
+
+void ClusterWorkload::Saw(int key, const Answer& answer, bool is_eventual) {
+  if (answer.version == 0) return;
+  const RegisterEvent& event = answer.event;
+  versions_[static_cast<size_t>(key)].push_back(
+      {.version = answer.version,
+       .value = event.output,
+       .call = event.call,
+       .returned = event.returned,
+       .is_write = event.operation != RegisterOperation::kRead,
+       .is_eventual = is_eventual});
 }
 
 void ClusterWorkload::Served(int key) {
@@ -257,25 +300,39 @@ void ClusterWorkload::Served(int key) {
   last_success_[static_cast<size_t>(key)] = world_.simulation().now();
 }
 
-void ClusterWorkload::Refused(ErrorKind kind, const absl::Status& status) {
-  if (kind == ErrorKind::kValidation || kind == ErrorKind::kInternal ||
-      kind == ErrorKind::kTableNotFound || kind == ErrorKind::kNotFound) {
-    world_.Violation(absl::StrCat("an error that no fault explains: ", status.ToString()));
+// Nobody was there, or too much to do, or no time left.
+void ClusterWorkload::Refused(const absl::Status& status) {
+  const ErrorKind kind = KindOf(status);
+  if (kind == ErrorKind::kUnavailable || kind == ErrorKind::kThrottled ||
+      kind == ErrorKind::kDeadline) {
+    return;
   }
+  world_.Violation(absl::StrCat("an error that no fault explains: ", status.ToString()));
+}
+
+bool ClusterWorkload::AddToAll(Duration timeout, std::string* why_not) {
+  return DoAll(RegisterOperation::kAdd, timeout, why_not);
 }
 
 bool ClusterWorkload::ReadAll(Duration timeout, std::string* why_not) {
+  return DoAll(RegisterOperation::kRead, timeout, why_not);
+}
+
+bool ClusterWorkload::DoAll(RegisterOperation operation, Duration timeout, std::string* why_not) {
   const Duration end = world_.simulation().now() + timeout;
   for (int key = 0; key < options_.keys; ++key) {
-    while (true) {
-      RegisterEvent event{.operation = RegisterOperation::kRead, .call = Now()};
-      const auto read = world_.connection(0).Get(kWorkloadTable, WorkloadKey(key));
-      if (read.ok() && read->found) event.output = ValueOfItem(read->item);
-      Record(key, event, read.status());
-      if (read.ok()) break;
-      if (world_.simulation().now() < end) continue;
-      *why_not = absl::StrCat("key-", key, " can't be read: ", read.status().ToString());
-      return false;
+    std::optional<Answer> last;
+    while (!last.has_value() || !last->status.ok()) {
+      if (last.has_value() && world_.simulation().now() > end) {
+        *why_not = absl::StrCat(NameOf(operation), " of key-", key, ": ", last->status.ToString());
+        return false;
+      }
+      RegisterEvent event{.operation = operation, .call = Now()};
+      if (operation == RegisterOperation::kAdd) event.input = 1;
+      last.reset();
+      Send(0, key, event, [&last](Answer answer) { last = std::move(answer); });
+      while (!last.has_value()) CHECK(world_.simulation().Step());
+      Record(key, *last);
     }
   }
   return true;
@@ -290,6 +347,10 @@ void ClusterWorkload::Check() {
                                       ? "the history could not be decided: "
                                       : "not linearizable: ",
                                   result.explanation));
+  }
+  for (size_t key = 0; key < versions_.size(); ++key) {
+    const std::string wrong = CheckVersions(versions_[key]);
+    if (!wrong.empty()) world_.Violation(absl::StrCat("key-", key, ": ", wrong));
   }
   CheckEventual();
 }

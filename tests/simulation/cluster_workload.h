@@ -8,6 +8,10 @@
 // that began so much earlier. An eventually consistent one has to show something that the key had,
 // or may have had, before it was answered.
 //
+// Half of the puts and deletes ask for the item that was there. The rest of an item follows from
+// its value, so that every item that is shown is seen to be whole; and what is said of its version
+// has to fit (item_versions.h).
+//
 // When a client's process is killed, what it had under way stays open: nobody heard of it.
 //
 // The library's own words are part of what is checked: after every error but kUnknownOutcome an
@@ -25,6 +29,7 @@
 #include <vector>
 
 #include "tests/simulation/cluster_world.h"
+#include "tests/simulation/item_versions.h"
 #include "tests/simulation/linearizability.h"
 
 namespace ringleader::simulation {
@@ -59,8 +64,9 @@ class ClusterWorkload {
   // Nothing new begins; what is under way goes on.
   void Stop() { stopped_ = true; }
   bool idle() const { return under_way_ == 0; }
-  // Reads every key once more, as long as it takes until `timeout`. Waits. False: some key was not
-  // answered; `why_not` says which.
+  // Adds to every key, or reads every key, as long as it takes until `timeout`. Waits. False: some
+  // key's was not carried out; `why_not` says which.
+  bool AddToAll(Duration timeout, std::string* why_not);
   bool ReadAll(Duration timeout, std::string* why_not);
   // Checks every key's history. Reports to world.Violation.
   void Check();
@@ -82,6 +88,13 @@ class ClusterWorkload {
     int key = 0;
     RegisterEvent event;
   };
+  // What an operation came to.
+  struct Answer {
+    RegisterEvent event;
+    absl::Status status;
+    uint64_t version = 0;  // 0: none was told
+  };
+  using Answered = std::function<void(Answer)>;
   // One query or scan, page by page.
   struct PagedRead {
     size_t lane = 0;
@@ -92,20 +105,21 @@ class ClusterWorkload {
     int64_t began = 0;
     int64_t page_began = 0;
     std::set<int> found;
+    int last = -1;  // that was found
   };
 
   void Next(size_t lane);
   void Begin(size_t lane);
   RegisterEvent Draw(Lane& lane, int key);
   void LookIntoMemory(Lane& lane);
-  void Send(int client, int key, RegisterEvent event, uint64_t padding,
-            std::function<void(RegisterEvent, const absl::Status&)> done);
-  void Answered(size_t lane, int key, const RegisterEvent& event, const absl::Status& status);
+  void Send(int client, int key, const RegisterEvent& event, Answered done);
+  void Write(client::Connection& connection, int key, const RegisterEvent& event, Answered done);
+  void Take(size_t lane, int key, const Answer& answer);
   // The operation is over; false: nobody waits for it any more.
   bool Over(size_t lane, uint64_t operation);
   void ClientKilled(int client);
   void Served(int key);
-  void Refused(ErrorKind kind, const absl::Status& status);
+  void Refused(const absl::Status& status);
 
   // cluster_workload_reads.cc
   void GetStale(size_t lane, int key);
@@ -113,9 +127,14 @@ class ClusterWorkload {
   void ReadPages(size_t lane);
   void NextPage(std::shared_ptr<PagedRead> read);
   void TakePage(std::shared_ptr<PagedRead> read, const absl::StatusOr<QueryPage>& page);
-  void SawEventually(int key, int64_t value);
+  void SawEventually(int key, int64_t value, uint64_t version, int64_t call);
   void CheckEventual();
-  void Record(int key, RegisterEvent event, const absl::Status& status);
+  void Record(int key, Answer answer);
+  Item ItemOf(int key, int64_t value) const;
+  // The value of an item that was shown; what is not whole is a violation.
+  int64_t Whole(int key, const Item& item);
+  void Saw(int key, const Answer& answer, bool is_eventual);
+  bool DoAll(RegisterOperation operation, Duration timeout, std::string* why_not);
   int64_t Now() const { return world_.simulation().now().count(); }
 
   ClusterWorld& world_;
@@ -127,6 +146,7 @@ class ClusterWorkload {
   uint64_t succeeded_ = 0;
   std::vector<std::vector<RegisterEvent>> histories_;  // by key
   std::vector<std::vector<RegisterEvent>> eventual_;   // by key: reads that may be stale
+  std::vector<std::vector<SeenVersion>> versions_;     // by key
   std::vector<Duration> last_success_;
   std::vector<int64_t> last_seen_;  // by key: by whoever read or wrote it last
   std::map<std::string, uint64_t> counts_;

@@ -27,10 +27,14 @@ void ClusterWorkload::GetStale(size_t number, int key) {
       .GetAsync(kWorkloadTable, WorkloadKey(key),
                 {.stale_max = std::chrono::milliseconds(stale_ms)},
                 [this, number, operation = lane.operation, key,
-                 event](const absl::StatusOr<ReadResult>& read) mutable {
+                 event](const absl::StatusOr<ReadResult>& read) {
                   if (!Over(number, operation)) return;
-                  if (read.ok() && read->found) event.output = ValueOfItem(read->item);
-                  Answered(number, key, event, read.status());
+                  Answer answer{.event = event, .status = read.status()};
+                  if (read.ok() && read->found) {
+                    answer.event.output = Whole(key, read->item);
+                    answer.version = read->item_version;
+                  }
+                  Take(number, key, answer);
                 });
 }
 
@@ -40,22 +44,25 @@ void ClusterWorkload::GetEventual(size_t number, int key) {
   world_.connection(lane.client)
       .GetAsync(
           kWorkloadTable, WorkloadKey(key), {.consistency = Consistency::kEventual},
-          [this, number, operation = lane.operation, key](const absl::StatusOr<ReadResult>& read) {
+          [this, number, operation = lane.operation, key,
+           call = lane.event.call](const absl::StatusOr<ReadResult>& read) {
             if (!Over(number, operation)) return;
             if (read.ok()) {
-              SawEventually(key, read->found ? ValueOfItem(read->item) : 0);
+              SawEventually(key, read->found ? Whole(key, read->item) : 0,
+                            read->found ? read->item_version : 0, call);
             } else {
               ++counts_[absl::StrCat("error: ", KindName(KindOf(read.status())))];
-              Refused(KindOf(read.status()), read.status());
+              Refused(read.status());
             }
             Next(number);
           });
 }
 
-void ClusterWorkload::SawEventually(int key, int64_t value) {
+void ClusterWorkload::SawEventually(int key, int64_t value, uint64_t version, int64_t call) {
   world_.simulation().Trace(static_cast<uint64_t>(value));
-  ++succeeded_;
-  eventual_[static_cast<size_t>(key)].push_back({.output = value, .returned = Now()});
+  const RegisterEvent event{.output = value, .call = call, .returned = Now()};
+  eventual_[static_cast<size_t>(key)].push_back(event);
+  Saw(key, {.event = event, .version = version}, /*is_eventual=*/true);
 }
 
 void ClusterWorkload::ReadPages(size_t number) {
@@ -92,7 +99,7 @@ void ClusterWorkload::TakePage(std::shared_ptr<PagedRead> read,
   const Lane& lane = lanes_[read->lane];
   if (!lane.is_waiting || lane.operation != read->operation) return;
   const auto saw = [&](int key, int64_t value, int64_t since) {
-    if (read->is_eventual) return SawEventually(key, value);
+    if (read->is_eventual) return SawEventually(key, value, /*version=*/0, since);
     world_.simulation().Trace(static_cast<uint64_t>(value));
     Served(key);
     histories_[static_cast<size_t>(key)].push_back(
@@ -104,10 +111,15 @@ void ClusterWorkload::TakePage(std::shared_ptr<PagedRead> read,
   };
   if (!page.ok()) {
     ++counts_[absl::StrCat("error: ", KindName(KindOf(page.status())))];
-    Refused(KindOf(page.status()), page.status());
+    Refused(page.status());
     return over();
   }
   ++counts_["page of a query or scan"];
+  if (page->count != page->items.size() ||
+      (read->options.limit > 0 && page->count > read->options.limit)) {
+    world_.Violation(absl::StrCat("a page of ", page->items.size(), " items says that it has ",
+                                  page->count, ", with a limit of ", read->options.limit));
+  }
   for (const Item& item : page->items) {
     const int key = NumberOfItem(item);
     const bool is_asked_for =
@@ -117,7 +129,13 @@ void ClusterWorkload::TakePage(std::shared_ptr<PagedRead> read,
                                     is_asked_for ? " twice" : ", which it did not ask for"));
       return over();
     }
-    saw(key, ValueOfItem(item), read->page_began);
+    const bool is_in_order =
+        read->group < 0 || read->last < 0 || (key < read->last) == read->options.backward;
+    if (!is_in_order) {
+      world_.Violation(absl::StrCat("a query shows key-", key, " after key-", read->last));
+    }
+    read->last = key;
+    saw(key, Whole(key, item), read->page_began);
   }
   if (!page->last_key.empty()) {
     read->options.start_key = page->last_key;
@@ -141,6 +159,7 @@ void ClusterWorkload::CheckEventual() {
       for (const RegisterEvent& event : histories_[key]) {
         if (event.call > read.returned) continue;
         const bool is_set = event.operation == RegisterOperation::kWrite ||
+                            event.operation == RegisterOperation::kSwap ||
                             (event.operation == RegisterOperation::kCompareAndSet &&
                              (!event.known || event.output == 1));
         is_written |= is_set && event.input == base;

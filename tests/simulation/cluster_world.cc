@@ -35,12 +35,12 @@ std::string Text(const std::vector<replication::Member>& members) {
   });
 }
 
-std::string Text(const replication::Configuration& members) {
+}  // namespace
+
+std::string MembersText(const replication::Configuration& members) {
   return absl::StrCat("[", Text(members.voters), "] before [", Text(members.outgoing),
                       "] learners [", Text(members.learners), "] version ", members.version);
 }
-
-}  // namespace
 
 ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options)
     : simulation_(simulation),
@@ -142,6 +142,7 @@ absl::Status ClusterWorld::StartNode(ClusterMachine& machine) {
       options_.lease_terms[(machine.number + machine.starts) % options_.lease_terms.size()];
   options.partition.before_apply = [this](replication::GroupId partition,
                                           absl::Span<const replication::Entry> entries) {
+    invariants_.Applying(partition, entries);
     gate_.Applying(partition, entries);
   };
   // As in production nothing of the process runs after this but the task that said it.
@@ -239,7 +240,7 @@ void ClusterWorld::Wipe(HostId host) {
   happened_["misdirected write"] += machine(host).disk->misdirected_writes();
   machine(host).disk = std::make_unique<SimulatedFileSystem>(random_.Next());
   machine(host).refused = absl::OkStatus();
-  machine(host).wiped = true;
+  machine(host).wiped = machine(host).harmed = true;
 }
 
 void ClusterWorld::SlowDisk(HostId host, Duration sync_time_max) {
@@ -450,7 +451,7 @@ void ClusterWorld::LogState() const {
       const replication::ReplicaView view = replica->view();
       LogInfo("host ", host, ": group ", replica->group(), " replica ", replica->id(), ": term ",
               view.term, view.serving ? ", leads" : "", ", commit ", view.commit, ", applied ",
-              view.applied, ", members ", Text(view.configuration));
+              view.applied, ", members ", MembersText(view.configuration));
     }
     for (const auto& [group, why] : machine->runtime()->damaged()) {
       LogInfo("host ", host, ": group ", group, ": ", why.ToString());

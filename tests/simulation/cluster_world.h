@@ -86,6 +86,7 @@ struct ClusterMachine {
   Duration may_step_at{0};  // virtual time from when its clocks may gain a step again
   absl::Status refused;     // why the last start did not succeed, or what the process ended with
   bool wiped = false;       // once in the run
+  bool harmed = false;      // what its disk was told to keep may be gone, or be given up for gone
   bool may_be_emptied = false;  // its data may be damaged: when its process says DATA_LOSS, an
                                 // operator empties the disk
 
@@ -95,6 +96,8 @@ struct ClusterMachine {
     return coordinator != nullptr ? coordinator->runtime() : nullptr;
   }
 };
+
+std::string MembersText(const replication::Configuration& members);
 
 class ClusterWorld {
  public:
@@ -149,11 +152,14 @@ class ClusterWorld {
   bool StandsStillInDoubt();
   // Everybody is well: all are up, `ringctl health` has nothing to say, nothing moves. Waits.
   bool Healthy(std::string* why_not);
-  // Every partition is spread over zones as far as the nodes that are alive allow.
+  // Every partition has the members that its plan names, spread over zones as far as the nodes that
+  // are alive allow.
   bool Placed(std::string* why_not) const;
   // Every replica of every partition holds the same items, by an eventually consistent scan of
   // each. Waits.
   bool ReplicasAgree(std::string* why_not);
+  // Every coordinator's copy of the metadata is the same.
+  bool CoordinatorsAgree(std::string* why_not) const;
 
   SimulatedNetwork& network() { return network_; }
   Simulation& simulation() { return simulation_; }
@@ -186,6 +192,8 @@ class ClusterWorld {
   std::string AtThisTime(const std::string& what) const;
   void LogState() const;
   void GateViolation(const std::string& what);
+  bool HasItsMembers(const coordinator::v1::Partition& planned, size_t nodes_alive,
+                     std::string* why_not) const;
   static ClusterMembers::Views ViewsOf(const replication::Runtime& runtime);
   GroupInvariants::Replicas ReplicasOf(MachineKind kind) const;
   void Observe(const ClusterMachine& machine);

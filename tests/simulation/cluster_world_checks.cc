@@ -1,4 +1,5 @@
 // What is asked of a cluster when its faults are over.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -79,6 +80,34 @@ bool ClusterWorld::Healthy(std::string* why_not) {
   return true;
 }
 
+// By the word of who leads it, not of the coordinators.
+bool ClusterWorld::HasItsMembers(const coordinator::v1::Partition& planned, size_t nodes_alive,
+                                 std::string* why_not) const {
+  const HostId leader = LeaderOf(planned.id());
+  const auto replica =
+      leader == 0 ? nullptr : machines_.at(leader)->runtime()->Find(planned.id());
+  if (replica == nullptr) {
+    *why_not = absl::StrCat("nobody leads partition ", planned.id());
+    return false;
+  }
+  std::set<std::pair<uint64_t, uint64_t>> plan, members;
+  std::set<uint64_t> on;
+  for (const auto& each : planned.replicas()) plan.insert({each.id(), each.node()});
+  const replication::Configuration configuration = replica->view().configuration;
+  for (const replication::Member& voter : configuration.voters) {
+    members.insert({voter.replica, voter.node});
+    on.insert(voter.node);
+  }
+  const size_t wanted = std::min<size_t>(options_.replicas, nodes_alive);
+  if (plan == members && on.size() == wanted && configuration.voters.size() == wanted &&
+      configuration.outgoing.empty() && configuration.learners.empty()) {
+    return true;
+  }
+  *why_not = absl::StrCat("partition ", planned.id(), " has the members ",
+                          MembersText(configuration), ", planned ", planned.ShortDebugString());
+  return false;
+}
+
 bool ClusterWorld::Placed(std::string* why_not) const {
   const HostId leader = MetadataLeader();
   if (leader == 0) {
@@ -94,6 +123,7 @@ bool ClusterWorld::Placed(std::string* why_not) const {
   }
   const size_t cap = coordinator::ZoneCap(nodes, options_.replicas);
   for (const auto& [id, record] : metadata.partitions()) {
+    if (!HasItsMembers(record.partition(), nodes.size(), why_not)) return false;
     std::map<std::string, size_t> in_zone;
     for (const auto& replica : record.partition().replicas()) ++in_zone[zone_of[replica.node()]];
     for (const auto& [zone, count] : in_zone) {
@@ -161,6 +191,21 @@ bool ClusterWorld::ReplicasAgree(std::string* why_not) {
     return false;
   }
   return true;
+}
+
+bool ClusterWorld::CoordinatorsAgree(std::string* why_not) const {
+  std::map<std::string, std::vector<HostId>> copies;
+  std::map<HostId, uint64_t> versions;
+  for (const auto& [host, machine] : machines_) {
+    if (machine->coordinator == nullptr) continue;
+    const coordinator::Metadata& metadata = machine->coordinator->store().metadata();
+    copies[metadata.Image().SerializeAsString()].push_back(host);
+    versions[host] = metadata.version();
+  }
+  if (copies.size() <= 1) return true;
+  *why_not = "versions of their metadata:";
+  for (const auto& [host, version] : versions) absl::StrAppend(why_not, " ", host, ": ", version);
+  return false;
 }
 
 }  // namespace ringleader::simulation
