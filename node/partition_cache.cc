@@ -357,9 +357,8 @@ void Partition::TendCache(const ReplicaPointer& replica) {
 LeaseGate::Refusal Partition::TryGrant(const ReplicaPointer& replica, const CacheFill& fill) {
   using Refusal = LeaseGate::Refusal;
   const PartitionOptions& options = place_.options;
-  if (!place_.cache_sessions->HasRoom(fill.session, model::kItemBytesMax)) {
-    return Refusal::kLaneFull;
-  }
+  // How large the item is is not known yet: a lane of which half is free has room for any.
+  if (!place_.cache_sessions->HasRoom(fill.session, 0)) return Refusal::kLaneFull;
   // An older build stops at an era, so there is none before the cluster says that all know them.
   if (place_.registry.cluster_version() < kClusterVersionEras) return Refusal::kOff;
   if (leadership_ == nullptr || !options.grants || options.quorum_reads ||

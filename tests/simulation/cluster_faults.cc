@@ -21,8 +21,8 @@ constexpr Duration kOrderLateMax = std::chrono::seconds(4);
 
 }  // namespace
 
-ClusterFaults::ClusterFaults(ClusterWorld& world, const FaultPace& pace)
-    : world_(world), pace_(pace), random_(world.simulation().random().Fork()) {
+ClusterFaults::ClusterFaults(ClusterWorld& world, PassingTable& passing, const FaultPace& pace)
+    : world_(world), passing_(passing), pace_(pace), random_(world.simulation().random().Fork()) {
   weights_ = DrawWeights(random_, static_cast<size_t>(Kind::kKinds));
   // Entries are in doubt where power fails between a write of the log and its sync. With another
   // voter's log lost they may stay so (fault-model.md, "What is not promised").
@@ -130,6 +130,8 @@ void ClusterFaults::Inject(Kind kind) {
       return SlowOneLink();
     case Kind::kStopLeader:
       return StopLeader(1 + random_.Below(world_.options().partitions));
+    case Kind::kTable:
+      return passing_.Change();
     case Kind::kKinds:
       break;
   }
@@ -544,6 +546,19 @@ void ClusterFaults::Heal() {
 
 void ClusterFaults::UndrainLate() {
   for (const uint64_t node : world_.DrainingNodes()) Undrain(node);
+}
+
+void ClusterFaults::EmptyLostCoordinators() {
+  for (const HostId host : world_.Hosts(MachineKind::kCoordinator)) {
+    const ClusterMachine& machine = world_.machine(host);
+    if (!machine.may_be_emptied || machine.runtime() == nullptr) continue;
+    const auto damaged = machine.runtime()->damaged();
+    const auto is_lost = [](const auto& group) { return absl::IsDataLoss(group.second); };
+    if (std::none_of(damaged.begin(), damaged.end(), is_lost)) continue;
+    Count("lost coordinator emptied");
+    world_.Wipe(host);
+    world_.StartLater(host, Duration(1));
+  }
 }
 
 // False: there is no such node. Coordinators that start just now are asked again.

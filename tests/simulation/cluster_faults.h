@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/simulation/cluster_passing_table.h"
 #include "tests/simulation/cluster_world.h"
 #include "tests/simulation/run_draws.h"
 
@@ -20,7 +21,7 @@ namespace ringleader::simulation {
 
 class ClusterFaults {
  public:
-  ClusterFaults(ClusterWorld& world, const FaultPace& pace);
+  ClusterFaults(ClusterWorld& world, PassingTable& passing, const FaultPace& pace);
 
   // Runs the world for `span` and injects meanwhile.
   void RunFor(Duration span);
@@ -30,6 +31,9 @@ class ClusterFaults {
 
   // An order to drain may have been on its way when healing took it back.
   void UndrainLate();
+  // One that runs without its replica, whose log lost what it had promised: an operator empties its
+  // disk, as health says.
+  void EmptyLostCoordinators();
 
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
 
@@ -60,6 +64,7 @@ class ClusterFaults {
     kLeases,
     kSlowLink,
     kStopLeader,
+    kTable,
     kKinds,
   };
 
@@ -114,6 +119,7 @@ class ClusterFaults {
   void Count(const std::string& what);
 
   ClusterWorld& world_;
+  PassingTable& passing_;
   const FaultPace pace_;
   ringleader::Random random_;
   std::vector<uint64_t> weights_;  // by kind

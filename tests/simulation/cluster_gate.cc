@@ -21,9 +21,13 @@ void ClusterGate::Applying(replication::GroupId partition, absl::Span<const Entr
     const absl::StatusOr<Effects> effects = DecodeEffects(*entry.payload);
     if (!effects.ok()) continue;  // the replica says so and stops
     for (const Effect& effect : effects->effects) {
-      const bool is_delete = effect.tag == EffectTag::kDelete;
-      if (!is_delete && effect.tag != EffectTag::kPut) continue;
-      Assert(effect.key, {partition, {entry.term, entry.index}, is_delete});
+      const Change change{
+          partition, {entry.term, entry.index}, effect.tag != EffectTag::kPut, {}};
+      if (effect.tag == EffectTag::kPut || effect.tag == EffectTag::kDelete) {
+        Assert(effect.key, change);
+      } else if (effect.tag == EffectTag::kTable && effect.table.phase == TablePhase::kRetired) {
+        AssertTable(effect.table.id, change);
+      }
     }
   }
 }
@@ -42,6 +46,18 @@ void ClusterGate::Assert(absl::string_view key, const Change& change) {
   ++counts_["gate: asserted"];
   if (was_held) ++counts_["gate: asserted of an item that was held"];
   newest = change;
+}
+
+// Deletes all that the table has in this partition.
+void ClusterGate::AssertTable(model::TableId table, const Change& change) {
+  ++counts_["gate: asserted of a table that ends"];
+  std::vector<std::string> ended;
+  for (const auto& [key, newest] : changes_) {
+    if (newest.partition == change.partition && model::TableInKey(key) == table) {
+      ended.push_back(key);
+    }
+  }
+  for (const std::string& key : ended) Assert(key, change);
 }
 
 void ClusterGate::LookAround() {

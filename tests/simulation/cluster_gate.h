@@ -23,6 +23,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "client/item_cache.h"
+#include "model/key_codec.h"
 #include "replication/types.h"
 #include "tests/simulation/simulated_network.h"
 
@@ -59,6 +60,7 @@ class ClusterGate {
   };
 
   void Assert(absl::string_view key, const Change& change);
+  void AssertTable(model::TableId table, const Change& change);
   void Violated(absl::string_view key, const Change& change, const CachingProcess& process,
                 const client::ItemCache::Held& held, absl::string_view when);
   static bool IsOlder(const client::ItemCache::Held& held, const Change& change);

@@ -45,7 +45,8 @@ void ClusterObserver::Applying(replication::GroupId partition,
                                absl::Span<const replication::Entry> entries) {
   std::map<replication::Index, uint64_t>& applied = entries_[partition];
   for (const replication::Entry& entry : entries) {
-    const absl::string_view payload = entry.payload == nullptr ? "" : *entry.payload;
+    absl::string_view payload;
+    if (entry.payload != nullptr) payload = *entry.payload;
     const uint64_t mark = absl::HashOf(entry.term, static_cast<int>(entry.kind), payload);
     const auto [known, fresh] = applied.try_emplace(entry.index, mark);
     if (!fresh) ++counts_["applied entry compared"];

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "replication/lease.h"
 #include "tests/simulation/cluster_faults.h"
+#include "tests/simulation/cluster_passing_table.h"
 #include "tests/simulation/cluster_workload.h"
 #include "tests/simulation/cluster_world.h"
 #include "tests/simulation/run_draws.h"
@@ -25,6 +26,7 @@ constexpr Duration kPlacedWithin = std::chrono::seconds(120);
 constexpr Duration kStep = std::chrono::milliseconds(500);
 constexpr Duration kAgreeWithin = std::chrono::seconds(20);
 constexpr Duration kReadWithin = std::chrono::seconds(30);
+constexpr Duration kNoticesWithin = std::chrono::seconds(1);
 // A run in which less than this got through proves nothing.
 constexpr uint64_t kOperationsMin = 50;
 
@@ -95,14 +97,10 @@ ClusterOptions DrawCluster(Random& random) {
   cluster.cache_bytes = caches[random.Below(caches.size())];
   const uint64_t door_caches[] = {0, 16 << 10, 1 << 20, 1 << 20};
   cluster.door_cache_bytes = door_caches[random.Below(std::size(door_caches))];
+  cluster.watches = random.Chance(0.5);
   cluster.node.partition.grants = random.Chance(0.9);
   cluster.node.partition.eras_period = std::chrono::milliseconds(random.Between(100, 10'000));
   cluster.node.partition.eras_spare = random.Chance(0.5) ? 0 : 64;
-  // Lanes of a few messages in some, so that sessions end because they are full.
-  if (random.Chance(0.5)) {
-    cluster.node.cache_sessions.queue_bytes_max =
-        static_cast<uint64_t>(DrawScale(random, 50, 2000));
-  }
   // One for all nodes, or several, so that a leader's successor may have been given a shorter one.
   // Long ones outlast two elections.
   cluster.lease_terms.clear();
@@ -135,8 +133,9 @@ void Form(ClusterWorld& world, ClusterWorkload& workload, Random& random) {
   for (int tries = 0; tries < 10; ++tries) {
     world.simulation().RunFor(std::chrono::seconds(2));
     const absl::Status created = workload.CreateTable();
-    if (created.ok() || KindOf(created) == ErrorKind::kTableExists) return;
-    why_not = created.ToString();
+    const auto table = world.administration().DescribeTable(kWorkloadTable);
+    if (table.ok() && table->state == TableState::kActive) return;
+    why_not = absl::StrCat(created.ToString(), "; ", table.status().ToString());
   }
   world.Violation(absl::StrCat("the cluster did not form: ", why_not));
 }
@@ -174,9 +173,11 @@ void Await(ClusterWorld& world, Duration limit, const char* what, Condition hold
   }
 }
 
-void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, Random& random) {
+void Run(ClusterWorld& world, ClusterWorkload& workload, PassingTable& passing,
+         ClusterFaults& faults, Random& random) {
   Form(world, workload, random);
   if (!world.violation().empty()) return;
+  if (random.Chance(0.5)) passing.Change();
   world.network().MendLinks();
   workload.Start();
   world.simulation().RunFor(std::chrono::seconds(3));
@@ -189,21 +190,28 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, ClusterFaults& faults, 
   }
   Await(world, kHealthyWithin, "not healthy", [&](std::string* why) {
     faults.UndrainLate();
+    faults.EmptyLostCoordinators();
     return world.Healthy(why);
   });
   Await(world, kPlacedWithin, "badly placed", [&](std::string* why) { return world.Placed(why); });
   workload.Stop();
-  while (!workload.idle() && world.violation().empty()) world.simulation().RunFor(kStep);
+  while (!(workload.idle() && passing.idle()) && world.violation().empty()) {
+    world.simulation().RunFor(kStep);
+  }
   std::string why_not;
+  if (world.violation().empty() && !passing.Renew(&why_not)) world.Violation(why_not);
   if (world.violation().empty() && !(workload.AddToAll(kReadWithin, &why_not) &&
                                      workload.ReadAll(kReadWithin, &why_not))) {
     world.Violation(why_not);
   }
+  world.simulation().RunFor(kNoticesWithin);
+  if (world.violation().empty()) workload.CheckDerived();
   Await(world, kAgreeWithin, "replicas differ",
         [&](std::string* why) { return world.ReplicasAgree(why); });
   Await(world, kAgreeWithin, "coordinators differ",
         [&](std::string* why) { return world.CoordinatorsAgree(why); });
   workload.Check();
+  passing.Check();
   if (workload.succeeded() < kOperationsMin) {
     world.Violation(absl::StrCat("only ", workload.succeeded(), " operations got through"));
   }
@@ -219,8 +227,6 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
     options.clock_rate_spread = run.clock_spread;
     options.gate_ends_run = false;
   }
-  auto ending = std::make_unique<ClusterWorld>(simulation, options);
-  ClusterWorld& world = *ending;
   ClusterWorkloadOptions load;
   load.lanes = static_cast<int>(random.Between(1, 3));
   load.keys = static_cast<int>(random.Between(4, 12));
@@ -228,11 +234,20 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   load.deletes_percent = static_cast<uint64_t>(random.Between(5, 35));
   load.conditions_percent = static_cast<uint64_t>(random.Between(10, 50));
   // Large ones take several blocks of the log: a power cut leaves some of them.
-  const uint64_t paddings[] = {500, 2000, 20'000, 20'000};
+  const uint64_t paddings[] = {100, 500, 2000, 20'000, 20'000};
   load.padding_bytes_max = paddings[random.Below(std::size(paddings))];
-  ClusterWorkload workload(world, load);
-  ClusterFaults faults(world, DrawPace(random));
-  Run(world, workload, faults, random);
+  // Lanes of a few messages in some, so that sessions end because they are full. The larger half of
+  // the items never fits.
+  if (random.Chance(0.5)) {
+    options.node.cache_sessions.queue_bytes_max =
+        load.padding_bytes_max / 2 + static_cast<uint64_t>(DrawScale(random, 50, 2000));
+  }
+  auto ending = std::make_unique<ClusterWorld>(simulation, options);
+  ClusterWorld& world = *ending;
+  PassingTable passing(world);
+  ClusterWorkload workload(world, passing, load);
+  ClusterFaults faults(world, passing, DrawPace(random));
+  Run(world, workload, passing, faults, random);
 
   RunResult result = ResultOf(seed, simulation, world.network().counts());
   result.violation = world.violation();
@@ -244,6 +259,7 @@ RunResult RunCluster(uint64_t seed, const ClusterRunOptions& run) {
   result.elections = world.elections();
   for (const auto& [what, count] : faults.counts()) result.counts[what] += count;
   for (const auto& [what, count] : world.Happened()) result.counts[what] += count;
+  for (const auto& [what, count] : passing.counts()) result.counts[what] += count;
   for (const auto& [what, count] : workload.counts()) {
     result.counts[absl::StrCat("operation: ", what)] += count;
     if (what == absl::StrCat("error: ", KindName(ErrorKind::kUnknownOutcome))) {

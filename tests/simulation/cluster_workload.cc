@@ -12,6 +12,8 @@
 namespace ringleader::simulation {
 namespace {
 
+constexpr uint64_t kPassingPercent = 10;  // operations on the passing table beside the others
+
 AttributeValue NumberOf(int64_t value) { return AttributeValue::Number(model::Decimal(value)); }
 
 int64_t IntegerOf(const AttributeValue* value) {
@@ -54,8 +56,12 @@ int NumberOfItem(const Item& item) {
 
 int64_t ValueOfItem(const Item& item) { return IntegerOf(item.Find("value")); }
 
-ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptions& options)
-    : world_(world), options_(options) {
+ClusterWorkload::ClusterWorkload(ClusterWorld& world, PassingTable& passing,
+                                 const ClusterWorkloadOptions& options)
+    : world_(world),
+      passing_(passing),
+      options_(options),
+      derived_(static_cast<size_t>(world.options().clients)) {
   const auto keys = static_cast<size_t>(options.keys);
   for (int i = 0; i < world.options().clients * options.lanes; ++i) {
     lanes_.push_back({.random = world.simulation().random().Fork(), .client = i / options.lanes});
@@ -67,6 +73,10 @@ ClusterWorkload::ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptio
   last_success_.resize(keys);
   last_seen_.resize(keys);
   world.OnClientKilled([this](int client) { ClientKilled(client); });
+  world.OnInvalidated([this](int client, absl::string_view table, const Item& key) {
+    if (table != kWorkloadTable || client >= world_.options().clients) return;
+    counts_["notice to a client"] += derived_[static_cast<size_t>(client)].erase(NumberOfItem(key));
+  });
 }
 
 absl::Status ClusterWorkload::CreateTable() {
@@ -90,6 +100,7 @@ void ClusterWorkload::Next(size_t number) {
 void ClusterWorkload::Begin(size_t number) {
   Lane& lane = lanes_[number];
   LookIntoMemory(lane);
+  if (lane.random.Below(100) < kPassingPercent) passing_.Use(lane.client);
   const int key = static_cast<int>(lane.random.Below(static_cast<uint64_t>(options_.keys)));
   const uint64_t operation = ++lane.operation;
   lane.is_waiting = true;
@@ -116,6 +127,7 @@ bool ClusterWorkload::Over(size_t number, uint64_t operation) {
 }
 
 void ClusterWorkload::ClientKilled(int client) {
+  if (client < world_.options().clients) derived_[static_cast<size_t>(client)].clear();
   for (size_t number = 0; number < lanes_.size(); ++number) {
     Lane& lane = lanes_[number];
     if (lane.client != client || !Over(number, lane.operation)) continue;
@@ -194,17 +206,27 @@ int64_t ClusterWorkload::Whole(int key, const Item& item) {
 }
 
 void ClusterWorkload::Send(int client, int key, const RegisterEvent& event, Answered done) {
-  client::Connection& connection = world_.connection(client);
-  if (event.operation != RegisterOperation::kRead) {
-    return Write(connection, key, event, std::move(done));
-  }
-  connection.GetAsync(
+  event.operation == RegisterOperation::kRead
+      ? Get(client, key, event, std::move(done))
+      : Write(world_.connection(client), key, event, std::move(done));
+}
+
+void ClusterWorkload::Get(int client, int key, const RegisterEvent& event, Answered done) {
+  std::map<int, Derived>& derived = derived_[static_cast<size_t>(client)];
+  const uint64_t mark = ++last_mark_;
+  derived[key] = {.mark = mark};
+  world_.connection(client).GetAsync(
       kWorkloadTable, WorkloadKey(key), {},
-      [this, key, event, done = std::move(done)](const absl::StatusOr<ReadResult>& read) {
+      [this, key, event, mark, &derived,
+       done = std::move(done)](const absl::StatusOr<ReadResult>& read) {
         Answer answer{.event = event, .status = read.status()};
         if (read.ok() && read->found) {
           answer.event.output = Whole(key, read->item);
           answer.version = read->item_version;
+        }
+        const auto kept = derived.find(key);
+        if (read.ok() && read->watched && kept != derived.end() && kept->second.mark == mark) {
+          kept->second.value = answer.event.output;
         }
         done(std::move(answer));
       });
@@ -334,8 +356,22 @@ bool ClusterWorkload::DoAll(RegisterOperation operation, Duration timeout, std::
       while (!last.has_value()) CHECK(world_.simulation().Step());
       Record(key, *last);
     }
+    last_seen_[static_cast<size_t>(key)] = last->event.output;
   }
   return true;
+}
+
+void ClusterWorkload::CheckDerived() {
+  for (size_t client = 0; client < derived_.size(); ++client) {
+    for (const auto& [key, kept] : derived_[client]) {
+      if (!kept.value.has_value()) continue;
+      ++counts_["derived value that is still kept at the end"];
+      const int64_t now = last_seen_[static_cast<size_t>(key)];
+      if (*kept.value == now) continue;
+      world_.Violation(absl::StrCat("client ", client, " has derived something from key-", key,
+                                    "'s ", *kept.value, ", and was not told that it is ", now));
+    }
+  }
 }
 
 void ClusterWorkload::Check() {

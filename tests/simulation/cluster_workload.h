@@ -24,10 +24,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/simulation/cluster_passing_table.h"
 #include "tests/simulation/cluster_world.h"
 #include "tests/simulation/item_versions.h"
 #include "tests/simulation/linearizability.h"
@@ -56,7 +58,8 @@ int64_t ValueOfItem(const Item& item);
 
 class ClusterWorkload {
  public:
-  ClusterWorkload(ClusterWorld& world, const ClusterWorkloadOptions& options);
+  ClusterWorkload(ClusterWorld& world, PassingTable& passing,
+                  const ClusterWorkloadOptions& options);
 
   // Waits. The table that everything else is about.
   absl::Status CreateTable();
@@ -68,6 +71,8 @@ class ClusterWorkload {
   // key's was not carried out; `why_not` says which.
   bool AddToAll(Duration timeout, std::string* why_not);
   bool ReadAll(Duration timeout, std::string* why_not);
+  // What clients derived from watched reads and still keep is of what ReadAll has read.
+  void CheckDerived();
   // Checks every key's history. Reports to world.Violation.
   void Check();
 
@@ -95,6 +100,11 @@ class ClusterWorkload {
     uint64_t version = 0;  // 0: none was told
   };
   using Answered = std::function<void(Answer)>;
+  // What a client keeps of an item's value, as client.h says: the mark of the read that it is of.
+  struct Derived {
+    uint64_t mark = 0;
+    std::optional<int64_t> value;
+  };
   // One query or scan, page by page.
   struct PagedRead {
     size_t lane = 0;
@@ -118,6 +128,7 @@ class ClusterWorkload {
   // The operation is over; false: nobody waits for it any more.
   bool Over(size_t lane, uint64_t operation);
   void ClientKilled(int client);
+  void Get(int client, int key, const RegisterEvent& event, Answered done);
   void Served(int key);
   void Refused(const absl::Status& status);
 
@@ -138,6 +149,7 @@ class ClusterWorkload {
   int64_t Now() const { return world_.simulation().now().count(); }
 
   ClusterWorld& world_;
+  PassingTable& passing_;
   const ClusterWorkloadOptions options_;
   bool stopped_ = false;
   std::vector<Lane> lanes_;
@@ -149,6 +161,8 @@ class ClusterWorkload {
   std::vector<std::vector<SeenVersion>> versions_;     // by key
   std::vector<Duration> last_success_;
   std::vector<int64_t> last_seen_;  // by key: by whoever read or wrote it last
+  std::vector<std::map<int, Derived>> derived_;  // by client; by key
+  uint64_t last_mark_ = 0;
   std::map<std::string, uint64_t> counts_;
 };
 

@@ -70,6 +70,7 @@ ClusterWorld::ClusterWorld(Simulation& simulation, const ClusterOptions& options
 
 ClusterWorld::~ClusterWorld() {
   client_killed_ = nullptr;
+  invalidated_ = nullptr;
   for (const HostId host : Hosts(MachineKind::kClient)) Kill(host);
   for (const auto& [host, machine] : machines_) Kill(host);
 }
@@ -185,7 +186,12 @@ void ClusterWorld::StartClient(ClusterMachine& machine) {
   options.coordinators = coordinator_addresses_;
   options.route = options_.routes[machine.number % options_.routes.size()];
   options.cache.bytes_max = options_.cache_bytes[machine.number % options_.cache_bytes.size()];
-  options.cache.on_invalidated = options_.on_invalidated;
+  if (options_.watches) {
+    options.cache.on_invalidated = [this, client = static_cast<int>(machine.number) - 1](
+                                       absl::string_view table, const Item& key) {
+      if (invalidated_ != nullptr) invalidated_(client, table, key);
+    };
+  }
   // Who administers has the time that it takes.
   const bool is_load = machine.number <= static_cast<uint64_t>(options_.clients);
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -54,7 +54,7 @@ struct ClusterOptions {
   replication::RuntimeOptions coordinator_runtime;
   std::vector<RoutePolicy> routes;      // of the clients, in turn; not empty
   std::vector<uint64_t> cache_bytes;    // of the clients' caches, in turn; not empty
-  InvalidationCallback on_invalidated;  // of each client that caches; may be null
+  bool watches = false;                 // each client that caches is told what it holds no longer
   uint64_t door_cache_bytes = 0;        // of each coordinator's cache
   Duration request_timeout = std::chrono::seconds(5);
   Duration attempt_timeout = std::chrono::seconds(3);
@@ -133,6 +133,11 @@ class ClusterWorld {
   // Told when a client's process is killed, before its calls end: what it has under way nobody
   // hears of any more.
   void OnClientKilled(std::function<void(int client)> told) { client_killed_ = std::move(told); }
+
+  // Told with ClusterOptions::watches.
+  void OnInvalidated(std::function<void(int client, absl::string_view table, const Item& key)> told) {
+    invalidated_ = std::move(told);
+  }
 
   // The host of the coordinator that leads the metadata; 0: none does.
   HostId MetadataLeader() const;
@@ -214,6 +219,7 @@ class ClusterWorld {
   ClusterMembers coordinators_;
   ClusterMembers nodes_;
   std::function<void(int client)> client_killed_;
+  std::function<void(int client, absl::string_view table, const Item& key)> invalidated_;
   std::string violation_;
   std::string gate_violation_;
   uint64_t watch_periods_ = 0;

@@ -29,11 +29,12 @@ class InvalidationTest : public ::testing::Test {
     SetLogLevel(LogLevel::kOff);
     ClusterOptions options = ThingsOptions(/*clients=*/2);
     options.cache_bytes = {1 << 20};
-    options.on_invalidated = [this](absl::string_view table, const Item& key) {
+    options.watches = true;
+    world_ = std::make_unique<ClusterWorld>(simulation_, options);
+    world_->OnInvalidated([this](int, absl::string_view table, const Item& key) {
       EXPECT_EQ(table, "things");
       told_.push_back(key.Find("id")->string());
-    };
-    world_ = std::make_unique<ClusterWorld>(simulation_, options);
+    });
     CreateWithThings(simulation_, *world_);
   }
 
