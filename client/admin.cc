@@ -37,7 +37,7 @@ struct Admin::Run {
   std::string address;
   std::string redirected_to;
   int redirections = 0;
-  bool is_ambiguous = false;  // an attempt was not answered
+  bool is_ambiguous = false;  // an attempt was not answered, or may have been carried out
   absl::Status last;
 };
 
@@ -87,6 +87,7 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
   }
   const auto outcome = run->read_outcome(*answer);
   if (!outcome.ok()) return run->done(MakeError(ErrorKind::kInternal, outcome.status().message()));
+  run->is_ambiguous |= outcome->may_have_happened();
   const bool is_elsewhere = outcome->error() == coordinator::v1::ERROR_NOT_LEADER;
   if (!is_elsewhere && outcome->error() != coordinator::v1::ERROR_UNAVAILABLE) {
     if (const absl::Status status = StatusOf(*outcome); !status.ok()) {
@@ -94,8 +95,8 @@ void Admin::Answered(std::shared_ptr<Run> run, absl::StatusOr<std::string> answe
           !run->is_ambiguous || run->is_read
               ? status
               : MakeError(KindOf(status), absl::StrCat(status.message(),
-                                                       " (an earlier attempt, which was not "
-                                                       "answered, may have done this)")));
+                                                       " (an earlier attempt, whose "
+                                                       "outcome is unknown, may have done this)")));
     }
     return run->done(std::move(answer));
   }

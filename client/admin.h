@@ -1,7 +1,7 @@
 // Cluster's unary calls, sent to any coordinator and on to the metadata leader, and repeated until
-// their time is over: each of them, carried out twice, leaves the cluster as once. What changes is
-// the answer (a table that an unanswered attempt created exists already), and the error then says
-// so.
+// their time is over: each of them, carried out twice, leaves the cluster as once, as long as
+// nobody else undoes it in between. What changes is the answer (a table that an unanswered attempt
+// created exists already), and the error then says so.
 //
 // Bytes in, bytes out: the callers know the messages. All on the router's executor, which outlives
 // this.

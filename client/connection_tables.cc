@@ -77,11 +77,15 @@ absl::StatusOr<TableDescription> Connection::DescribeTable(absl::string_view nam
 }
 
 absl::Status Connection::DeleteTable(absl::string_view name) {
+  // An attempt that comes late must not find the next table of that name.
+  const auto described = DescribeTable(name);
+  if (!described.ok()) return described.status();
+  const uint64_t id = described->id;
   meta::TableRequest request;
   request.set_name(std::string(name));
+  request.set_id(id);
   const auto response = Administer<meta::TableResponse>("DeleteTable", request);
   if (!response.ok()) return TableError(response.status());
-  const uint64_t id = response->table().id();
   const bool is_gone = AwaitMapWhere(router_->options().timeout, [&](const ClusterMap& map) {
     return map.version() >= response->version() && map.FindTable(id) == nullptr;
   });

@@ -89,9 +89,10 @@ using TableQuestion =
 // One partition's part of a scan over all of them.
 struct ScanStep {
   // In: the first and last token to read; a start key in the request replaces the first, which says
-  // the partition. Out, with the answer: the last token of that partition.
+  // the partition. Out, with the answer: the last token of that partition, and the table's id.
   model::Token from = 0;
   model::Token last = UINT64_MAX;
+  model::TableId table = 0;
 };
 
 class Router {
@@ -176,6 +177,7 @@ class Router {
   void Attempt(Operation& operation);
   bool Resolve(Operation& operation);
   bool ResolveTable(Operation& operation);
+  void TableIsGone(Operation& operation, data::v1::Response response);
   void TableUnusable(Operation& operation, data::v1::Error error, absl::string_view name);
   void AskForTable(const std::string& name);
   bool PrepareWrite(Operation& operation);

@@ -107,7 +107,9 @@ bool Router::ResolveTable(Operation& operation) {
     }
     operation.step->from = **token;
   }
+  if (!is_by_id) operation.table_name = std::move(*operation.request.mutable_table_name());
   operation.table = table->schema.id;
+  if (operation.step != nullptr) operation.step->table = operation.table;
   return true;
 }
 
@@ -313,11 +315,30 @@ void Router::Answered(Operation& operation, data::v1::Response response) {
       return RetryLater(operation, response.retry_after_ms());
     case data::v1::ERROR_SESSION_EXPIRED:
       return SessionExpired(operation, std::move(response));
+    case data::v1::ERROR_TABLE_NOT_FOUND:
+      return TableIsGone(operation, std::move(response));
     default:
       break;
   }
   retry_.Answered();
   Finish(operation, std::move(response));
+}
+
+// A node speaks of the table that this map has for the name, and there may be another by now. Whom
+// the caller or a coordinator named is the table that was meant.
+void Router::TableIsGone(Operation& operation, data::v1::Response response) {
+  if (operation.table_name.empty() || operation.target.is_coordinator ||
+      operation.may_have_happened) {
+    retry_.Answered();
+    return Finish(operation, std::move(response));
+  }
+  if (operation.ticket.has_value()) {
+    sessions_.End(*operation.ticket);
+    operation.ticket.reset();
+  }
+  operation.table = 0;
+  operation.request.set_table_name(std::exchange(operation.table_name, {}));
+  TableUnusable(operation, data::v1::ERROR_TABLE_NOT_FOUND, operation.request.table_name());
 }
 
 void Router::NoAnswer(Operation& operation, bool may_have_arrived, absl::string_view why) {

@@ -21,8 +21,9 @@ struct Router::Operation {
   Duration expiry{0};  // its entry in expiries_; 0: none
 
   // Where it goes. The table is found once: a name that is given to a new table meanwhile is not
-  // followed there.
+  // followed there, unless a node says that the one found is gone.
   uint64_t table = 0;
+  std::string table_name;  // that was asked for, once the request has the id in its place
   data::v1::Error table_error = data::v1::ERROR_NONE;  // the metadata leader's, since it began
   std::optional<model::Token> token;
   uint64_t partition = 0;

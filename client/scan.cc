@@ -73,6 +73,7 @@ class ScanRun : public std::enable_shared_from_this<ScanRun> {
       return Succeed();
     }
     request_.mutable_scan()->clear_exclusive_start_key();
+    request_.set_table_id(step_->table);  // not the next one of that name
     if (step_->last >= last_) return Succeed();
     next_ = step_->last + 1;
     // A partition's end has no key to go on from, so a page that is full there goes on with one

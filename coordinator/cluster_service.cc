@@ -158,6 +158,7 @@ v1::Outcome ClusterService::OutcomeOf(const CommandOutcome& outcome) const {
   v1::Outcome response;
   response.set_error(outcome.error);
   response.set_message(outcome.message);
+  response.set_may_have_happened(outcome.may_have_happened);
   if (outcome.error == v1::ERROR_NOT_LEADER) {
     response.set_leader_address(director_.leader_address());
   }
@@ -179,6 +180,16 @@ void ClusterService::WhenCurrent(std::function<void()> read,
 }
 
 // --- Tables -------------------------------------------------------------------------------------
+
+namespace {
+
+v1::TableResponse RefusedTable(const v1::Outcome& outcome) {
+  v1::TableResponse response;
+  *response.mutable_outcome() = outcome;
+  return response;
+}
+
+}  // namespace
 
 void ClusterService::ProposeTable(v1::Command command, TableDone done) {
   director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
@@ -206,10 +217,23 @@ void ClusterService::CreateTable(const v1::CreateTableRequest& request, TableDon
   ProposeTable(std::move(command), std::move(done));
 }
 
+// A table of another id that has the name by now is not meant. None gets it between this look and
+// the command: the name becomes free by a command that this leader has not proposed yet.
 void ClusterService::DeleteTable(const v1::TableRequest& request, TableDone done) {
-  v1::Command command;
-  command.set_delete_table(request.name());
-  ProposeTable(std::move(command), std::move(done));
+  const auto remove = [this, request, done] {
+    const MetadataStore& store = director_.store();
+    const v1::TableRecord* const named = store.metadata().FindTable(request.name());
+    if (request.id() != 0 && (named == nullptr || named->table().id() != request.id())) {
+      v1::TableResponse response;
+      response.mutable_table()->set_id(request.id());
+      response.set_version(store.metadata().version());
+      return done(response);
+    }
+    v1::Command command;
+    command.set_delete_table(request.name());
+    ProposeTable(std::move(command), done);
+  };
+  WhenCurrent(remove, [done](const v1::Outcome& outcome) { done(RefusedTable(outcome)); });
 }
 
 void ClusterService::DescribeTable(const v1::TableRequest& request, TableDone done) {
@@ -225,11 +249,7 @@ void ClusterService::DescribeTable(const v1::TableRequest& request, TableDone do
         }
         done(response);
       },
-      [done](const v1::Outcome& outcome) {
-        v1::TableResponse response;
-        *response.mutable_outcome() = outcome;
-        done(response);
-      });
+      [done](const v1::Outcome& outcome) { done(RefusedTable(outcome)); });
 }
 
 void ClusterService::ListTables(const v1::ListTablesRequest& request,

@@ -51,6 +51,7 @@ struct CommandOutcome {
   v1::Error error = v1::ERROR_NONE;
   std::string message;
   uint64_t id = 0;
+  bool may_have_happened = false;  // with an error: or may happen yet
 
   bool ok() const { return error == v1::ERROR_NONE; }
 };

@@ -13,6 +13,16 @@ using replication::LogPosition;
 using replication::Replica;
 using replication::Term;
 
+namespace {
+
+CommandOutcome UnknownOutcome() {
+  return {.error = v1::ERROR_UNAVAILABLE,
+          .message = "leadership ended; outcome unknown",
+          .may_have_happened = true};
+}
+
+}  // namespace
+
 std::shared_ptr<Replica> MetadataStore::replica() const {
   return runtime_ == nullptr ? nullptr : runtime_->Find(kMetadataGroup);
 }
@@ -42,7 +52,7 @@ void MetadataStore::Propose(v1::Command command, Proposed done) {
             return done({v1::ERROR_UNAVAILABLE, std::string(position.status().message())});
           }
           if (term_ != term) {
-            return done({v1::ERROR_UNAVAILABLE, "leadership ended; outcome unknown"});
+            return done(UnknownOutcome());
           }
           waiting_[position->index] = {position->term, done};
         });
@@ -116,7 +126,7 @@ void MetadataStore::OnLeadershipEnded(Term term) {
 void MetadataStore::DropWaiting() {
   auto dropped = std::exchange(waiting_, {});
   for (auto& [index, waiting] : dropped) {
-    waiting.done({v1::ERROR_UNAVAILABLE, "leadership ended; outcome unknown"});
+    waiting.done(UnknownOutcome());
   }
 }
 

@@ -21,8 +21,7 @@ void ClusterGate::Applying(replication::GroupId partition, absl::Span<const Entr
     const absl::StatusOr<Effects> effects = DecodeEffects(*entry.payload);
     if (!effects.ok()) continue;  // the replica says so and stops
     for (const Effect& effect : effects->effects) {
-      const Change change{
-          partition, {entry.term, entry.index}, effect.tag != EffectTag::kPut, {}};
+      const Change change{partition, {entry.term, entry.index}, effect.tag != EffectTag::kPut, {}};
       if (effect.tag == EffectTag::kPut || effect.tag == EffectTag::kDelete) {
         Assert(effect.key, change);
       } else if (effect.tag == EffectTag::kTable && effect.table.phase == TablePhase::kRetired) {

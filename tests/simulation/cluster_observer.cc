@@ -51,8 +51,8 @@ void ClusterObserver::Applying(replication::GroupId partition,
     const auto [known, fresh] = applied.try_emplace(entry.index, mark);
     if (!fresh) ++counts_["applied entry compared"];
     if (known->second == mark) continue;
-    violated_(absl::StrCat("partition ", partition, ": two entries were applied at index ",
-                           entry.index));
+    violated_(
+        absl::StrCat("partition ", partition, ": two entries were applied at index ", entry.index));
   }
 }
 
@@ -61,8 +61,8 @@ void ClusterObserver::CompareHashes(const ClusterMachine& machine) {
   for (const auto& replica : machine.runtime()->Replicas()) {
     const replication::GroupId group = replica->group();
     for (const Registry::RangeHash& taken : machine.node->registry().HashesOf(group)) {
-      const auto [known, ignored] = hashes_.try_emplace(
-          {group, taken.index}, Hash{taken.hash, machine.host, {machine.host}});
+      const auto [known, ignored] =
+          hashes_.try_emplace({group, taken.index}, Hash{taken.hash, machine.host, {machine.host}});
       if (known->second.compared.insert(machine.host).second) ++counts_["hashes compared"];
       if (known->second.hash == taken.hash) continue;
       violated_(absl::StrCat("partition ", group, ": hosts ", known->second.host, " and ",

@@ -118,8 +118,8 @@ void PassingTable::Refused(const absl::Status& status) {
       kind == ErrorKind::kDeadline || kind == ErrorKind::kUnknownOutcome) {
     return;
   }
-  world_.Violation(absl::StrCat("passing table: an error that no fault explains: ",
-                                status.ToString()));
+  world_.Violation(
+      absl::StrCat("passing table: an error that no fault explains: ", status.ToString()));
 }
 
 bool PassingTable::Renew(std::string* why_not) {
@@ -134,8 +134,8 @@ bool PassingTable::Renew(std::string* why_not) {
        !deleted.ok() && KindOf(deleted) != ErrorKind::kTableNotFound; deleted = Delete()) {
     if (!again(deleted, "deleting")) return false;
   }
-  for (absl::Status created = Create();
-       !created.ok() && KindOf(created) != ErrorKind::kTableExists; created = Create()) {
+  for (absl::Status created = Create(); !created.ok() && KindOf(created) != ErrorKind::kTableExists;
+       created = Create()) {
     if (!again(created, "creating")) return false;
   }
   for (size_t key = 0; key < kKeys; ++key) {

@@ -200,8 +200,8 @@ void Run(ClusterWorld& world, ClusterWorkload& workload, PassingTable& passing,
   }
   std::string why_not;
   if (world.violation().empty() && !passing.Renew(&why_not)) world.Violation(why_not);
-  if (world.violation().empty() && !(workload.AddToAll(kReadWithin, &why_not) &&
-                                     workload.ReadAll(kReadWithin, &why_not))) {
+  if (world.violation().empty() &&
+      !(workload.AddToAll(kReadWithin, &why_not) && workload.ReadAll(kReadWithin, &why_not))) {
     world.Violation(why_not);
   }
   world.simulation().RunFor(kNoticesWithin);

@@ -164,8 +164,8 @@ RegisterEvent ClusterWorkload::Draw(Lane& lane, int key) {
     return event;
   }
   if (lane.random.Below(100) < options_.deletes_percent) {
-    event.operation = lane.random.Chance(0.5) ? RegisterOperation::kWrite
-                                              : RegisterOperation::kSwap;  // of 0
+    event.operation =
+        lane.random.Chance(0.5) ? RegisterOperation::kWrite : RegisterOperation::kSwap;  // of 0
     return event;
   }
   if (lane.random.Below(100) < options_.conditions_percent) {

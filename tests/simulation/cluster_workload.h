@@ -160,7 +160,7 @@ class ClusterWorkload {
   std::vector<std::vector<RegisterEvent>> eventual_;   // by key: reads that may be stale
   std::vector<std::vector<SeenVersion>> versions_;     // by key
   std::vector<Duration> last_success_;
-  std::vector<int64_t> last_seen_;  // by key: by whoever read or wrote it last
+  std::vector<int64_t> last_seen_;               // by key: by whoever read or wrote it last
   std::vector<std::map<int, Derived>> derived_;  // by client; by key
   uint64_t last_mark_ = 0;
   std::map<std::string, uint64_t> counts_;

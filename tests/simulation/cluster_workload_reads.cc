@@ -42,20 +42,19 @@ void ClusterWorkload::GetEventual(size_t number, int key) {
   Lane& lane = lanes_[number];
   ++counts_["eventual read"];
   world_.connection(lane.client)
-      .GetAsync(
-          kWorkloadTable, WorkloadKey(key), {.consistency = Consistency::kEventual},
-          [this, number, operation = lane.operation, key,
-           call = lane.event.call](const absl::StatusOr<ReadResult>& read) {
-            if (!Over(number, operation)) return;
-            if (read.ok()) {
-              SawEventually(key, read->found ? Whole(key, read->item) : 0,
-                            read->found ? read->item_version : 0, call);
-            } else {
-              ++counts_[absl::StrCat("error: ", KindName(KindOf(read.status())))];
-              Refused(read.status());
-            }
-            Next(number);
-          });
+      .GetAsync(kWorkloadTable, WorkloadKey(key), {.consistency = Consistency::kEventual},
+                [this, number, operation = lane.operation, key,
+                 call = lane.event.call](const absl::StatusOr<ReadResult>& read) {
+                  if (!Over(number, operation)) return;
+                  if (read.ok()) {
+                    SawEventually(key, read->found ? Whole(key, read->item) : 0,
+                                  read->found ? read->item_version : 0, call);
+                  } else {
+                    ++counts_[absl::StrCat("error: ", KindName(KindOf(read.status())))];
+                    Refused(read.status());
+                  }
+                  Next(number);
+                });
 }
 
 void ClusterWorkload::SawEventually(int key, int64_t value, uint64_t version, int64_t call) {

@@ -52,10 +52,10 @@ struct ClusterOptions {
   // Of the client cache's leases, of the nodes in turn; a restarted one takes the next. Not empty.
   std::vector<Duration> lease_terms = {LeaseOptions().lease_term};
   replication::RuntimeOptions coordinator_runtime;
-  std::vector<RoutePolicy> routes;      // of the clients, in turn; not empty
-  std::vector<uint64_t> cache_bytes;    // of the clients' caches, in turn; not empty
-  bool watches = false;                 // each client that caches is told what it holds no longer
-  uint64_t door_cache_bytes = 0;        // of each coordinator's cache
+  std::vector<RoutePolicy> routes;    // of the clients, in turn; not empty
+  std::vector<uint64_t> cache_bytes;  // of the clients' caches, in turn; not empty
+  bool watches = false;               // each client that caches is told what it holds no longer
+  uint64_t door_cache_bytes = 0;      // of each coordinator's cache
   Duration request_timeout = std::chrono::seconds(5);
   Duration attempt_timeout = std::chrono::seconds(3);
 };
@@ -135,7 +135,8 @@ class ClusterWorld {
   void OnClientKilled(std::function<void(int client)> told) { client_killed_ = std::move(told); }
 
   // Told with ClusterOptions::watches.
-  void OnInvalidated(std::function<void(int client, absl::string_view table, const Item& key)> told) {
+  void OnInvalidated(
+      std::function<void(int client, absl::string_view table, const Item& key)> told) {
     invalidated_ = std::move(told);
   }
 

@@ -84,8 +84,7 @@ bool ClusterWorld::Healthy(std::string* why_not) {
 bool ClusterWorld::HasItsMembers(const coordinator::v1::Partition& planned, size_t nodes_alive,
                                  std::string* why_not) const {
   const HostId leader = LeaderOf(planned.id());
-  const auto replica =
-      leader == 0 ? nullptr : machines_.at(leader)->runtime()->Find(planned.id());
+  const auto replica = leader == 0 ? nullptr : machines_.at(leader)->runtime()->Find(planned.id());
   if (replica == nullptr) {
     *why_not = absl::StrCat("nobody leads partition ", planned.id());
     return false;

@@ -195,7 +195,7 @@ coordinator::v1::MapUpdate FakeCluster::Map(bool complete) const {
   update.add_coordinators(CoordinatorAddress());
   if (hides_table) return update;
   auto* table = update.add_tables();
-  table->set_id(kTable);
+  table->set_id(table_id);
   table->set_name("users");
   table->set_state(coordinator::v1::TABLE_STATE_ACTIVE);
   table->set_schema_version(1);
@@ -229,7 +229,11 @@ FakeCluster::Partition* FakeCluster::Owner(const Request& request) {
 }
 
 void FakeCluster::Handle(uint64_t node, const Request& request, Response* response) {
-  CHECK(request.table_id() == kTable) << "a request without its table's id";
+  if (request.table_id() != table_id) {
+    CHECK_EQ(request.table_id(), kTable) << "a request without its table's id";
+    response->set_error(data::v1::ERROR_TABLE_NOT_FOUND);
+    return;
+  }
   CHECK_GT(request.timeout_ms(), 0u);
   Partition* partition = Owner(request);
   CHECK(partition != nullptr);

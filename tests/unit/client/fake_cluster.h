@@ -59,6 +59,8 @@ class FakeCluster {
   std::function<bool(uint64_t node, const data::v1::Request&, data::v1::Response*)> answer;
   // Takes the cache sessions of all nodes; null: they know no such thing.
   LaneNode* lanes = nullptr;
+  // That "users" has; all but kTable is a table made anew after that one.
+  uint64_t table_id = kTable;
   // The map does not have the table "users" (yet), though the metadata leader knows it.
   bool hides_table = false;
   // What the metadata leader says of a table: its state, or that there is none; nullptr: nothing.

@@ -404,6 +404,39 @@ TEST_F(RouterTest, ATableThatAnOldMapDoesNotHaveIsAskedFor) {
   EXPECT_EQ(Await(GetRequest("nobody", KeyItem(1), {})).error(), data::v1::ERROR_DEADLINE);
 }
 
+// Protects who asks by name from a map that has the table before: it is there, says the metadata
+// leader.
+TEST_F(RouterTest, ATableThatWasMadeAnewIsFound) {
+  Start();
+  cluster_->table_id = FakeCluster::kTable + 1;
+  const size_t read = Begin(GetRequest("users", KeyItem(1), {}));
+  const size_t written = Begin(UpdateOf(2));
+  simulation_.RunFor(seconds(1));
+  EXPECT_FALSE(answers_[read].has_value());
+  cluster_->Publish(true);
+  simulation_.RunFor(milliseconds(200));
+  for (const size_t each : {read, written}) {
+    ASSERT_TRUE(answers_[each].has_value());
+    EXPECT_EQ(answers_[each]->error(), data::v1::ERROR_NONE) << answers_[each]->message();
+  }
+  EXPECT_EQ(Count(2), 1);
+}
+
+// Protects: a table that the metadata leader does not have either is not waited for.
+TEST_F(RouterTest, ATableThatIsGoneIsNotWaitedFor) {
+  Start();
+  cluster_->table_id = FakeCluster::kTable + 1;
+  cluster_->describe = [](const std::string&) {
+    coordinator::v1::TableResponse response;
+    response.mutable_outcome()->set_error(coordinator::v1::ERROR_NOT_FOUND);
+    return response;
+  };
+  const size_t read = Begin(GetRequest("users", KeyItem(1), {}));
+  simulation_.RunFor(seconds(1));
+  ASSERT_TRUE(answers_[read].has_value());
+  EXPECT_EQ(answers_[read]->error(), data::v1::ERROR_TABLE_NOT_FOUND);
+}
+
 TEST_F(RouterTest, ASilentCoordinatorDoesNotTakeAllOfAQuestion) {
   // Protects: an answer that another attempt would get in time.
   Start();
@@ -492,6 +525,22 @@ TEST_F(RouterTest, AScanReadsEveryItemOnceInTokenOrder) {
     options.start_key = *model::DecodeItem(response.page().last_evaluated_key());
   }
   EXPECT_EQ(seen.size(), 60u);
+}
+
+// Protects: a scan is of one table, whatever has its name when it gets to the next partition.
+TEST_F(RouterTest, AScanDoesNotGoOnInAnotherTable) {
+  Start();
+  for (int i = 0; i < 60; ++i) Await(PutRequest("users", KeyItem(i), {}));
+  cluster_->answer = [this](uint64_t, const Request& request, Response*) {
+    if (request.has_scan() && cluster_->table_id == FakeCluster::kTable) {
+      simulation_.At(Duration(0), [this] {
+        cluster_->table_id = FakeCluster::kTable + 1;
+        cluster_->Publish(true);
+      });
+    }
+    return false;
+  };
+  EXPECT_EQ(Await(ScanRequest("users", {})).error(), data::v1::ERROR_TABLE_NOT_FOUND);
 }
 
 TEST_F(RouterTest, AScansPageEndsAfterWhatWasReadNotWhatIsReturned) {

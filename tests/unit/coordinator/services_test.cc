@@ -219,6 +219,18 @@ TEST(Services, ANodeJoinsAndATableLives) {
   table = Ask<v1::TableResponse>(world, 1, cluster + "DescribeTable", Named("users"));
   EXPECT_EQ(table.outcome().error(), v1::ERROR_NOT_FOUND);
   EXPECT_THAT(watching.Updates().back().deleted_tables(), testing::ElementsAre(1u));
+
+  // A delete that comes late leaves the next table of that name alone.
+  Ask<v1::TableResponse>(world, 1, cluster + "CreateTable", TableNamed("users"));
+  node.Live(seconds(3));
+  v1::TableRequest late = Named("users");
+  late.set_id(1);
+  table = Ask<v1::TableResponse>(world, 1, cluster + "DeleteTable", late);
+  EXPECT_EQ(table.outcome().error(), v1::ERROR_NONE);
+  EXPECT_GT(table.version(), 0u);
+  table = Ask<v1::TableResponse>(world, 1, cluster + "DescribeTable", Named("users"));
+  EXPECT_EQ(table.table().id(), 2u);
+  EXPECT_EQ(table.table().state(), v1::TABLE_STATE_ACTIVE);
 }
 
 TEST(Services, StatusTellsWhatIsWrong) {
