@@ -25,6 +25,7 @@
 #include "leveldb/cache.h"
 #include "node/agent.h"
 #include "node/cache_service.h"
+#include "node/changing_tables.h"
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
@@ -131,6 +132,7 @@ class Node {
   NodeIdentity identity_;
   PeerAddresses peers_;
   PeerAddresses saved_peers_;  // what the file has
+  ChangingTables changing_tables_;
   Registry registry_;
   Admission admission_;
   CacheSessions cache_sessions_;
