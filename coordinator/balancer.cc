@@ -11,7 +11,8 @@ namespace ringleader::coordinator {
 
 bool Balancer::IsSuperseded(const Metadata& metadata, const v1::Node& node) {
   return std::any_of(metadata.nodes().begin(), metadata.nodes().end(), [&](const auto& other) {
-    return other.first > node.id() && other.second.node().address() == node.address();
+    return other.first > node.id() && other.second.node().state() != v1::NODE_STATE_REMOVED &&
+           other.second.node().address() == node.address();
   });
 }
 

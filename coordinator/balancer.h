@@ -92,7 +92,7 @@ class Balancer {
   static const v1::ReplicaReport* LeaderReport(const Metadata& metadata, const Observations& seen,
                                                uint64_t partition, uint64_t* node);
 
-  // Its disk was replaced: the same address, a younger id.
+  // Its disk was replaced: the same address, a younger id that was not removed since.
   static bool IsSuperseded(const Metadata& metadata, const v1::Node& node);
 
  private:

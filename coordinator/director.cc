@@ -44,6 +44,7 @@ void Director::LeadershipChanged(bool leads) {
   // What was reported to an earlier leadership is old: nodes attend anew.
   observations_.clear();
   still_voters_.Clear();
+  registering_.clear();
   for (auto& [node, attendance] : std::exchange(attendances_, {})) {
     attendance.call->Finish(absl::UnavailableError("the metadata's leadership has changed"));
   }

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,10 @@ class Director {
   uint64_t NewAttendance() { return ++last_attendance_; }
   void Reported(uint64_t attendance, const std::shared_ptr<Call>& call, v1::NodeReport report);
   void AttendanceEnded(uint64_t attendance);
+  // Addresses whose registration is under way: what is proposed for them is not applied yet.
+  void BeginRegistration(const std::string& address) { registering_.insert(address); }
+  void EndRegistration(const std::string& address) { registering_.erase(address); }
+  bool IsRegistering(const std::string& address) const { return registering_.contains(address); }
   // A node has registered here: it is alive, though it has not reported yet.
   void Registered(uint64_t node);
 
@@ -115,6 +120,7 @@ class Director {
   uint64_t followed_version_ = 0;
   std::map<uint64_t, Instant> coordinators_heard_;
   uint64_t last_attendance_ = 0;
+  std::set<std::string> registering_;
   size_t commands_under_way_ = 0;
   uint64_t ticks_ = 0;
 };

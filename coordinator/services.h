@@ -72,6 +72,10 @@ class MembershipService : public Service {
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
+  using Registered = std::function<void(const v1::RegisterResponse&)>;
+  void Register(const v1::RegisterRequest& request, const Registered& done);
+  v1::Outcome MayHaveAddress(const v1::RegisterRequest& request) const;
+
   Executor& control_;
   Director& director_;
 };
