@@ -41,20 +41,39 @@ absl::StatusOr<std::unique_ptr<CallHandler>> FormationService::Accept(
   }
   return ServeUnary<v1::RejoinRequest, v1::RejoinResponse>(
       control_, incoming.call,
-      [this](const v1::RejoinRequest& request,
-             const std::function<void(const v1::RejoinResponse&)>& done) {
-        v1::Command command;
-        command.mutable_rejoin_coordinator()->set_coordinator(request.coordinator());
-        command.mutable_rejoin_coordinator()->set_incarnation(request.incarnation());
-        director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
-          v1::RejoinResponse response;
-          response.mutable_outcome()->set_error(outcome.error);
-          response.mutable_outcome()->set_message(outcome.message);
-          response.mutable_outcome()->set_leader_address(director_.leader_address());
-          response.set_replica(outcome.ok() ? outcome.id : 0);
-          done(response);
-        });
-      });
+      [this](const v1::RejoinRequest& request, const Rejoined& done) { Rejoin(request, done); });
+}
+
+// A request may be of an incarnation that lost its disk since: it must not take the place from the
+// one that is there now.
+void FormationService::Rejoin(const v1::RejoinRequest& request, const Rejoined& done) {
+  const auto& coordinators = director_.store().metadata().coordinators();
+  const auto known = coordinators.find(request.coordinator());
+  if (!director_.store().leads() || known == coordinators.end() ||
+      known->second.incarnation() == request.incarnation()) {
+    return Replace(request, done);  // changes nothing, and says why
+  }
+  formation_.AskIncarnation(request.coordinator(), [this, request, done](uint64_t incarnation) {
+    if (incarnation == request.incarnation()) return Replace(request, done);
+    v1::RejoinResponse response;
+    response.mutable_outcome()->set_error(v1::ERROR_CONFLICT);
+    response.mutable_outcome()->set_message("whoever asked is not at the coordinator's address");
+    done(response);
+  });
+}
+
+void FormationService::Replace(const v1::RejoinRequest& request, const Rejoined& done) {
+  v1::Command command;
+  command.mutable_rejoin_coordinator()->set_coordinator(request.coordinator());
+  command.mutable_rejoin_coordinator()->set_incarnation(request.incarnation());
+  director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+    v1::RejoinResponse response;
+    response.mutable_outcome()->set_error(outcome.error);
+    response.mutable_outcome()->set_message(outcome.message);
+    response.mutable_outcome()->set_leader_address(director_.leader_address());
+    response.set_replica(outcome.ok() ? outcome.id : 0);
+    done(response);
+  });
 }
 
 // --- Membership ---------------------------------------------------------------------------------

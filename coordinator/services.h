@@ -59,6 +59,10 @@ class FormationService : public Service {
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
+  using Rejoined = std::function<void(const v1::RejoinResponse&)>;
+  void Rejoin(const v1::RejoinRequest& request, const Rejoined& done);
+  void Replace(const v1::RejoinRequest& request, const Rejoined& done);
+
   Executor& control_;
   Formation& formation_;
   Director& director_;
