@@ -1,5 +1,6 @@
 #include "coordinator/director.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -44,6 +45,7 @@ void Director::LeadershipChanged(bool leads) {
   // What was reported to an earlier leadership is old: nodes attend anew.
   observations_.clear();
   still_voters_.Clear();
+  lagging_.Clear();
   registering_.clear();
   for (auto& [node, attendance] : std::exchange(attendances_, {})) {
     attendance.call->Finish(absl::UnavailableError("the metadata's leadership has changed"));
@@ -59,6 +61,7 @@ void Director::Tick() {
     if (ticks_ % kMembersTicks == 0) KeepMembers();
     if (ticks_ % kStillTicks == 0) {
       still_voters_.Update(store_.metadata(), observations_, clock_.Now());
+      FindLagging(clock_.Now());
     }
   }
   TellFollower();
@@ -111,6 +114,31 @@ void Director::KeepMembers() {
                          [](const absl::StatusOr<replication::LogPosition>& begun) {
                            if (begun.ok()) LogInfo("the coordinators' members change");
                          });
+}
+
+bool Director::IsHeard(const CoordinatorSeen& seen, const Instant& now) const {
+  return WaiterElapsed(seen.heard, now) < options_.balancer.alive_timeout;
+}
+
+// Of those that answer; one that does not is told as that.
+void Director::FindLagging(const Instant& now) {
+  const auto replica = store_.replica();
+  if (replica == nullptr) return;
+  const replication::ReplicaView view = replica->view();
+  std::map<uint64_t, std::string> why;
+  for (const replication::Member& voter : view.configuration.voters) {
+    const auto& near = view.caught_up;
+    if (std::find(near.begin(), near.end(), voter.replica) != near.end()) continue;
+    why[voter.node] = "Its copy is behind the leader's, or does not answer.";
+  }
+  for (const auto& [number, seen] : coordinators_heard_) {
+    if (!seen.missing.empty()) why[number] = seen.missing;
+  }
+  std::erase_if(why, [&](const auto& each) {
+    const auto seen = coordinators_heard_.find(each.first);
+    return seen == coordinators_heard_.end() || !IsHeard(seen->second, now);
+  });
+  lagging_.Update(why, now);
 }
 
 // --- Nodes --------------------------------------------------------------------------------------
@@ -192,13 +220,12 @@ absl::Status Director::OrderTransfer(uint64_t partition, uint64_t to_node) {
 v1::StatusResponse Director::DescribeHealth() const {
   const Instant now = clock_.Now();
   std::set<uint64_t> coordinators_alive = {store_.leader()};
-  for (const auto& [number, heard] : coordinators_heard_) {
-    if (WaiterElapsed(heard, now) < options_.balancer.alive_timeout) {
-      coordinators_alive.insert(number);
-    }
+  for (const auto& [number, seen] : coordinators_heard_) {
+    if (IsHeard(seen, now)) coordinators_alive.insert(number);
   }
   v1::StatusResponse health = coordinator::DescribeHealth(
       store_.metadata(), observations_, options_.addresses, store_.leader(), coordinators_alive);
+  for (std::string& alarm : lagging_.Alarms(now)) health.add_alarms(std::move(alarm));
   for (std::string& alarm : still_voters_.Alarms(now)) health.add_alarms(std::move(alarm));
   return health;
 }

@@ -25,6 +25,7 @@
 #include "common/metrics.h"
 #include "common/network.h"
 #include "coordinator/balancer.h"
+#include "coordinator/lagging_coordinators.h"
 #include "coordinator/metadata_store.h"
 #include "coordinator/still_voters.h"
 
@@ -73,8 +74,10 @@ class Director {
   // UNAVAILABLE: its leader is not known or not attending.
   absl::Status OrderTransfer(uint64_t partition, uint64_t to_node);
 
-  // Another coordinator has answered.
-  void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
+  // A coordinator, maybe this one, has answered; `missing`: why it does not serve, in words.
+  void CoordinatorHeard(uint64_t number, const std::string& missing) {
+    coordinators_heard_[number] = {clock_.Now(), missing};
+  }
   v1::StatusResponse DescribeHealth() const;
   // Who listens and reports here; and while this coordinator leads, the cluster as it sees it.
   void Collect(MetricSink& sink) const;
@@ -98,6 +101,10 @@ class Director {
     bool greeted = false;
     Instant last_sent;
   };
+  struct CoordinatorSeen {
+    Instant heard;
+    std::string missing;
+  };
 
   void Tick();
   void Decide();
@@ -106,6 +113,8 @@ class Director {
   void TellWatchers();
   v1::MapUpdate MapSince(uint64_t version) const;
   void KeepMembers();
+  bool IsHeard(const CoordinatorSeen& seen, const Instant& now) const;
+  void FindLagging(const Instant& now);
 
   const DirectorOptions options_;
   MetadataStore& store_;
@@ -118,7 +127,8 @@ class Director {
   std::map<uint64_t, Watcher> watchers_;
   std::function<void(v1::MapUpdate)> follow_map_;
   uint64_t followed_version_ = 0;
-  std::map<uint64_t, Instant> coordinators_heard_;
+  std::map<uint64_t, CoordinatorSeen> coordinators_heard_;
+  LaggingCoordinators lagging_;
   uint64_t last_attendance_ = 0;
   std::set<std::string> registering_;
   size_t commands_under_way_ = 0;

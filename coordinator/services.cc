@@ -33,7 +33,9 @@ absl::StatusOr<std::unique_ptr<CallHandler>> FormationService::Accept(
         control_, incoming.call,
         [this](const v1::HelloRequest& request,
                const std::function<void(const v1::HelloResponse&)>& done) {
-          done(formation_.Hello(request));
+          v1::HelloResponse response = formation_.Hello(request);
+          for (std::string& what : missing_()) response.add_missing(std::move(what));
+          done(response);
         });
   }
   if (incoming.method != kRejoinMethod) {

@@ -12,6 +12,7 @@
 #define RINGLEADER_COORDINATOR_SERVICES_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,8 +55,13 @@ class LateService : public Service {
 // Hello and Rejoin.
 class FormationService : public Service {
  public:
-  FormationService(Executor& control, Formation& formation, Director& director)
-      : control_(control), formation_(formation), director_(director) {}
+  // `missing`: why this coordinator does not serve, for whoever says Hello.
+  FormationService(Executor& control, Formation& formation, Director& director,
+                   std::function<std::vector<std::string>()> missing)
+      : control_(control),
+        formation_(formation),
+        director_(director),
+        missing_(std::move(missing)) {}
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
@@ -66,6 +72,7 @@ class FormationService : public Service {
   Executor& control_;
   Formation& formation_;
   Director& director_;
+  const std::function<std::vector<std::string>()> missing_;
 };
 
 // Register and Attend.
