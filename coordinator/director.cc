@@ -28,7 +28,8 @@ Director::Director(const DirectorOptions& options, MetadataStore& store, Executo
       store_(store),
       control_(control),
       clock_(clock),
-      balancer_(options.balancer) {
+      balancer_(options.balancer),
+      followed_(clock.Now()) {
   store_.OnLeadership([this](bool leads) { LeadershipChanged(leads); });
 }
 
@@ -247,8 +248,11 @@ void Director::Watch(uint64_t watcher, std::shared_ptr<Call> call,
     call->Finish(absl::ResourceExhaustedError("as many watchers as this coordinator takes"));
     return;
   }
-  watchers_[watcher] = {
-      .call = std::move(call), .sent_version = request.have_version(), .last_sent = clock_.Now()};
+  const Instant now = clock_.Now();
+  watchers_[watcher] = {.call = std::move(call),
+                        .sent_version = request.have_version(),
+                        .since = now,
+                        .last_sent = now};
 }
 
 v1::MapUpdate Director::MapSince(uint64_t version) const {
@@ -264,11 +268,26 @@ void Director::TellFollower() {
   followed_version_ = metadata.version();
 }
 
+// What this coordinator knows may be old, and its keepalives would hide that for ever. Whoever
+// comes anew gets what there is, as it may be all that anybody has, and looks elsewhere after a
+// while too.
+void Director::EndStaleWatches(const Instant& now) {
+  if (store_.follows()) followed_ = now;
+  if (WaiterElapsed(followed_, now) < options_.watch_stale_max) return;
+  std::erase_if(watchers_, [&](const auto& each) {
+    if (WaiterElapsed(each.second.since, now) < options_.watch_stale_max) return false;
+    each.second.call->Finish(
+        absl::UnavailableError("this coordinator does not follow the metadata any more"));
+    return true;
+  });
+}
+
 // Watchers that are equally far share one update.
 void Director::TellWatchers() {
+  const Instant now = clock_.Now();
+  EndStaleWatches(now);
   if (watchers_.empty()) return;
   const Metadata& metadata = store_.metadata();
-  const Instant now = clock_.Now();
   std::map<uint64_t, std::string> updates;  // by the version that it starts from
   for (auto& [number, watcher] : watchers_) {
     const bool due = WaiterElapsed(watcher.last_sent, now) >= options_.watch_keepalive;

@@ -37,6 +37,9 @@ struct DirectorOptions {
   Duration order_repeat = std::chrono::seconds(1);
   // A watcher hears at least this often, so that silence means a broken connection.
   Duration watch_keepalive = std::chrono::seconds(5);
+  // A coordinator that has not followed the metadata for this long ends what watches it: another
+  // may know more.
+  Duration watch_stale_max = std::chrono::seconds(10);
   size_t watchers_max = 10000;
   size_t commands_per_tick_max = 256;
   std::vector<std::string> addresses;  // of the coordinators, for the map
@@ -99,6 +102,7 @@ class Director {
     std::shared_ptr<Call> call;
     uint64_t sent_version = 0;
     bool greeted = false;
+    Instant since;
     Instant last_sent;
   };
   struct CoordinatorSeen {
@@ -110,6 +114,7 @@ class Director {
   void Decide();
   void SendOrders(std::map<uint64_t, v1::NodeOrders> orders, const Instant& now);
   void TellFollower();
+  void EndStaleWatches(const Instant& now);
   void TellWatchers();
   v1::MapUpdate MapSince(uint64_t version) const;
   void KeepMembers();
@@ -127,6 +132,7 @@ class Director {
   std::map<uint64_t, Watcher> watchers_;
   std::function<void(v1::MapUpdate)> follow_map_;
   uint64_t followed_version_ = 0;
+  Instant followed_;  // when the metadata was last seen to be kept up
   std::map<uint64_t, CoordinatorSeen> coordinators_heard_;
   LaggingCoordinators lagging_;
   uint64_t last_attendance_ = 0;
