@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -24,10 +25,20 @@ absl::StatusOr<HostPort> ParseAddress(absl::string_view address) {
   return HostPort{std::string(host), static_cast<uint16_t>(port)};
 }
 
+bool IsWildcard(absl::string_view address) {
+  const auto parsed = ParseAddress(address);
+  if (!parsed.ok()) return absl::StartsWith(address, ":");
+  in_addr four{};
+  if (inet_pton(AF_INET, parsed->host.c_str(), &four) == 1) return four.s_addr == INADDR_ANY;
+  in6_addr six{};
+  return inet_pton(AF_INET6, parsed->host.c_str(), &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six);
+}
+
 std::string ReachableAddress(absl::string_view listen, absl::string_view advertise) {
   const auto parsed = ParseAddress(listen);
-  const bool everywhere = parsed.ok() && (parsed->host == "0.0.0.0" || parsed->host == "::");
-  if (!everywhere || !ParseAddress(advertise).ok()) return std::string(listen);
+  if (!parsed.ok() || !IsWildcard(listen) || !ParseAddress(advertise).ok()) {
+    return std::string(listen);
+  }
   return absl::StrCat(advertise.substr(0, advertise.rfind(':')), ":", parsed->port);
 }
 

@@ -22,6 +22,10 @@ absl::StatusOr<HostPort> ParseAddress(absl::string_view address);
 // it listens on all of the machine's addresses. What can't be parsed comes back as it is.
 std::string ReachableAddress(absl::string_view listen, absl::string_view advertise);
 
+// Whether it stands for all of a machine's addresses, and so is none by which others reach it:
+// 0.0.0.0, [::] or no host.
+bool IsWildcard(absl::string_view address);
+
 // Whether only this machine reaches it: 127.0.0.0/8, [::1] or localhost.
 bool IsLoopback(absl::string_view address);
 

@@ -11,7 +11,8 @@ namespace ringleader::coordinator {
 
 bool Balancer::IsSuperseded(const Metadata& metadata, const v1::Node& node) {
   return std::any_of(metadata.nodes().begin(), metadata.nodes().end(), [&](const auto& other) {
-    return other.first > node.id() && other.second.node().address() == node.address();
+    return other.first > node.id() && other.second.node().state() != v1::NODE_STATE_REMOVED &&
+           other.second.node().address() == node.address();
   });
 }
 
@@ -120,7 +121,8 @@ const v1::ReplicaReport* Balancer::LeaderReport(const Metadata& metadata, const 
   const v1::ReplicaReport* best = nullptr;
   const auto consider = [&](uint64_t host) {
     const auto found = seen.find(host);
-    if (found == seen.end()) return;
+    const v1::NodeRecord* const node_record = metadata.FindNode(host);
+    if (found == seen.end() || node_record == nullptr || !node_record->node().alive()) return;
     const auto replica = found->second.replicas.find(partition);
     if (replica == found->second.replicas.end() || !replica->second.leads()) return;
     if (best == nullptr || replica->second.term() > best->term()) {

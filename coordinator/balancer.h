@@ -89,10 +89,11 @@ class Balancer {
                                                  const Observations& seen);
 
   // The report of a partition's leader, of the newest term; null: nobody that is alive says so.
+  // What a node said last, before it went silent, counts for nothing.
   static const v1::ReplicaReport* LeaderReport(const Metadata& metadata, const Observations& seen,
                                                uint64_t partition, uint64_t* node);
 
-  // Its disk was replaced: the same address, a younger id.
+  // Its disk was replaced: the same address, a younger id that was not removed since.
   static bool IsSuperseded(const Metadata& metadata, const v1::Node& node);
 
  private:

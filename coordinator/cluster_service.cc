@@ -302,7 +302,33 @@ void ClusterService::UndrainNode(const v1::NodeRequest& request, AdminDone done)
   ProposeAdmin(std::move(command), std::move(done));
 }
 
-// A node that is there has to be drained first; one that is gone for good need not be.
+namespace {
+
+// The first partition whose data nobody could read or write again if `node` never returned: of its
+// voters too few would be left that are alive and not removed. Empty: there is none.
+std::string WhatLosesItsMajority(const Metadata& metadata, uint64_t node) {
+  for (const auto& [id, record] : metadata.partitions()) {
+    size_t voters = 0, left = 0;
+    bool has_node = false;
+    for (const v1::Replica& replica : record.partition().replicas()) {
+      if (!replica.voter()) continue;
+      ++voters;
+      has_node |= replica.node() == node;
+      const v1::NodeRecord* const host = metadata.FindNode(replica.node());
+      left += replica.node() != node && host != nullptr && host->node().alive() &&
+              host->node().state() != v1::NODE_STATE_REMOVED;
+    }
+    if (!has_node || left > voters / 2) continue;
+    return absl::StrCat("partition ", id, " would have ", left, " of its ", voters,
+                        " voters: no majority, and its data could not be read or written again");
+  }
+  return "";
+}
+
+}  // namespace
+
+// A node that is there has to be drained first; one that is gone for good need not be, unless its
+// replicas are needed to copy from.
 void ClusterService::RemoveNode(const v1::NodeRequest& request, AdminDone done) {
   const Metadata& metadata = director_.store().metadata();
   const v1::NodeRecord* node = metadata.FindNode(request.node());
@@ -319,6 +345,13 @@ void ClusterService::RemoveNode(const v1::NodeRequest& request, AdminDone done) 
       return done(Refusal(v1::ERROR_IN_USE,
                           absl::StrCat("node ", request.node(), " has ", replicas,
                                        " replicas: drain it, and wait until it has none")));
+    }
+    if (const std::string lost = WhatLosesItsMajority(metadata, request.node());
+        !request.force() && node->node().state() != v1::NODE_STATE_REMOVED && !lost.empty()) {
+      return done(
+          Refusal(v1::ERROR_IN_USE,
+                  absl::StrCat("without node ", request.node(), " ", lost,
+                               ". Start the silent nodes again; --force gives up what they hold")));
     }
   }
   ProposeAdmin(std::move(command), std::move(done));

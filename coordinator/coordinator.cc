@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/check.h"
 #include "common/logging.h"
 #include "common/status.h"
@@ -76,7 +77,8 @@ absl::Status Coordinator::Open() {
   factory_ =
       std::make_unique<MetadataMachineFactory>(seams_.file_system, *store_, options_.versions);
 
-  formation_service_ = std::make_unique<FormationService>(*control_, *formation_, *director_);
+  formation_service_ = std::make_unique<FormationService>(*control_, *formation_, *director_,
+                                                          [this] { return Missing(); });
   membership_service_ = std::make_unique<MembershipService>(*control_, *director_);
   cluster_service_ = std::make_unique<ClusterService>(*control_, *director_, seams_.clock, *client_,
                                                       options_.addresses[options_.number - 1]);
@@ -217,17 +219,16 @@ void Coordinator::PingCoordinators() {
   v1::HelloRequest request;
   request.set_from(options_.number);
   request.set_incarnation(identity().incarnation());
+  director_->CoordinatorHeard(options_.number, absl::StrJoin(Missing(), " "));
   RecordBuild(formation_->Hello(request));
   for (uint64_t id = 1; id <= options_.addresses.size(); ++id) {
     if (id == options_.number) continue;
     client_->Call(options_.addresses[id - 1], kHelloMethod, request.SerializeAsString(),
                   {.timeout = kPingTimeout}, [this, id](const absl::StatusOr<std::string>& answer) {
-                    if (!answer.ok()) return;
-                    director_->CoordinatorHeard(id);
                     v1::HelloResponse said;
-                    if (said.ParseFromString(*answer) && said.coordinator() == id) {
-                      RecordBuild(said);
-                    }
+                    if (!answer.ok() || !said.ParseFromString(*answer)) return;
+                    director_->CoordinatorHeard(id, absl::StrJoin(said.missing(), " "));
+                    if (said.coordinator() == id) RecordBuild(said);
                   });
   }
 }

@@ -1,5 +1,6 @@
 #include "coordinator/director.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -27,7 +28,8 @@ Director::Director(const DirectorOptions& options, MetadataStore& store, Executo
       store_(store),
       control_(control),
       clock_(clock),
-      balancer_(options.balancer) {
+      balancer_(options.balancer),
+      followed_(clock.Now()) {
   store_.OnLeadership([this](bool leads) { LeadershipChanged(leads); });
 }
 
@@ -44,6 +46,8 @@ void Director::LeadershipChanged(bool leads) {
   // What was reported to an earlier leadership is old: nodes attend anew.
   observations_.clear();
   still_voters_.Clear();
+  lagging_.Clear();
+  registering_.clear();
   for (auto& [node, attendance] : std::exchange(attendances_, {})) {
     attendance.call->Finish(absl::UnavailableError("the metadata's leadership has changed"));
   }
@@ -58,6 +62,7 @@ void Director::Tick() {
     if (ticks_ % kMembersTicks == 0) KeepMembers();
     if (ticks_ % kStillTicks == 0) {
       still_voters_.Update(store_.metadata(), observations_, clock_.Now());
+      FindLagging(clock_.Now());
     }
   }
   TellFollower();
@@ -110,6 +115,31 @@ void Director::KeepMembers() {
                          [](const absl::StatusOr<replication::LogPosition>& begun) {
                            if (begun.ok()) LogInfo("the coordinators' members change");
                          });
+}
+
+bool Director::IsHeard(const CoordinatorSeen& seen, const Instant& now) const {
+  return WaiterElapsed(seen.heard, now) < options_.balancer.alive_timeout;
+}
+
+// Of those that answer; one that does not is told as that.
+void Director::FindLagging(const Instant& now) {
+  const auto replica = store_.replica();
+  if (replica == nullptr) return;
+  const replication::ReplicaView view = replica->view();
+  std::map<uint64_t, std::string> why;
+  for (const replication::Member& voter : view.configuration.voters) {
+    const auto& near = view.caught_up;
+    if (std::find(near.begin(), near.end(), voter.replica) != near.end()) continue;
+    why[voter.node] = "Its copy is behind the leader's, or does not answer.";
+  }
+  for (const auto& [number, seen] : coordinators_heard_) {
+    if (!seen.missing.empty()) why[number] = seen.missing;
+  }
+  std::erase_if(why, [&](const auto& each) {
+    const auto seen = coordinators_heard_.find(each.first);
+    return seen == coordinators_heard_.end() || !IsHeard(seen->second, now);
+  });
+  lagging_.Update(why, now);
 }
 
 // --- Nodes --------------------------------------------------------------------------------------
@@ -191,13 +221,12 @@ absl::Status Director::OrderTransfer(uint64_t partition, uint64_t to_node) {
 v1::StatusResponse Director::DescribeHealth() const {
   const Instant now = clock_.Now();
   std::set<uint64_t> coordinators_alive = {store_.leader()};
-  for (const auto& [number, heard] : coordinators_heard_) {
-    if (WaiterElapsed(heard, now) < options_.balancer.alive_timeout) {
-      coordinators_alive.insert(number);
-    }
+  for (const auto& [number, seen] : coordinators_heard_) {
+    if (IsHeard(seen, now)) coordinators_alive.insert(number);
   }
   v1::StatusResponse health = coordinator::DescribeHealth(
       store_.metadata(), observations_, options_.addresses, store_.leader(), coordinators_alive);
+  for (std::string& alarm : lagging_.Alarms(now)) health.add_alarms(std::move(alarm));
   for (std::string& alarm : still_voters_.Alarms(now)) health.add_alarms(std::move(alarm));
   return health;
 }
@@ -219,8 +248,11 @@ void Director::Watch(uint64_t watcher, std::shared_ptr<Call> call,
     call->Finish(absl::ResourceExhaustedError("as many watchers as this coordinator takes"));
     return;
   }
-  watchers_[watcher] = {
-      .call = std::move(call), .sent_version = request.have_version(), .last_sent = clock_.Now()};
+  const Instant now = clock_.Now();
+  watchers_[watcher] = {.call = std::move(call),
+                        .sent_version = request.have_version(),
+                        .since = now,
+                        .last_sent = now};
 }
 
 v1::MapUpdate Director::MapSince(uint64_t version) const {
@@ -236,11 +268,26 @@ void Director::TellFollower() {
   followed_version_ = metadata.version();
 }
 
+// What this coordinator knows may be old, and its keepalives would hide that for ever. Whoever
+// comes anew gets what there is, as it may be all that anybody has, and looks elsewhere after a
+// while too.
+void Director::EndStaleWatches(const Instant& now) {
+  if (store_.follows()) followed_ = now;
+  if (WaiterElapsed(followed_, now) < options_.watch_stale_max) return;
+  std::erase_if(watchers_, [&](const auto& each) {
+    if (WaiterElapsed(each.second.since, now) < options_.watch_stale_max) return false;
+    each.second.call->Finish(
+        absl::UnavailableError("this coordinator does not follow the metadata any more"));
+    return true;
+  });
+}
+
 // Watchers that are equally far share one update.
 void Director::TellWatchers() {
+  const Instant now = clock_.Now();
+  EndStaleWatches(now);
   if (watchers_.empty()) return;
   const Metadata& metadata = store_.metadata();
-  const Instant now = clock_.Now();
   std::map<uint64_t, std::string> updates;  // by the version that it starts from
   for (auto& [number, watcher] : watchers_) {
     const bool due = WaiterElapsed(watcher.last_sent, now) >= options_.watch_keepalive;

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "common/metrics.h"
 #include "common/network.h"
 #include "coordinator/balancer.h"
+#include "coordinator/lagging_coordinators.h"
 #include "coordinator/metadata_store.h"
 #include "coordinator/still_voters.h"
 
@@ -35,6 +37,9 @@ struct DirectorOptions {
   Duration order_repeat = std::chrono::seconds(1);
   // A watcher hears at least this often, so that silence means a broken connection.
   Duration watch_keepalive = std::chrono::seconds(5);
+  // A coordinator that has not followed the metadata for this long ends what watches it: another
+  // may know more.
+  Duration watch_stale_max = std::chrono::seconds(10);
   size_t watchers_max = 10000;
   size_t commands_per_tick_max = 256;
   std::vector<std::string> addresses;  // of the coordinators, for the map
@@ -52,6 +57,10 @@ class Director {
   uint64_t NewAttendance() { return ++last_attendance_; }
   void Reported(uint64_t attendance, const std::shared_ptr<Call>& call, v1::NodeReport report);
   void AttendanceEnded(uint64_t attendance);
+  // Addresses whose registration is under way: what is proposed for them is not applied yet.
+  void BeginRegistration(const std::string& address) { registering_.insert(address); }
+  void EndRegistration(const std::string& address) { registering_.erase(address); }
+  bool IsRegistering(const std::string& address) const { return registering_.contains(address); }
   // A node has registered here: it is alive, though it has not reported yet.
   void Registered(uint64_t node);
 
@@ -68,8 +77,10 @@ class Director {
   // UNAVAILABLE: its leader is not known or not attending.
   absl::Status OrderTransfer(uint64_t partition, uint64_t to_node);
 
-  // Another coordinator has answered.
-  void CoordinatorHeard(uint64_t number) { coordinators_heard_[number] = clock_.Now(); }
+  // A coordinator, maybe this one, has answered; `missing`: why it does not serve, in words.
+  void CoordinatorHeard(uint64_t number, const std::string& missing) {
+    coordinators_heard_[number] = {clock_.Now(), missing};
+  }
   v1::StatusResponse DescribeHealth() const;
   // Who listens and reports here; and while this coordinator leads, the cluster as it sees it.
   void Collect(MetricSink& sink) const;
@@ -91,16 +102,24 @@ class Director {
     std::shared_ptr<Call> call;
     uint64_t sent_version = 0;
     bool greeted = false;
+    Instant since;
     Instant last_sent;
+  };
+  struct CoordinatorSeen {
+    Instant heard;
+    std::string missing;
   };
 
   void Tick();
   void Decide();
   void SendOrders(std::map<uint64_t, v1::NodeOrders> orders, const Instant& now);
   void TellFollower();
+  void EndStaleWatches(const Instant& now);
   void TellWatchers();
   v1::MapUpdate MapSince(uint64_t version) const;
   void KeepMembers();
+  bool IsHeard(const CoordinatorSeen& seen, const Instant& now) const;
+  void FindLagging(const Instant& now);
 
   const DirectorOptions options_;
   MetadataStore& store_;
@@ -113,8 +132,11 @@ class Director {
   std::map<uint64_t, Watcher> watchers_;
   std::function<void(v1::MapUpdate)> follow_map_;
   uint64_t followed_version_ = 0;
-  std::map<uint64_t, Instant> coordinators_heard_;
+  Instant followed_;  // when the metadata was last seen to be kept up
+  std::map<uint64_t, CoordinatorSeen> coordinators_heard_;
+  LaggingCoordinators lagging_;
   uint64_t last_attendance_ = 0;
+  std::set<std::string> registering_;
   size_t commands_under_way_ = 0;
   uint64_t ticks_ = 0;
 };

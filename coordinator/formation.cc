@@ -66,12 +66,29 @@ v1::HelloResponse Formation::Hello(const v1::HelloRequest& request) {
   return response;
 }
 
-void Formation::Ask(uint64_t coordinator) {
-  peers_.at(coordinator).asked = true;
+v1::HelloRequest Formation::Greeting() const {
   v1::HelloRequest request;
   request.set_from(self());
   request.set_incarnation(identity_.identity().incarnation());
-  client_.Call(options_.addresses[coordinator - 1], kHelloMethod, request.SerializeAsString(),
+  return request;
+}
+
+// Within the time of whoever asked because of it.
+void Formation::AskIncarnation(uint64_t coordinator,
+                               std::function<void(uint64_t incarnation)> told) {
+  client_.Call(options_.addresses.at(coordinator - 1), kHelloMethod, Greeting().SerializeAsString(),
+               {.timeout = options_.call_timeout / 2},
+               [coordinator, told = std::move(told)](const absl::StatusOr<std::string>& answer) {
+                 v1::HelloResponse said;
+                 const bool is_it = answer.ok() && said.ParseFromString(*answer) &&
+                                    said.coordinator() == coordinator;
+                 told(is_it ? said.incarnation() : 0);
+               });
+}
+
+void Formation::Ask(uint64_t coordinator) {
+  peers_.at(coordinator).asked = true;
+  client_.Call(options_.addresses[coordinator - 1], kHelloMethod, Greeting().SerializeAsString(),
                {.timeout = options_.call_timeout},
                [this, coordinator](absl::StatusOr<std::string> answer) {
                  Peer& peer = peers_.at(coordinator);

@@ -51,6 +51,9 @@ class Formation {
   void Start();
   // Answers a peer.
   v1::HelloResponse Hello(const v1::HelloRequest& request);
+  // Which incarnation is at a coordinator's address now; 0: nobody answers, or another coordinator
+  // does.
+  void AskIncarnation(uint64_t coordinator, std::function<void(uint64_t incarnation)> told);
 
  private:
   struct Peer {
@@ -61,6 +64,7 @@ class Formation {
   };
 
   uint64_t self() const { return identity_.identity().coordinator(); }
+  v1::HelloRequest Greeting() const;
   bool placed() const { return identity_.identity().replica() != 0; }
   void Round();
   void Ask(uint64_t coordinator);

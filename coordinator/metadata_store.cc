@@ -32,6 +32,14 @@ uint64_t MetadataStore::leader() const {
   return open == nullptr ? 0 : open->view().leader.node;
 }
 
+bool MetadataStore::follows() const {
+  if (leads()) return true;
+  const auto open = replica();
+  if (open == nullptr || runtime_->log_progress().out_of_space) return false;
+  const replication::ReplicaView view = open->view();
+  return view.failure.ok() && view.leader.node != 0;
+}
+
 // --- Proposals and reads ------------------------------------------------------------------------
 
 void MetadataStore::Propose(v1::Command command, Proposed done) {

@@ -39,6 +39,9 @@ class MetadataStore : public MetadataObserver {
   // The coordinator that leads as far as this one knows, by its number; 0: unknown.
   uint64_t leader() const;
   std::shared_ptr<replication::Replica> replica() const;
+  // What metadata() shows is kept up with the others: this coordinator leads, or its replica is
+  // open, knows who leads, and its log has room.
+  bool follows() const;
 
   // The outcome when it is applied here. NOT_LEADER and UNAVAILABLE before that: an UNAVAILABLE
   // command may still be applied later.

@@ -33,7 +33,9 @@ absl::StatusOr<std::unique_ptr<CallHandler>> FormationService::Accept(
         control_, incoming.call,
         [this](const v1::HelloRequest& request,
                const std::function<void(const v1::HelloResponse&)>& done) {
-          done(formation_.Hello(request));
+          v1::HelloResponse response = formation_.Hello(request);
+          for (std::string& what : missing_()) response.add_missing(std::move(what));
+          done(response);
         });
   }
   if (incoming.method != kRejoinMethod) {
@@ -41,20 +43,39 @@ absl::StatusOr<std::unique_ptr<CallHandler>> FormationService::Accept(
   }
   return ServeUnary<v1::RejoinRequest, v1::RejoinResponse>(
       control_, incoming.call,
-      [this](const v1::RejoinRequest& request,
-             const std::function<void(const v1::RejoinResponse&)>& done) {
-        v1::Command command;
-        command.mutable_rejoin_coordinator()->set_coordinator(request.coordinator());
-        command.mutable_rejoin_coordinator()->set_incarnation(request.incarnation());
-        director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
-          v1::RejoinResponse response;
-          response.mutable_outcome()->set_error(outcome.error);
-          response.mutable_outcome()->set_message(outcome.message);
-          response.mutable_outcome()->set_leader_address(director_.leader_address());
-          response.set_replica(outcome.ok() ? outcome.id : 0);
-          done(response);
-        });
-      });
+      [this](const v1::RejoinRequest& request, const Rejoined& done) { Rejoin(request, done); });
+}
+
+// A request may be of an incarnation that lost its disk since: it must not take the place from the
+// one that is there now.
+void FormationService::Rejoin(const v1::RejoinRequest& request, const Rejoined& done) {
+  const auto& coordinators = director_.store().metadata().coordinators();
+  const auto known = coordinators.find(request.coordinator());
+  if (!director_.store().leads() || known == coordinators.end() ||
+      known->second.incarnation() == request.incarnation()) {
+    return Replace(request, done);  // changes nothing, and says why
+  }
+  formation_.AskIncarnation(request.coordinator(), [this, request, done](uint64_t incarnation) {
+    if (incarnation == request.incarnation()) return Replace(request, done);
+    v1::RejoinResponse response;
+    response.mutable_outcome()->set_error(v1::ERROR_CONFLICT);
+    response.mutable_outcome()->set_message("whoever asked is not at the coordinator's address");
+    done(response);
+  });
+}
+
+void FormationService::Replace(const v1::RejoinRequest& request, const Rejoined& done) {
+  v1::Command command;
+  command.mutable_rejoin_coordinator()->set_coordinator(request.coordinator());
+  command.mutable_rejoin_coordinator()->set_incarnation(request.incarnation());
+  director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
+    v1::RejoinResponse response;
+    response.mutable_outcome()->set_error(outcome.error);
+    response.mutable_outcome()->set_message(outcome.message);
+    response.mutable_outcome()->set_leader_address(director_.leader_address());
+    response.set_replica(outcome.ok() ? outcome.id : 0);
+    done(response);
+  });
 }
 
 // --- Membership ---------------------------------------------------------------------------------
@@ -106,25 +127,64 @@ absl::StatusOr<std::unique_ptr<CallHandler>> MembershipService::Accept(
     return absl::UnimplementedError(absl::StrCat("no method ", incoming.method));
   }
   return ServeUnary<v1::RegisterRequest, v1::RegisterResponse>(
-      control_, incoming.call,
-      [this](const v1::RegisterRequest& request,
-             const std::function<void(const v1::RegisterResponse&)>& done) {
-        v1::Command command;
-        *command.mutable_register_node() = request;
-        director_.store().Propose(std::move(command), [this, done](const CommandOutcome& outcome) {
-          v1::RegisterResponse response;
-          response.mutable_outcome()->set_error(outcome.error);
-          response.mutable_outcome()->set_message(outcome.message);
-          response.mutable_outcome()->set_leader_address(director_.leader_address());
-          response.set_cluster_version(director_.store().metadata().cluster_version());
-          if (outcome.ok()) {
-            response.set_node(outcome.id);
-            response.set_formation(director_.store().metadata().plan().formation());
-            director_.Registered(outcome.id);
-          }
-          done(response);
-        });
+      control_, incoming.call, [this](const v1::RegisterRequest& request, const Registered& done) {
+        Register(request, done);
       });
+}
+
+void MembershipService::Register(const v1::RegisterRequest& request, const Registered& done) {
+  v1::RegisterResponse refused;
+  *refused.mutable_outcome() = MayHaveAddress(request);
+  if (refused.outcome().error() != v1::ERROR_NONE) return done(refused);
+  director_.BeginRegistration(request.address());
+  v1::Command command;
+  *command.mutable_register_node() = request;
+  director_.store().Propose(
+      std::move(command), [this, done, address = request.address()](const CommandOutcome& outcome) {
+        director_.EndRegistration(address);
+        v1::RegisterResponse response;
+        response.mutable_outcome()->set_error(outcome.error);
+        response.mutable_outcome()->set_message(outcome.message);
+        response.mutable_outcome()->set_leader_address(director_.leader_address());
+        response.set_cluster_version(director_.store().metadata().cluster_version());
+        // Of the refusals only that of a removed node names one.
+        response.set_removed(outcome.error == v1::ERROR_CONFLICT && outcome.id != 0);
+        if (outcome.ok()) {
+          response.set_node(outcome.id);
+          response.set_formation(director_.store().metadata().plan().formation());
+          director_.Registered(outcome.id);
+        }
+        done(response);
+      });
+}
+
+// Of two nodes at one address nobody could reach the second, and the younger id condemns the older
+// one, as it stands for a disk that was replaced. One whose disk was replaced is taken as soon as
+// its former id has been silent for the alive timeout.
+v1::Outcome MembershipService::MayHaveAddress(const v1::RegisterRequest& request) const {
+  v1::Outcome outcome;
+  if (!director_.store().leads()) return outcome;  // the proposal is refused as that
+  if (director_.IsRegistering(request.address())) {
+    outcome.set_error(v1::ERROR_UNAVAILABLE);
+    outcome.set_message(
+        absl::StrCat("another registration of ", request.address(), " is under way"));
+    return outcome;
+  }
+  for (const auto& [id, record] : director_.store().metadata().nodes()) {
+    const v1::Node& node = record.node();
+    const bool is_same = record.incarnation() == request.incarnation();
+    if (is_same && node.state() == v1::NODE_STATE_REMOVED) return {};  // it hears that instead
+    if (is_same || node.address() != request.address() || node.state() == v1::NODE_STATE_REMOVED ||
+        !node.alive()) {
+      continue;
+    }
+    outcome.set_error(v1::ERROR_CONFLICT);
+    outcome.set_message(absl::StrCat(
+        "node ", id, " is alive at ", node.address(),
+        ": every node needs an --advertise address of its own. If this is that node with an empty "
+        "disk, it is taken once the old one has been silent for some seconds"));
+  }
+  return outcome;
 }
 
 }  // namespace ringleader::coordinator

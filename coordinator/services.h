@@ -12,6 +12,7 @@
 #define RINGLEADER_COORDINATOR_SERVICES_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,14 +55,24 @@ class LateService : public Service {
 // Hello and Rejoin.
 class FormationService : public Service {
  public:
-  FormationService(Executor& control, Formation& formation, Director& director)
-      : control_(control), formation_(formation), director_(director) {}
+  // `missing`: why this coordinator does not serve, for whoever says Hello.
+  FormationService(Executor& control, Formation& formation, Director& director,
+                   std::function<std::vector<std::string>()> missing)
+      : control_(control),
+        formation_(formation),
+        director_(director),
+        missing_(std::move(missing)) {}
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
+  using Rejoined = std::function<void(const v1::RejoinResponse&)>;
+  void Rejoin(const v1::RejoinRequest& request, const Rejoined& done);
+  void Replace(const v1::RejoinRequest& request, const Rejoined& done);
+
   Executor& control_;
   Formation& formation_;
   Director& director_;
+  const std::function<std::vector<std::string>()> missing_;
 };
 
 // Register and Attend.
@@ -72,6 +83,10 @@ class MembershipService : public Service {
   absl::StatusOr<std::unique_ptr<CallHandler>> Accept(const IncomingCall& incoming) override;
 
  private:
+  using Registered = std::function<void(const v1::RegisterResponse&)>;
+  void Register(const v1::RegisterRequest& request, const Registered& done);
+  v1::Outcome MayHaveAddress(const v1::RegisterRequest& request) const;
+
   Executor& control_;
   Director& director_;
 };

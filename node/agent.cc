@@ -100,6 +100,7 @@ void Agent::TakeRegistration(const std::string& message) {
       refused_ = outcome.message();
       LogError("coordinator ", address_, " refuses this node: ", refused_);
     }
+    if (response.removed()) host_.removed();
     if (outcome.error() == coordinator::v1::ERROR_VERSION) {
       stopped_ = true;
       refused_ = outcome.message();

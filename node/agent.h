@@ -43,6 +43,8 @@ struct AgentHost {
   std::function<bool(const coordinator::v1::RegisterResponse&)> registered;
   // They answered that this build can't run the cluster's version; the agent has stopped.
   std::function<void(const std::string& why)> outdated;
+  // They answered that this node was removed; the agent goes on asking.
+  std::function<void()> removed;
   // Everything; the agent sends what differs from what it sent before.
   std::function<coordinator::v1::NodeReport()> report;
   std::function<void(const coordinator::v1::NodeOrders&)> carry_out;

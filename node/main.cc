@@ -71,7 +71,7 @@ void Define(OptionSet& options, Flags* flags) {
               &flags->data);
   options.Add({.name = "listen", .help = "host:port to serve on"}, &flags->listen);
   options.Add({.name = "advertise",
-               .help = "host:port by which others reach this node; as --listen if not given"},
+               .help = "host:port by which others reach only this node; as --listen if not given"},
               &flags->advertise);
   options.Add(
       {.name = "admin-listen", .help = "host:port of the admin pages: /metrics, /healthz, /readyz"},
@@ -234,6 +234,15 @@ int Main(int argc, char** argv) {
                  "ring-node: %s %s is reachable by others, and there is neither "
                  "authentication nor TLS: say --insecure if that is what you want\n",
                  option, address->c_str());
+    return kExitUsage;
+  }
+  const bool advertises = !flags.advertise.empty();
+  if (const std::string& address = advertises ? flags.advertise : flags.listen;
+      IsWildcard(address)) {
+    std::fprintf(stderr,
+                 "ring-node: %s %s is no address by which others reach this node: say --advertise "
+                 "with a host name or an IP that only this machine has\n",
+                 advertises ? "--advertise" : "--listen", address.c_str());
     return kExitUsage;
   }
   return Serve(flags, options);

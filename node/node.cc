@@ -187,6 +187,7 @@ AgentHost Node::MakeHost() {
                 return Registered(response);
               },
           .outdated = [this](const std::string& why) { Outdated(why); },
+          .removed = [this] { removed_ = true; },
           .report = [this] { return Report(); },
           .carry_out =
               [this, heard](const coordinator::v1::NodeOrders& orders) {
@@ -216,6 +217,9 @@ void Node::Maintain() {
   disk_full_ = !room;
   admission_.SetDiskFit(!stalled && room);
   cache_->Maintain();
+  // It can't report any more: what it led nobody could change or move. Again and again, as others
+  // may elect it until its replicas are replaced.
+  if (removed_) HandOverAll();
   for (const auto& replica : runtime_->Replicas()) {
     replica->applier().Post([this, replica] {
       if (Partition* partition = registry_.Open(replica->group())) partition->Maintain(replica);
@@ -265,26 +269,30 @@ void Node::HandOver(const std::shared_ptr<replication::Replica>& replica,
   });
 }
 
-void Node::DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done) {
-  constexpr Duration kStep = std::chrono::milliseconds(100);
+size_t Node::HandOverAll() {
   size_t led = 0;
-  if (runtime_ != nullptr) {
-    for (const auto& replica : runtime_->Replicas()) {
-      const replication::ReplicaView view = replica->view();
-      if (view.role != replication::Role::kLeader) continue;
-      // Nobody else can take over what has one voter.
-      if (view.configuration.voters.size() < 2) continue;
-      ++led;
-      if (view.transferee != 0) continue;
-      for (const replication::Member& voter : view.configuration.voters) {
-        const auto& near = view.caught_up;
-        const bool fit = std::find(near.begin(), near.end(), voter.replica) != near.end();
-        if (voter.replica == replica->id() || !fit) continue;
-        HandOver(replica, voter.replica);
-        break;
-      }
+  if (runtime_ == nullptr) return led;
+  for (const auto& replica : runtime_->Replicas()) {
+    const replication::ReplicaView view = replica->view();
+    if (view.role != replication::Role::kLeader) continue;
+    // Nobody else can take over what has one voter.
+    if (view.configuration.voters.size() < 2) continue;
+    ++led;
+    if (view.transferee != 0) continue;
+    for (const replication::Member& voter : view.configuration.voters) {
+      const auto& near = view.caught_up;
+      const bool fit = std::find(near.begin(), near.end(), voter.replica) != near.end();
+      if (voter.replica == replica->id() || !fit) continue;
+      HandOver(replica, voter.replica);
+      break;
     }
   }
+  return led;
+}
+
+void Node::DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done) {
+  constexpr Duration kStep = std::chrono::milliseconds(100);
+  const size_t led = HandOverAll();
   const Instant now = seams_.clock.Now();
   if (led == 0 || HolderElapsed(deadline, now) >= Duration(0)) return (*done)(led);
   executor_->PostAfter(kStep, [this, deadline, done] { DrainStep(deadline, done); });

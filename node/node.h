@@ -25,6 +25,7 @@
 #include "leveldb/cache.h"
 #include "node/agent.h"
 #include "node/cache_service.h"
+#include "node/changing_tables.h"
 #include "node/data_service.h"
 #include "node/identity.h"
 #include "node/partition_factory.h"
@@ -101,6 +102,8 @@ class Node {
   bool MeasureFree();
   std::string SpaceText() const;  // how much is free, and how much would do
   void HandOver(const std::shared_ptr<replication::Replica>& replica, replication::ReplicaId to);
+  // Hands over what can be; how many are still led here and should not be.
+  size_t HandOverAll();
   void DrainStep(Instant deadline, std::shared_ptr<std::function<void(size_t)>> done);
 
   // node_metrics.cc: tasks of `executor_`
@@ -131,6 +134,7 @@ class Node {
   NodeIdentity identity_;
   PeerAddresses peers_;
   PeerAddresses saved_peers_;  // what the file has
+  ChangingTables changing_tables_;
   Registry registry_;
   Admission admission_;
   CacheSessions cache_sessions_;
@@ -149,6 +153,7 @@ class Node {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Agent> agent_;
   bool draining_ = false;
+  bool removed_ = false;     // the coordinators say that this node was
   uint64_t free_bytes_ = 0;  // where the least is
   std::string free_least_;   // there
   bool disk_stalled_ = false;

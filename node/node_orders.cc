@@ -113,7 +113,8 @@ void Node::ReportReplica(replication::Replica& replica,
   for (const Member& member : view.configuration.voters) add(member, true);
   for (const Member& member : view.configuration.learners) add(member, false);
   for (const replication::ReplicaId near : view.caught_up) report->add_caught_up(near);
-  const Registry::AppliedTables tables = registry_.TablesOf(replica.group());
+  const Registry::AppliedTables tables =
+      registry_.TablesOf(replica.group(), changing_tables_.ids());
   for (const uint64_t table : tables.live) report->add_applied_tables(table);
   for (const uint64_t table : tables.retired) report->add_retired_tables(table);
 }
@@ -239,6 +240,7 @@ void Node::ApplySchema(const coordinator::v1::ApplySchema& order) {
 
 void Node::TakeMap(const coordinator::v1::MapUpdate& update) {
   TakeClusterVersion(update.cluster_version());
+  changing_tables_.Take(update);
   if (update.complete()) peers_.clear();
   for (const coordinator::v1::Node& node : update.nodes()) {
     if (node.id() == identity_.node || node.address().empty()) continue;

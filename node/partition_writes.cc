@@ -111,7 +111,8 @@ bool Partition::AnswerKnown(WaitingRequest& waiting) {
     return true;
   }
   if (JoinParked(sequence, waiting)) return true;
-  const SessionTable::Answer known = sessions_.Find(sequence.first, sequence.second);
+  const SessionTable::Answer known =
+      sessions_.Find(sequence.first, sequence.second, session.lowest_outstanding());
   switch (known.known) {
     case SessionTable::Known::kNew:
       return false;

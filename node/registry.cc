@@ -49,10 +49,18 @@ void Registry::TableApplied(replication::GroupId group, std::shared_ptr<const Ta
   known = std::move(table);
 }
 
-Registry::AppliedTables Registry::TablesOf(replication::GroupId group) const {
+Registry::AppliedTables Registry::TablesOf(replication::GroupId group,
+                                           const std::set<uint64_t>& asked) const {
+  AppliedTables tables;
   MutexLock lock(mutex_);
   const auto found = open_.find(group);
-  return found == open_.end() ? AppliedTables() : found->second.tables;
+  if (found == open_.end()) return tables;
+  const AppliedTables& all = found->second.tables;
+  for (const uint64_t id : asked) {
+    if (all.live.contains(id)) tables.live.insert(id);
+    if (all.retired.contains(id)) tables.retired.insert(id);
+  }
+  return tables;
 }
 
 std::shared_ptr<const TableInfo> Registry::FindTable(uint64_t id) const {

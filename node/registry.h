@@ -44,7 +44,8 @@ class Registry {
     std::set<uint64_t> live;
     std::set<uint64_t> retired;
   };
-  AppliedTables TablesOf(replication::GroupId group) const;
+  // Of `asked`: retired ids stay for ever, so nobody gets them all.
+  AppliedTables TablesOf(replication::GroupId group, const std::set<uint64_t>& asked) const;
   // The live table, or null.
   std::shared_ptr<const TableInfo> FindTable(uint64_t id) const;
   std::shared_ptr<const TableInfo> FindTable(absl::string_view name) const;

@@ -5,6 +5,20 @@
 #include "common/check.h"
 
 namespace ringleader {
+namespace {
+
+// Whether one more would be too many once those below `lowest` are gone. Looks at no more of them
+// than have to go.
+bool IsFull(const SessionRecord& record, uint64_t lowest) {
+  size_t kept = record.results.size();
+  for (const auto& [sequence, result] : record.results) {
+    if (kept < kSessionResultsMax || sequence >= lowest) break;
+    --kept;
+  }
+  return kept >= kSessionResultsMax;
+}
+
+}  // namespace
 
 void SessionTable::Load(SessionRecord record) {
   by_age_.insert({record.elapsed_us, record.session});
@@ -12,7 +26,8 @@ void SessionTable::Load(SessionRecord record) {
   CHECK(records_.emplace(session, std::move(record)).second) << "session " << session << " twice";
 }
 
-SessionTable::Answer SessionTable::Find(uint64_t session, uint64_t sequence) const {
+SessionTable::Answer SessionTable::Find(uint64_t session, uint64_t sequence,
+                                        uint64_t lowest) const {
   const auto found = records_.find(session);
   if (found == records_.end()) {
     return {records_.size() < kSessionsMax ? Known::kNew : Known::kFull, nullptr};
@@ -21,7 +36,7 @@ SessionTable::Answer SessionTable::Find(uint64_t session, uint64_t sequence) con
   const auto result = record.results.find(sequence);
   if (result != record.results.end()) return {Known::kDone, &result->second};
   if (sequence < record.lowest) return {Known::kForgotten, nullptr};
-  return {record.results.size() < kSessionResultsMax ? Known::kNew : Known::kFull, nullptr};
+  return {IsFull(record, lowest) ? Known::kFull : Known::kNew, nullptr};
 }
 
 void SessionTable::Apply(const Effect& effect, uint64_t index, int64_t elapsed_us) {

@@ -39,7 +39,7 @@ class SessionTable {
     kNew,        // to be evaluated
     kDone,       // `result` answers it
     kForgotten,  // below what the originator said is answered
-    kFull,       // too many sessions, or too many results of this one
+    kFull,       // too many sessions, or too many results of this one that must be kept
   };
   struct Answer {
     Known known = Known::kNew;
@@ -47,7 +47,10 @@ class SessionTable {
   };
 
   void Load(SessionRecord record);
-  Answer Find(uint64_t session, uint64_t sequence) const;
+  // `lowest` is what the request says of its session: once it is applied, no result below that is
+  // kept, so none counts. A record holds at most kSessionResultsMax results and those of entries
+  // that were under way as it was looked at.
+  Answer Find(uint64_t session, uint64_t sequence, uint64_t lowest) const;
 
   // Takes a session effect of the entry at `index` in. Deterministic.
   void Apply(const Effect& effect, uint64_t index, int64_t elapsed_us);

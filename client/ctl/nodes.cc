@@ -22,16 +22,24 @@ absl::Status ListNodes(const Context& context) {
 }
 
 void AddNodeCommand(CLI::App& group, Context& context, const std::string& name,
-                    const std::string& help, const std::string& method, const std::string& then) {
+                    const std::string& help, const std::string& method, const std::string& then,
+                    const std::string& force_help = "") {
   CLI::App* command = group.add_subcommand(name, help);
-  auto node = std::make_shared<uint64_t>(0);
-  command->add_option("node", *node, "The node's id, as `ringctl node list` shows it")->required();
-  command->callback([&context, node, method, then] {
-    context.run = [&context, node, method, then]() -> absl::Status {
-      meta::NodeRequest request;
-      request.set_node(*node);
-      RETURN_IF_ERROR(context.Connect()->Administer<meta::AdminResponse>(method, request).status());
-      Print(absl::StrCat("node ", *node, ": ", then, "\n"));
+  auto request = std::make_shared<meta::NodeRequest>();
+  command
+      ->add_option_function<uint64_t>(
+          "node", [request](uint64_t node) { request->set_node(node); },
+          "The node's id, as `ringctl node list` shows it")
+      ->required();
+  if (!force_help.empty()) {
+    command->add_flag_callback(
+        "--force", [request] { request->set_force(true); }, force_help);
+  }
+  command->callback([&context, request, method, then] {
+    context.run = [&context, request, method, then]() -> absl::Status {
+      RETURN_IF_ERROR(
+          context.Connect()->Administer<meta::AdminResponse>(method, *request).status());
+      Print(absl::StrCat("node ", request->node(), ": ", then, "\n"));
       return absl::OkStatus();
     };
   });
@@ -51,7 +59,9 @@ void AddNodeCommands(CLI::App& app, Context& context) {
   AddNodeCommand(*group, context, "undrain", "Let a node take replicas again", "UndrainNode",
                  "takes replicas again");
   AddNodeCommand(*group, context, "remove", "Take a node out of the cluster for ever", "RemoveNode",
-                 "removed; its id never returns");
+                 "removed; its id never returns",
+                 "Also if a partition is left without a majority of its replicas: what only the "
+                 "missing ones hold is lost for good");
 }
 
 }  // namespace ringleader::ctl

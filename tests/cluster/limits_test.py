@@ -218,6 +218,7 @@ class BadInputTest(unittest.TestCase):
         for words in (changed(node, listen="0.0.0.0:0"), changed(node, admin_listen="0.0.0.0:0"),
                       changed(coordinator, listen="0.0.0.0:0"), changed(coordinator, admin_listen="0.0.0.0:0")):
             self.exits(2, ("0.0.0.0:0", "--insecure", "authentication"), words)
+        self.exits(2, ("0.0.0.0:0", "--advertise", "reach this node"), [*changed(node, listen="0.0.0.0:0"), "--insecure"])
         self.assertEqual(json.loads(cluster.ringctl("get", "things", KEY).stdout), ITEM)
 
 

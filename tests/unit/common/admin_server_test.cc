@@ -133,6 +133,15 @@ TEST(AddressTest, OnlyThisMachinesAddressesAreLoopback) {
   EXPECT_FALSE(ParseAddress("a:65536").ok());
 }
 
+TEST(AddressTest, WhatStandsForAllAddressesIsNone) {
+  for (const char* address : {"0.0.0.0:7100", "[::]:7100", "[::0]:7100", ":7100"}) {
+    EXPECT_TRUE(IsWildcard(address)) << address;
+  }
+  for (const char* address : {"127.0.0.1:1", "[::1]:1", "10.0.0.0:1", "node-0:7100", "node-0"}) {
+    EXPECT_FALSE(IsWildcard(address)) << address;
+  }
+}
+
 TEST(AddressTest, WhatListensEverywhereIsReachedAsTheProcessIs) {
   EXPECT_EQ(ReachableAddress("0.0.0.0:9100", "node-7:7100"), "node-7:9100");
   EXPECT_EQ(ReachableAddress("[::]:9100", "[2001:db8::7]:7100"), "[2001:db8::7]:9100");

@@ -74,6 +74,25 @@ TEST(Balancer, AMemberThatNoPlanNamesIsRemoved) {
   EXPECT_EQ(cluster.metadata().partitions().at(1).partition().replicas_size(), 3);
 }
 
+// Protects a node that is well: a younger id that once had its address and was removed condemns
+// nobody.
+TEST(Balancer, ARemovedNodeSupersedesNobody) {
+  ModelCluster cluster(12, 8, 3);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c", "d"}, 200));
+  const size_t held = cluster.Loads()[1];
+  ASSERT_GT(held, 0u);
+  v1::Command command;
+  command.mutable_register_node()->set_incarnation(5000);
+  command.mutable_register_node()->set_address(cluster.metadata().FindNode(1)->node().address());
+  const uint64_t other = cluster.Apply(command).id;
+  ASSERT_EQ(other, 5u);
+  EXPECT_TRUE(Balancer::IsSuperseded(cluster.metadata(), cluster.metadata().FindNode(1)->node()));
+  cluster.SetState(other, v1::NODE_STATE_UP, v1::NODE_STATE_REMOVED);
+  cluster.Run(60);
+  EXPECT_TRUE(cluster.metadata().FindNode(1)->node().alive());
+  EXPECT_EQ(cluster.Loads()[1], held);
+}
+
 TEST(Balancer, TablesSettleInEveryPartition) {
   // Protects: a table is ACTIVE only when every leader applied it, and gone when all retired it.
   ModelCluster cluster(7, 16, 1);

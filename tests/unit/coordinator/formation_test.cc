@@ -105,6 +105,33 @@ TEST(Formation, AWipedCoordinatorRejoinsUnderANewReplica) {
   }
 }
 
+TEST(Formation, ALateRejoinOfALostDiskTakesNothingBack) {
+  // Protects: the vote of a coordinator that came back, from what an earlier incarnation of it had
+  // asked for.
+  CoordinatorWorld world(24, 3);
+  for (uint64_t number = 1; number <= 3; ++number) world.Start(number);
+  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() != 0; }, seconds(20)));
+  world.RunFor(seconds(1));
+  const uint64_t leader = world.Leader(), victim = leader % 3 + 1;
+  v1::RejoinRequest late;
+  late.set_coordinator(victim);
+  late.set_incarnation(world.machine(victim).coordinator->identity().incarnation());
+  world.Wipe(victim);
+  world.Start(victim);
+  const auto record = [&] {
+    return world.machine(leader).coordinator->store().metadata().coordinators().at(victim);
+  };
+  ASSERT_TRUE(world.RunUntil([&] { return record().replica() == 4; }, seconds(60)));
+  ASSERT_EQ(world.Leader(), leader);
+  const auto answer = world.Call(leader, std::string(kRejoinMethod), late.SerializeAsString());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  v1::RejoinResponse response;
+  ASSERT_TRUE(response.ParseFromString(*answer));
+  EXPECT_EQ(response.outcome().error(), v1::ERROR_CONFLICT);
+  EXPECT_NE(record().incarnation(), late.incarnation());
+  EXPECT_EQ(record().replica(), 4u);
+}
+
 TEST(Formation, TwoWipedOfThreeNeverFormAgain) {
   // Protects: a majority of empty disks does not make a second cluster beside the data of the
   // third.

@@ -192,8 +192,10 @@ TEST(TableTest, RetiredTableIsPurged) {
   EXPECT_EQ(world.Call(GetRequest("k", 1)).error(), data::v1::ERROR_TABLE_NOT_FOUND);
   EXPECT_EQ(world.Call(PutRequest(R"({"pk":"k","sk":1})")).error(),
             data::v1::ERROR_TABLE_NOT_FOUND);
-  EXPECT_THAT(world.node(1).registry->TablesOf(PartitionWorld::kGroup).retired,
+  const Registry& registry = *world.node(1).registry;
+  EXPECT_THAT(registry.TablesOf(PartitionWorld::kGroup, {PartitionWorld::kTable}).retired,
               testing::ElementsAre(PartitionWorld::kTable));
+  EXPECT_THAT(registry.TablesOf(PartitionWorld::kGroup, {}).retired, testing::IsEmpty());
   for (int step = 0; step < 3; ++step) {
     replica->applier().Post([&] { world.PartitionOf(1)->Maintain(replica); });
     world.RunFor(std::chrono::milliseconds(100));

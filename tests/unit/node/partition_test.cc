@@ -178,6 +178,31 @@ TEST(PartitionTest, ACopyOfAnAttemptThatWasAloneGetsARecord) {
   EXPECT_EQ(PlainJson(world.Call(GetRequest("a", 1)).item()), R"({"pk":"a","sk":1})");
 }
 
+// Protects a client whose writes were all open at once: when they have their outcomes, the next one
+// says so, and is not refused for results that it lets go of itself. What it does not let go of
+// stays bounded.
+TEST(PartitionTest, AFullSessionTakesAWriteThatSaysWhatWasAnswered) {
+  PartitionWorld world(18, 1);
+  world.CreatePartition(1);
+  const uint64_t open = kSessionResultsMax;  // at most that many are open in a client's session
+  uint64_t answered = 0;
+  for (uint64_t sequence = 1; sequence <= open; ++sequence) {
+    world.Send(1, InSession(Increment("a"), sequence), [&answered](const Response& response) {
+      answered += response.error() == data::v1::ERROR_NONE;
+    });
+  }
+  world.RunFor(std::chrono::seconds(2));
+  ASSERT_EQ(answered, open);
+  EXPECT_EQ(world.Call(InSession(Increment("a"), open + 1)).error(),
+            data::v1::ERROR_RESOURCE_EXHAUSTED);
+  EXPECT_EQ(world.Call(InSession(Increment("a"), open + 1, 2)).error(), data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(InSession(Increment("a"), open + 2, 2)).error(),
+            data::v1::ERROR_RESOURCE_EXHAUSTED);
+  EXPECT_EQ(world.Call(InSession(Increment("a"), open + 2, open + 2)).error(),
+            data::v1::ERROR_NONE);
+  EXPECT_EQ(world.Call(InSession(Increment("a"), open)).error(), data::v1::ERROR_SESSION_EXPIRED);
+}
+
 // Protects new clients of a partition that nobody writes to: a full table of sessions empties
 // itself as time goes by, and as long as it is not full nothing is written for it.
 TEST(PartitionTest, ACrowdedSessionTableAgesWithoutWrites) {
