@@ -12,7 +12,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 from cluster import Cluster, await_true, run_tests  # noqa: E402  (beside this file)
-from history import History  # noqa: E402
+from history import History, SharedHistory  # noqa: E402
 
 
 class FaultsTest(unittest.TestCase):
@@ -43,9 +43,9 @@ class FaultsTest(unittest.TestCase):
                        lambda: f"leaders by node: {cluster.leaders_by_node()}")
 
     def test_no_read_from_memory_is_stale_when_holders_and_leaders_die_or_stand_still(self):
-        with Cluster(nodes=3, coordinators=1) as cluster, \
-                History(cluster, "--caching", "6", "--reads-percent", "90", "--operations-min", "1000") as history, \
-                History(cluster, "--caching", "8", "--reads-percent", "95", table="other") as other:
+        with Cluster(nodes=3, coordinators=1) as cluster, SharedHistory(cluster) as shared:
+            shared.add("--caching", "6", "--reads-percent", "90", "--operations-min", "1000")
+            other = shared.add("--caching", "8", "--reads-percent", "95")
             time.sleep(3)
             # The command that says who holds what: every node is asked, and the last line is their sum.
             def is_held():
@@ -60,10 +60,13 @@ class FaultsTest(unittest.TestCase):
                 cluster.start(name)
                 cluster.await_health(60)
                 time.sleep(2)
-            # Those who hold items stand still, and writes of these items wait for them; then their leaders do.
-            os.kill(other.process.pid, signal.SIGSTOP)
-            time.sleep(4)
-            os.kill(other.process.pid, signal.SIGCONT)
+            # A process that holds items stands still for longer than a lease, while the other one goes on writing the same, and
+            # reads them when it wakes up; then their leaders do. Once is not enough: it soon hears what it missed.
+            for _ in range(4):
+                os.kill(other.process.pid, signal.SIGSTOP)
+                time.sleep(3)
+                os.kill(other.process.pid, signal.SIGCONT)
+                time.sleep(1)
             cluster.pause("node-2")
             time.sleep(4)
             cluster.resume("node-2")
@@ -72,8 +75,7 @@ class FaultsTest(unittest.TestCase):
             cluster.start("node-0")
             cluster.await_health(60)
             time.sleep(2)
-            for one in (history, other):
-                result = one.stop()
+            for result in shared.stop():
                 print(result)
                 self.assertGreater(result["cache_hits"], 1000)
                 self.assertGreater(result["notices"], 100)

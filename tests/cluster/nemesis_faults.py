@@ -13,6 +13,8 @@ import time
 from cluster import await_true
 
 SETTLE_SECONDS_MAX = 300
+# Processes of clients with a network of their own each; "clients" is everybody else outside the cluster.
+CLIENT_PROCESSES = ("writers-0", "writers-1", "readers")
 
 
 class Fault:
@@ -111,20 +113,21 @@ class NetworkFault(Fault):
     network = True
 
     def everybody(self):
-        return [*self.cluster.commands, "clients"]
+        return [*self.cluster.commands, "clients", *CLIENT_PROCESSES]
 
     def end(self):
         self.cluster.network.heal()
 
 
 class Partition(NetworkFault):
-    """Two sides that don't hear each other; the clients are on one of them, or on both."""
+    """Two sides that don't hear each other; each process of clients is on one of them, or on both."""
 
     def begin(self):
         names = self.random.sample(sorted(self.cluster.commands), len(self.cluster.commands))
         left = names[:self.random.choice((1, 1, 2, 3))]
         right = names[len(left):]
-        self.random.choice((left, right, [])).append("clients")
+        for clients in ("clients", *CLIENT_PROCESSES):
+            self.random.choice((left, right, [])).append(clients)
         for one in left:
             for other in right:
                 self.cluster.network.block(one, other)
@@ -138,9 +141,8 @@ class OneWay(NetworkFault):
     def begin(self):
         victim = self.random.choice(sorted(self.cluster.commands))
         is_deaf = self.random.random() < 0.5
-        others = [name for name in self.everybody() if name != victim]
-        if self.random.random() < 0.5:
-            others.remove("clients")
+        others = [name for name in self.everybody()
+                  if name != victim and (name in self.cluster.commands or self.random.random() < 0.5)]
         for other in others:
             self.cluster.network.block(*((other, victim) if is_deaf else (victim, other)))
         return f"{victim} {'hears' if is_deaf else 'is heard by'} none of {', '.join(others)}"
@@ -330,23 +332,41 @@ class ClientPause(Fault):
 
 
 class ClientKill(Fault):
-    """kill -9 of clients that hold items in their memory and write nothing."""
+    """kill -9 of a process of clients: what it holds is waited for while others write it."""
 
     @staticmethod
     def candidates(world):
-        return ["readers"]
+        return world.clients
 
     def begin(self):
-        self.take(self.candidates(self.world))
-        for name in self.victims:
-            self.world.clients[name].kill()
-        return f"kill -9 of the {', '.join(self.victims)}"
+        name, = self.take(self.world.clients)
+        self.world.clients[name].kill()
+        return f"kill -9 of the {name}"
 
     def settle(self):  # a client that starts waits for the cluster
-        for name in self.victims:
-            self.world.clients[name].start()
+        name, = self.victims
+        self.world.clients[name].start()
+
+
+class ClientPartition(NetworkFault):
+    """A process of clients and the nodes, one of them, or the whole cluster don't hear each other, or only one way: what it holds
+    is waited for while others write it, and it must not answer from it for longer than that."""
+
+    def begin(self):
+        name = self.random.choice(CLIENT_PROCESSES)
+        nodes = sorted(self.cluster.node_addresses)
+        others = self.random.choice((nodes, [self.random.choice(nodes)], sorted(self.cluster.commands)))
+        hears, is_heard = self.random.choice(((False, False), (False, True), (True, False)))
+        for other in others:
+            if not hears:
+                self.cluster.network.block(other, name)
+            if not is_heard:
+                self.cluster.network.block(name, other)
+        how = "hears" if is_heard else "is heard by" if hears else "hears and is heard by"
+        return f"{name} {how} none of {', '.join(others)}"
 
 
 FAULTS = {"kill": Kill, "outage": Outage, "stop": Stop, "pause": Pause, "partition": Partition, "one-way": OneWay,
           "ring": Ring, "loss": Loss, "slow": Slow, "full": Full, "error": DiskError,
-          "corrupt": Corrupt, "wipe": Wipe, "client-pause": ClientPause, "client-kill": ClientKill}
+          "corrupt": Corrupt, "wipe": Wipe, "client-pause": ClientPause, "client-kill": ClientKill,
+          "client-partition": ClientPartition}

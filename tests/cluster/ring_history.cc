@@ -2,16 +2,22 @@
 // cluster while somebody else breaks it; the history is checked for linearizability at the end.
 // Used by the tests of tests/cluster.
 //
-// After --seconds, or when standard input ends, the clients stop and every key is read once more:
-// what was acknowledged must be there. What those that cache derived from their reads, with
-// on_invalidated, must not be of items that have changed. Exit codes: 0 linearizable and enough was
-// done; 1 not; 2 usage. The last line is a JSON object.
+// After --seconds, or when standard input has a line or ends, the clients stop, and every key is
+// written (unless they only read) and read once more: what was acknowledged must be there. What
+// those that cache derived from their reads, with on_invalidated, must not be of items that have
+// changed. Exit codes: 0 linearizable and enough was done; 1 not; 2 usage. The last line is a JSON
+// object.
+//
+// Several of them may share their keys. Each then has a number, --process, and writes its history
+// to a --file instead of checking it, and `ring-history --check FILE,FILE,...` checks what all of
+// them saw together. After a line on standard input a process says `stopped` once it changes
+// nothing any more, and its last reads wait for the end of standard input: that of all of them.
 #include <poll.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +46,8 @@ constexpr uint64_t kCacheBytes = 16 << 20;
 constexpr uint64_t kCheckStepsMax = 50'000'000;
 // A lease's term and what notices it may take; generous.
 constexpr int64_t kNoticesWithinNs = 10'000'000'000;
+constexpr int kClientsMax = 256;
+constexpr int64_t kValuesPerProcess = 100'000'000;
 
 struct Settings {
   std::vector<std::string> coordinators = {"127.0.0.1:7000"};
@@ -55,7 +63,9 @@ struct Settings {
   int64_t operations_min = 100;
   int64_t final_s = 60;
   int64_t seed = 1;
+  int64_t process = 0;
   std::string file;
+  std::vector<std::string> check;
 };
 
 void Define(OptionSet& options, Settings& settings) {
@@ -66,10 +76,10 @@ void Define(OptionSet& options, Settings& settings) {
   options.Add({.name = "table", .help = "A table that no other run has used."}, &settings.table);
   options.Add(
       {.name = "clients", .help = "Clients, each a library instance with one request at a time."},
-      1, 256, &settings.clients);
+      1, kClientsMax, &settings.clients);
   options.Add({.name = "keys", .help = "Keys they share."}, 1, 100000, &settings.keys);
-  options.Add({.name = "caching", .help = "How many of the clients keep items in memory."}, 0, 256,
-              &settings.caching);
+  options.Add({.name = "caching", .help = "How many of the clients keep items in memory."}, 0,
+              kClientsMax, &settings.caching);
   options.Add({.name = "reads", .unit = "percent", .help = "Of the operations."}, 0, 100,
               &settings.reads_percent);
   options.Add({.name = "seconds", .help = "How long; standard input's end stops it earlier."}, 1,
@@ -80,11 +90,16 @@ void Define(OptionSet& options, Settings& settings) {
               &settings.timeout_ms);
   options.Add({.name = "operations-min", .help = "Fewer that succeed are a failure."}, 0, 1 << 30,
               &settings.operations_min);
-  options.Add({.name = "final", .unit = "s", .help = "How long the last reads may take."}, 1, 3600,
-              &settings.final_s);
+  options.Add({.name = "final", .unit = "s", .help = "How long the last operations may take."}, 1,
+              3600, &settings.final_s);
   options.Add({.name = "seed", .help = "Of the operations."}, 0, 1 << 30, &settings.seed);
-  options.Add({.name = "file", .help = "Where to write the history as JSON lines; empty: nowhere."},
+  options.Add({.name = "process", .help = "Its number among those whose histories are one."}, 0,
+              1000, &settings.process);
+  options.Add({.name = "file",
+               .help = "Where the history goes, as JSON lines, unchecked; empty: it is checked."},
               &settings.file);
+  options.Add({.name = "check", .help = "Checks these files together, and does nothing else."},
+              &settings.check);
 }
 
 int64_t NowNs() { return SystemClock().Now().raw.count(); }
@@ -152,12 +167,15 @@ std::string IdOf(int key) { return absl::StrCat("key-", key); }
 class HistoryClient {
  public:
   HistoryClient(const Settings& settings, int number, std::unique_ptr<Client> client,
-                std::shared_ptr<Derived> derived, std::atomic<int64_t>& last_value)
+                std::shared_ptr<Derived> derived, std::atomic<int64_t>& last_value,
+                HistoryFile* file)
       : settings_(settings),
-        number_(number),
+        number_(static_cast<int>(settings.process) * kClientsMax + number),
+        caches_(number < settings.caching),
+        file_(file),
         derived_(std::move(derived)),
         client_(std::move(client)),
-        random_(static_cast<uint64_t>(settings.seed) * 1000 + static_cast<uint64_t>(number)),
+        random_(static_cast<uint64_t>(settings.seed) * 1000 + static_cast<uint64_t>(number_)),
         last_value_(last_value) {}
 
   void Run(const std::atomic<bool>& stopped) {
@@ -168,6 +186,15 @@ class HistoryClient {
             random_.Below(static_cast<uint64_t>(settings_.think_us) + 1)));
       }
     }
+  }
+
+  // A write that is tried again until it is acknowledged or `deadline_ns` is past.
+  bool FinalWrite(int key, int64_t deadline_ns) {
+    while (NowNs() < deadline_ns) {
+      RegisterEvent event{.operation = RegisterOperation::kWrite, .input = ++last_value_};
+      if (Carry(key, event) == Outcome::kDone) return true;
+    }
+    return false;
   }
 
   // A read that is tried again until it is answered or `deadline_ns` is past.
@@ -210,6 +237,9 @@ class HistoryClient {
 
   Outcome Carry(int key, RegisterEvent& event) {
     event.call = NowNs();
+    if (file_ != nullptr && event.operation != RegisterOperation::kRead) {
+      file_->Append({number_, caches_, key, event, Outcome::kUnknown});
+    }
     const absl::Status status = Send(key, event);
     event.returned = NowNs();
     const Outcome outcome = OutcomeOf(status);
@@ -222,7 +252,8 @@ class HistoryClient {
     } else {
       last_error_ = std::string(status.message());
     }
-    history_.push_back({number_, key, event, outcome});
+    history_.push_back({number_, caches_, key, event, outcome});
+    if (file_ != nullptr) file_->Append(history_.back());
     return outcome;
   }
 
@@ -267,6 +298,8 @@ class HistoryClient {
 
   const Settings& settings_;
   const int number_;
+  const bool caches_;
+  HistoryFile* const file_;  // null: there is none
   const std::shared_ptr<Derived> derived_;
   const std::unique_ptr<Client> client_;
   Random random_;
@@ -284,7 +317,8 @@ int Refuse(absl::string_view why) {
   return 2;
 }
 
-absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& last_value) {
+absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& last_value,
+                                HistoryFile* file) {
   Clients clients;
   for (int i = 0; i < settings.clients; ++i) {
     const RoutePolicy policy = settings.route == "direct"         ? RoutePolicy::kDirect
@@ -303,21 +337,30 @@ absl::StatusOr<Clients> Connect(const Settings& settings, std::atomic<int64_t>& 
       const auto table = (*client)->CreateTable(settings.table, key);
       if (!table.ok()) return table.status();
     }
-    clients.push_back(
-        std::make_unique<HistoryClient>(settings, i, *std::move(client), derived, last_value));
+    clients.push_back(std::make_unique<HistoryClient>(settings, i, *std::move(client), derived,
+                                                      last_value, file));
   }
   return clients;
 }
 
-// Until the time is over or standard input has ended.
-void AwaitEnd(int64_t seconds) {
+// Until the time is over or standard input has a line or has ended; whether its end is still to
+// come.
+bool AwaitEnd(int64_t seconds) {
   const int64_t end = NowNs() + seconds * 1'000'000'000;
   while (NowNs() < end) {
     pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    if (poll(&input, 1, 100) > 0) {
-      char buffer[256];
-      if (read(STDIN_FILENO, buffer, sizeof buffer) <= 0) return;
-    }
+    char buffer[256];
+    if (poll(&input, 1, 100) > 0) return read(STDIN_FILENO, buffer, sizeof buffer) > 0;
+  }
+  return false;
+}
+
+// Says that nothing changes any more, and waits for those who can tell of all processes.
+void AwaitOthers() {
+  std::puts("stopped");
+  std::fflush(stdout);
+  char buffer[256];
+  while (read(STDIN_FILENO, buffer, sizeof buffer) > 0) {
   }
 }
 
@@ -335,7 +378,34 @@ int64_t WrongForGood(const Clients& clients, const std::vector<int64_t>& values)
   }
 }
 
-int Report(const Settings& settings, const Clients& clients, bool all_read, int64_t wrong) {
+// By Outcome.
+using Counts = std::array<int64_t, 3>;
+
+Counts CountsOf(const std::vector<HistoryEvent>& history) {
+  Counts counts = {};
+  for (const HistoryEvent& event : history) ++counts[static_cast<size_t>(event.outcome)];
+  return counts;
+}
+
+std::string JsonOf(const Counts& counts) {
+  return absl::StrFormat("\"done\": %d, \"refused\": %d, \"unknown\": %d", counts[0], counts[1],
+                         counts[2]);
+}
+
+// Whether it is linearizable; says why not.
+bool IsLinearizable(const std::vector<HistoryEvent>& history, int keys) {
+  const HistoryVerdict verdict = CheckHistory(history, keys, kCheckStepsMax);
+  if (!verdict.linearizable) absl::PrintF("not linearizable: %s\n", verdict.explanation);
+  return verdict.linearizable;
+}
+
+struct Final {
+  bool all_written = true;
+  bool all_read = true;
+  int64_t wrong = 0;  // WrongForGood
+};
+
+int Report(const Settings& settings, const Clients& clients, const Final& final) {
   std::vector<HistoryEvent> history;
   int64_t slowest_ns = 0;
   uint64_t hits = 0;
@@ -348,36 +418,45 @@ int Report(const Settings& settings, const Clients& clients, bool all_read, int6
     notices += client->derived().notices();
     if (!client->last_error().empty()) last_error = client->last_error();
   }
-  if (!settings.file.empty()) {
-    std::ofstream file(settings.file);
-    for (const HistoryEvent& event : history) file << JsonLine(event) << "\n";
-    if (!file.flush()) return Refuse(absl::StrCat(settings.file, " can't be written"));
-  }
-  int64_t counts[3] = {};
-  for (const HistoryEvent& event : history) ++counts[static_cast<int>(event.outcome)];
-  const HistoryVerdict verdict =
-      CheckHistory(history, static_cast<int>(settings.keys), kCheckStepsMax);
+  const Counts counts = CountsOf(history);
+  const bool is_right = !settings.file.empty() ||  // others take part in what happened
+                        IsLinearizable(history, static_cast<int>(settings.keys));
   const bool enough = counts[0] >= settings.operations_min;
-  if (!verdict.linearizable) absl::PrintF("not linearizable: %s\n", verdict.explanation);
-  if (!all_read) absl::PrintF("a last read was not answered: %s\n", last_error);
+  if (!final.all_written) absl::PrintF("a last write was not acknowledged: %s\n", last_error);
+  if (!final.all_read) absl::PrintF("a last read was not answered: %s\n", last_error);
   if (!enough) absl::PrintF("too little was done\n");
-  if (wrong > 0) absl::PrintF("%d derived values are kept of items that have changed\n", wrong);
+  if (final.wrong > 0) {
+    absl::PrintF("%d derived values are kept of items that have changed\n", final.wrong);
+  }
   absl::PrintF(
-      "{\"linearizable\": %s, \"done\": %d, \"refused\": %d, \"unknown\": %d, \"slowest_ms\": %d, "
-      "\"cache_hits\": %d, \"notices\": %d, \"last_error\": \"%s\"}\n",
-      verdict.linearizable ? "true" : "false", counts[0], counts[1], counts[2],
-      slowest_ns / 1'000'000, hits, notices,
+      "{%s, \"slowest_ms\": %d, \"cache_hits\": %d, \"notices\": %d, \"last_error\": \"%s\"}\n",
+      JsonOf(counts), slowest_ns / 1'000'000, hits, notices,
       absl::StrReplaceAll(last_error, {{"\"", "'"}, {"\\", "/"}, {"\n", " "}}));
-  return verdict.linearizable && all_read && enough && wrong == 0 ? 0 : 1;
+  return is_right && final.all_written && final.all_read && enough && final.wrong == 0 ? 0 : 1;
 }
 
-int Main(int argc, char** argv) {
-  Settings settings;
-  OptionSet options("ring-history", "Records what clients of a cluster see, and checks it.");
-  Define(options, settings);
-  ParseOrExit(options, argc, argv);
-  std::atomic<int64_t> last_value{0};
-  const auto clients = Connect(settings, last_value);
+int CheckFiles(const std::vector<std::string>& paths) {
+  std::vector<HistoryEvent> history;
+  int keys = 0;
+  for (const std::string& path : paths) {
+    const auto read = ReadHistory(path);
+    if (!read.ok()) return Refuse(read.status().message());
+    history.insert(history.end(), read->begin(), read->end());
+    for (const HistoryEvent& event : *read) keys = std::max(keys, event.key + 1);
+  }
+  const bool is_right = IsLinearizable(history, keys);
+  absl::PrintF("{%s}\n", JsonOf(CountsOf(history)));
+  return is_right ? 0 : 1;
+}
+
+int Run(const Settings& settings) {
+  std::optional<HistoryFile> file;
+  if (!settings.file.empty()) {
+    file.emplace(settings.file);
+    if (!file->opened()) return Refuse(absl::StrCat(settings.file, " can't be written"));
+  }
+  std::atomic<int64_t> last_value{settings.process * kValuesPerProcess};
+  const auto clients = Connect(settings, last_value, file.has_value() ? &*file : nullptr);
   if (!clients.ok()) return Refuse(clients.status().message());
   std::puts("running");
   std::fflush(stdout);
@@ -386,17 +465,34 @@ int Main(int argc, char** argv) {
   for (const auto& client : *clients) {
     threads.emplace_back([&client = *client, &stopped] { client.Run(stopped); });
   }
-  AwaitEnd(settings.seconds);
+  const bool others = AwaitEnd(settings.seconds);
   stopped.store(true);
   for (std::thread& thread : threads) thread.join();
-  const int64_t deadline_ns = NowNs() + settings.final_s * 1'000'000'000;
+  // By the last one, which does not cache unless all do.
+  HistoryClient& last = *clients->back();
+  Final final;
+  const int64_t written_by_ns = NowNs() + settings.final_s * 1'000'000'000;
+  for (int key = 0; key < settings.keys && settings.reads_percent < 100; ++key) {
+    final.all_written &= last.FinalWrite(key, written_by_ns);
+  }
+  if (others) AwaitOthers();
+  const int64_t read_by_ns = NowNs() + settings.final_s * 1'000'000'000;
   std::vector<int64_t> values;
   for (int key = 0; key < settings.keys; ++key) {
-    const std::optional<int64_t> value = (*clients)[0]->FinalRead(key, deadline_ns);
+    const std::optional<int64_t> value = last.FinalRead(key, read_by_ns);
     if (value.has_value()) values.push_back(*value);
   }
-  const bool all_read = values.size() == static_cast<size_t>(settings.keys);
-  return Report(settings, *clients, all_read, all_read ? WrongForGood(*clients, values) : 0);
+  final.all_read = values.size() == static_cast<size_t>(settings.keys);
+  if (final.all_read) final.wrong = WrongForGood(*clients, values);
+  return Report(settings, *clients, final);
+}
+
+int Main(int argc, char** argv) {
+  Settings settings;
+  OptionSet options("ring-history", "Records what clients of a cluster see, and checks it.");
+  Define(options, settings);
+  ParseOrExit(options, argc, argv);
+  return settings.check.empty() ? Run(settings) : CheckFiles(settings.check);
 }
 
 }  // namespace
