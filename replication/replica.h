@@ -313,8 +313,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   ReplicaView view_ ABSL_GUARDED_BY(view_mutex_);
 };
 
-// Removes every entry of a replica's directory but that of this generation and what is quarantined,
-// and unless `installed` what was distrusted; what can't be removed is logged.
+// Removes every entry of a replica's directory but that of this generation, which is opened or, if
+// `installed`, at work, and what is quarantined; what can't be removed is logged. Before it is at
+// work, what was distrusted stays. From then on higher generations do: they are newer transfers,
+// and one of them may be complete and about to be recorded.
 void DeleteOtherGenerations(FileSystem& file_system, const std::string& directory,
                             uint64_t generation, bool installed);
 
