@@ -154,8 +154,9 @@ TEST_F(SnapshotTest, AReplicaThatClosesDuringAnInstallationKeepsWhatItsLogNames)
   EXPECT_EQ(world_.violation(), "");
 }
 
-// The next leader's transfer may be whole, and about to be recorded, when an older one is installed:
-// the log would name a directory that is gone. What came to nothing goes when the replica is opened.
+// The next leader's transfer may be whole, and about to be recorded, when an older one is
+// installed: the log would name a directory that is gone. What came to nothing goes when the
+// replica is opened.
 TEST_F(SnapshotTest, AnInstallationLeavesANewerTransferAlone) {
   const NodeId behind = BeginTransfer().behind;
   SimulatedFileSystem& disk = *world_.machine(behind).disk;
