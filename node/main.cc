@@ -87,7 +87,8 @@ void Define(OptionSet& options, Flags* flags) {
   options.Add({.name = "tick", .unit = "ms", .help = "Raft's unit of time"}, 10, 10000,
               &flags->tick_ms);
   options.Add({.name = "election-ticks",
-               .help = "Ticks without a leader before an election; a lease lasts one less"},
+               .help = "Ticks without a leader before an election; a lease lasts one less, "
+                       "by the shortest of the nodes that confirm it"},
               5, 1000, &flags->election_ticks);
   options.Add({.name = "clock-drift",
                .help = "By how much two nodes' clocks may differ in rate, as a fraction"},

@@ -69,10 +69,10 @@ Core::Core(const CoreOptions& options, RecoveredState recovered, Random random)
     CHECK_LE(later.index, recovered.last_index);
     configurations_.push_back(std::move(later));
   }
-  // As long as it refuses others after it heard a leader (stickiness); one more as the first tick
-  // may come at once.
+  // As long as it refuses others after it heard a leader (stickiness), or did before; one more as
+  // the first tick may come at once.
   if (recovered.restarted && !MUTANT("votes-after-restart")) {
-    const uint32_t silence = options_.election_ticks + 1;
+    const uint32_t silence = std::max(options_.election_ticks - 1, recovered.promised_ticks) + 2;
     const uint32_t away =
         MUTANT("away-counts-twice") ? 2 * recovered.ticks_away : recovered.ticks_away;
     silence_left_ = silence - std::min(silence, away);

@@ -61,7 +61,10 @@ void Core::AskDoubt(bool preliminary) {
   DecideDoubt();
 }
 
+// A forgetful replica does not testify, nor in a query of the term that it has already: it may have
+// held what is asked for, and would count among those that certainly lack it (rule 11).
 void Core::StepDoubtQuery(const Message& message) {
+  if (Forgetful() && !MUTANT("wiped-voter-returns")) return;
   if (message.preliminary && message.term <= hard_state_.term) {
     return RejectDoubtQuery(message);
   }

@@ -83,6 +83,10 @@ struct RecoveredState {
   // False for a replica that never ran before. A restarted one stays silent for as long as one that
   // heard its leader just now refuses others: it may have acknowledged a leader's lease (core.md).
   bool restarted = true;
+  // For how many of this process's tick periods, at least, a process before may have promised a
+  // leader to elect nobody else: if that is more than election_ticks - 1, the silence is longer by
+  // the difference.
+  uint32_t promised_ticks = 0;
   // For how many tick periods certainly nobody has acted as this replica: the silence is shorter by
   // as many, and so is the wait for a leader.
   uint32_t ticks_away = 0;

@@ -53,7 +53,14 @@ void Core::ConfirmRounds() {
   });
   if (reached <= confirmed_round_) return;
   confirmed_round_ = reached;
-  effects_.confirmed_round = ConfirmedRound{hard_state_.term, reached};
+  // A leader withdraws its lease before it votes for anybody: of itself it needs no promise.
+  const uint64_t promised_us = QuorumValue(configuration(), [&](ReplicaId replica) -> uint64_t {
+    if (replica == self_) return UINT64_MAX;
+    const auto peer = progress_.find(replica);
+    const bool answered = peer != progress_.end() && peer->second.acknowledged_round >= reached;
+    return answered ? peer->second.promised_us : 0;
+  });
+  effects_.confirmed_round = ConfirmedRound{hard_state_.term, reached, promised_us};
   if (waiting_reads_.size() > 1) RARE_BRANCH("reads: several share a round");
   while (!waiting_reads_.empty()) {
     const WaitingRead& read = waiting_reads_.front();
@@ -81,9 +88,10 @@ void Core::StepHeartbeatAnswer(const Message& message) {
   progress.active = true;
   // An empty peer wants a snapshot; it can't confirm anything, as it does not know whom it voted
   // for.
-  if (!message.lost) {
-    progress.acknowledged_round = std::max(
-        progress.acknowledged_round, MUTANT("any-answer-confirms-all") ? round_ : message.round);
+  const uint64_t round = MUTANT("any-answer-confirms-all") ? round_ : message.round;
+  if (!message.lost && round > progress.acknowledged_round) {
+    progress.acknowledged_round = round;
+    progress.promised_us = message.promised_us;
   }
   ConfirmRounds();
   // The peer is there: an append or an answer that was lost must not stop it for ever.

@@ -27,11 +27,13 @@ struct HeartbeatRound {
   std::vector<Peer> peers;
 };
 
-// A quorum acknowledged `round` of `term`, hence every earlier round: when `round` was sent, no
-// other leader could be elected for the minimum election timeout that followed.
+// A quorum acknowledged `round` of `term`, hence every earlier round, and each of it promised to
+// elect nobody else for `promised_us` at least from when `round` was sent (the highest: no other
+// than this leader had to promise, or nobody said for how long).
 struct ConfirmedRound {
   Term term = 0;
   uint64_t round = 0;
+  uint64_t promised_us = 0;
 };
 
 // The read numbered `read` may be served once `index` is applied.

@@ -6,10 +6,12 @@
 // anybody else (stickiness; after a restart, silence, of which the periods are over in which
 // certainly nobody promised anything here). The owner ticks at most once in tick_period
 // of time as whoever waits a lease out must measure it (WaiterElapsed), so election_ticks ticks
-// take at least (election_ticks - 1) periods of the follower's clock. A quorum did so; every future
+// take at least (election_ticks - 1) periods of the follower's clock: that is what it promises, by
+// its own options, and each of its calls says so (transport.h). A quorum did so; every future
 // leader needs one of them. The leader measures from the sending, by HolderElapsed, and the two
-// clocks' rates differ by less than `drift`: so a lease of (election_ticks - 1) periods, shortened
-// by drift, ends before.
+// clocks' rates differ by less than `drift`: so a lease as long as the shortest promise of that
+// quorum, shortened by drift, ends before. (Nodes may run with different options; core.md,
+// "Reads and leases".)
 //
 // Not thread-safe.
 #ifndef RINGLEADER_REPLICATION_LEASE_H_
@@ -24,10 +26,20 @@
 
 namespace ringleader::replication {
 
-// How long a round that was just sent protects, once it is confirmed.
+// For how long, at least and by its own clock, a follower that answered a heartbeat just now
+// refuses everybody else.
+inline Duration PromiseLength(uint32_t election_ticks, Duration tick_period) {
+  return static_cast<int64_t>(election_ticks - 1) * tick_period;
+}
+
+// How long a round that was just sent protects, once a quorum that promised so much confirms it.
+inline Duration LeaseLength(Duration promised, double drift) {
+  return Duration(static_cast<int64_t>(static_cast<double>(promised.count()) * (1 - drift)));
+}
+
+// The same where all nodes have these options.
 inline Duration LeaseLength(uint32_t election_ticks, Duration tick_period, double drift) {
-  const Duration promise = static_cast<int64_t>(election_ticks - 1) * tick_period;
-  return Duration(static_cast<int64_t>(static_cast<double>(promise.count()) * (1 - drift)));
+  return LeaseLength(PromiseLength(election_ticks, tick_period), drift);
 }
 
 // When each unconfirmed round was sent. Rounds are numbered by a counter of the core, never by

@@ -84,6 +84,10 @@ struct Message {
   // by this version; a receiver drops a message that has it.
   bool witness = false;
 
+  // kHeartbeatAnswer: for how long its sender, by its own clock, refuses everybody else at least
+  // (lease.h). Not encoded: the transport knows it of the call. The highest: nobody told.
+  uint64_t promised_us = UINT64_MAX;
+
   std::vector<Entry> entries;  // kAppend: indexes position.index + 1, + 2, ...
   SnapshotMeta snapshot;       // kSnapshot: `generation` is the receiver's and is not encoded
 };

@@ -79,6 +79,7 @@ struct Progress {
   bool was_active = false;  // in the period before
   // The latest heartbeat round that the peer answered; at most the leader's last.
   uint64_t acknowledged_round = 0;
+  uint64_t promised_us = 0;  // by that answer (Message::promised_us)
   // The commit index that was last sent in an append.
   Index sent_commit = 0;
 

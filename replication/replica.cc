@@ -30,13 +30,11 @@ ReplicaView Replica::view() const {
 
 absl::StatusOr<Index> Replica::LeaseRead() const {
   const Instant now = place_.clock.Now();
-  const ReplicaOptions& options = place_.options;
-  const Duration length =
-      LeaseLength(options.core.election_ticks, options.tick_period, options.clock_drift_max);
   MutexLock lock(view_mutex_);
   if (!view_.serving) return absl::FailedPreconditionError("this replica does not lead");
   if (!view_.lease_allowed || !view_.has_lease ||
-      (HolderElapsed(view_.lease_from, now) >= length && !MUTANT("lease-without-end"))) {
+      (HolderElapsed(view_.lease_from, now) >= view_.lease_length &&
+       !MUTANT("lease-without-end"))) {
     return absl::UnavailableError("no lease at this moment");
   }
   return view_.commit;

@@ -45,6 +45,7 @@
 #include "replication/lease.h"
 #include "replication/log.h"
 #include "replication/log_writer.h"
+#include "replication/promise_length.h"
 #include "replication/promise_record.h"
 #include "replication/repair_tracker.h"
 #include "replication/replica_options.h"
@@ -65,6 +66,7 @@ struct ReplicaPlace {
   FileSystem& file_system;
   Clock& clock;
   const PromiseRecord& promises;
+  const PromiseLengths& promise_lengths;
   StateMachineFactory& factory;
   class SnapshotSender& snapshots;
   ReplicationCounters& counters;
@@ -83,7 +85,8 @@ struct ReplicaView {
   Member leader;         // 0, 0: unknown
   bool serving = false;  // leads and has applied its own first entry
   bool lease_allowed = false;
-  Instant lease_from;  // meaningful if lease_allowed and has_lease
+  Instant lease_from;  // meaningful if lease_allowed and has_lease, as is the next
+  Duration lease_length{0};
   bool has_lease = false;
   Index commit = 0;
   Index applied = 0;
@@ -250,6 +253,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void SendAll(Effects& effects);
   void SendMessage(const Message& message);
   void SendHeartbeats(const HeartbeatRound& round);
+  Duration LeaseOf(uint64_t promised_us) const;
   void Fetch(const FetchRequest& request);
   void NoteUnreadable(Index index, const absl::Status& why);
   void HandOut(Effects& effects);
@@ -313,8 +317,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   ReplicaView view_ ABSL_GUARDED_BY(view_mutex_);
 };
 
-// Removes every entry of a replica's directory but that of this generation and what is quarantined,
-// and unless `installed` what was distrusted; what can't be removed is logged.
+// Removes every entry of a replica's directory but that of this generation, which is opened or, if
+// `installed`, at work, and what is quarantined; what can't be removed is logged. Before it is at
+// work, what was distrusted stays. From then on higher generations do: they are newer transfers,
+// and one of them may be complete and about to be recorded.
 void DeleteOtherGenerations(FileSystem& file_system, const std::string& directory,
                             uint64_t generation, bool installed);
 

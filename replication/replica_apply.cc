@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/logging.h"
@@ -121,6 +122,8 @@ void DeleteOtherGenerations(FileSystem& file_system, const std::string& director
   for (const std::string& name : *names) {
     if (name == absl::StrCat(generation) || name == Replica::kQuarantined) continue;
     if (!installed && name == Replica::kDistrusted) continue;
+    uint64_t number = 0;
+    if (installed && absl::SimpleAtoi(name, &number) && number > generation) continue;
     const absl::Status removed = RemoveRecursively(file_system, JoinPath(directory, name));
     // What is left takes space and nothing else: the next opening tries again.
     if (!removed.ok()) LogWarning("leftover state: ", removed.ToString());

@@ -216,10 +216,13 @@ absl::StatusOr<std::shared_ptr<Replica>> Replica::Open(const ReplicaPlace& place
     // What was set aside before is older than this now.
     DeleteOtherGenerations(place.file_system, directory, generation, /*installed=*/true);
   }
+  const Duration period = place.options.tick_period;
+  opened.recovered.promised_ticks =
+      static_cast<uint32_t>((place.promise_lengths.before + period - Duration(1)) / period);
   if (mode.away_since.has_value()) {
     const Duration away = WaiterElapsed(*mode.away_since, place.clock.Now());
     opened.recovered.ticks_away =
-        static_cast<uint32_t>(std::clamp<int64_t>(away / place.options.tick_period, 0, UINT32_MAX));
+        static_cast<uint32_t>(std::clamp<int64_t>(away / period, 0, UINT32_MAX));
   }
   return std::shared_ptr<Replica>(
       new Replica(place, state, directory, std::move(opened), std::move(random)));

@@ -60,6 +60,17 @@ void Replica::SendHeartbeats(const HeartbeatRound& round) {
   }
 }
 
+// As long as this node itself would promise, if nobody has promised less. An older build does not
+// tell: it is taken to have the same options.
+Duration Replica::LeaseOf(uint64_t promised_us) const {
+  const ReplicaOptions& options = place_.options;
+  const Duration own = PromiseLength(options.core.election_ticks, options.tick_period);
+  const uint64_t own_us = static_cast<uint64_t>(own / std::chrono::microseconds(1));
+  const Duration promised =
+      promised_us < own_us ? std::chrono::microseconds(static_cast<int64_t>(promised_us)) : own;
+  return LeaseLength(promised, options.clock_drift_max);
+}
+
 void Replica::SendAll(Effects& effects) {
   for (const HeartbeatRound& round : effects.heartbeats) SendHeartbeats(round);
   for (const Message& message : effects.messages) SendMessage(message);
@@ -67,8 +78,10 @@ void Replica::SendAll(Effects& effects) {
     const auto sent =
         rounds_.Confirmed(effects.confirmed_round->term, effects.confirmed_round->round);
     if (sent.has_value()) {
+      const Duration length = LeaseOf(effects.confirmed_round->promised_us);
       MutexLock lock(view_mutex_);
       view_.lease_from = MUTANT("lease-from-receipt") ? place_.clock.Now() : *sent;
+      view_.lease_length = length;
       view_.has_lease = true;
     }
   }

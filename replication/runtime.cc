@@ -79,6 +79,7 @@ ReplicaPlace Runtime::PlaceOf(GroupId group) {
       .file_system = seams_.file_system,
       .clock = seams_.clock,
       .promises = *promises_,
+      .promise_lengths = promise_lengths_,
       .factory = factory_,
       .snapshots = *sender_,
       .counters = counters_,
@@ -164,6 +165,19 @@ void Runtime::SyncPromises() {
   files_->PostAfter(PromiseRecord::kSyncEvery, [this] { SyncPromises(); });
 }
 
+// The processes before were gone when this one began: what they promised is over, and the next
+// process need not wait for it.
+void Runtime::ForgetPromises(const Instant& began) {
+  const Duration before = promise_lengths_.before;
+  if (WaiterElapsed(began, seams_.clock.Now()) >= before) {
+    const absl::Status saved =
+        SavePromiseLength(seams_.file_system, promise_length_path(), promise_lengths_.own);
+    if (saved.ok()) return;
+    LogWarning("the next start waits for longer than it has to: ", saved.ToString());
+  }
+  files_->PostAfter(before, [this, began] { ForgetPromises(began); });
+}
+
 void Runtime::WatchLog() {
   const LogProgress progress = writer_->progress();
   if (!progress.failure.ok() && !std::exchange(told_fatal_, true)) {
@@ -179,7 +193,9 @@ void Runtime::WatchLog() {
 
 // --- Messages -----------------------------------------------------------------------------------
 
-void Runtime::OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& frame) {
+void Runtime::OnFrame(const Sender& sender, Lane lane,
+                      const std::vector<absl::string_view>& frame) {
+  const NodeId from = sender.node;
   if (lane == Lane::kSnapshot) {
     for (const absl::string_view bytes : frame) {
       auto chunk = DecodeSnapshotChunk(bytes);
@@ -197,6 +213,7 @@ void Runtime::OnFrame(NodeId from, Lane lane, const std::vector<absl::string_vie
     auto message = DecodeMessage(bytes);
     // A snapshot is announced by its data only, never as a bare message.
     if (!message.ok() || message->kind == MessageKind::kSnapshot) continue;
+    message->promised_us = sender.promised_us;
     by_worker[WorkerOf(message->group)].push_back(*std::move(message));
   }
   for (size_t i = 0; i < by_worker.size(); ++i) {

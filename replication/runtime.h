@@ -4,6 +4,7 @@
 //   data directory
 //     log/                         the shared log
 //     groups/<group>.<replica>/    one directory a generation of state
+//     promise-length               promise_length.h
 //     outgoing/                    emptied at every start, before anything is said
 //       promised-until             promise_record.h
 //       <number>/                  snapshots on their way to others
@@ -164,7 +165,8 @@ class Runtime : public TransportHandler {
   // disk may stall.
   std::vector<std::pair<std::string, Executor*>> Executors() const;
 
-  void OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& messages) override;
+  void OnFrame(const Sender& from, Lane lane,
+               const std::vector<absl::string_view>& messages) override;
   void OnUnreachable(NodeId node, Lane lane) override;
 
  private:
@@ -185,6 +187,7 @@ class Runtime : public TransportHandler {
   void Tick(size_t worker);
   void ExtendPromises();
   void SyncPromises();
+  void ForgetPromises(const Instant& began);
   void WatchLog();
   void WatchRebuilding();
   void Deliver(size_t worker, NodeId from, std::vector<Message> messages);
@@ -208,6 +211,7 @@ class Runtime : public TransportHandler {
   void Register(const std::shared_ptr<Replica>& replica);
   ReplicaPlace PlaceOf(GroupId group);
   std::string DirectoryOf(GroupId group, ReplicaId replica) const;
+  std::string promise_length_path() const { return JoinPath(options_.directory, "promise-length"); }
   size_t WorkerOf(GroupId group) const { return group % workers_.size(); }
   Random ForkRandom();
 
@@ -220,6 +224,7 @@ class Runtime : public TransportHandler {
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<Executor>> appliers_;
   std::unique_ptr<Executor> files_;
+  PromiseLengths promise_lengths_;
   std::unique_ptr<PromiseRecord> promises_;
   std::unique_ptr<Executor> promises_executor_;
   bool told_withheld_ = false;  // that executor's

@@ -38,6 +38,9 @@ absl::Status Runtime::OpenAll() {
   const std::string record = JoinPath(outgoing, "promised-until");
   const std::optional<Instant> promised = PromiseRecord::Read(file_system, seams_.clock, record);
   const std::optional<Instant> away_since = Earlier(promised, options_.alone_since);
+  promise_lengths_ = NotePromiseLength(
+      file_system, promise_length_path(),
+      PromiseLength(options_.replica.core.election_ticks, options_.replica.tick_period));
   RETURN_IF_ERROR(RemoveRecursively(file_system, outgoing));
   for (const std::string& note : log_->report().notes) LogWarning("log: ", note);
 
@@ -53,9 +56,14 @@ absl::Status Runtime::OpenAll() {
   promises_executor_ = seams_.threads.Start("promises");
   promises_executor_->Post([this] { ExtendPromises(); });
   files_->PostAfter(PromiseRecord::kSyncEvery, [this] { SyncPromises(); });
+  if (promise_lengths_.before > promise_lengths_.own) {
+    files_->PostAfter(promise_lengths_.before, [this, began] { ForgetPromises(began); });
+  }
   TransportOptions transport_options = options_.transport;
   transport_options.cluster = options_.cluster;
   transport_options.node = options_.node;
+  transport_options.promise_us =
+      static_cast<uint64_t>(promise_lengths_.own / std::chrono::microseconds(1));
   transport_ = std::make_unique<Transport>(seams_.network, seams_.clock, *this, transport_options);
   writer_ = std::make_unique<LogWriter>(*log_, seams_.threads.Start("log"), seams_.clock,
                                         options_.writer);

@@ -21,6 +21,7 @@ constexpr absl::string_view kConnections[kLanes] = {"raft-control", "raft-append
 constexpr absl::string_view kClusterKey = "ring-cluster";
 constexpr absl::string_view kFromKey = "ring-from";
 constexpr absl::string_view kToKey = "ring-to";
+constexpr absl::string_view kPromiseKey = "ring-promise-us";
 
 uint64_t MetadataNumber(const CallMetadata& metadata, absl::string_view key) {
   uint64_t number = 0;
@@ -178,7 +179,8 @@ void Transport::OutgoingLane::Dial(uint64_t incarnation) {
   CallOptions options;
   options.metadata = {{std::string(kClusterKey), absl::StrCat(owner_.options_.cluster)},
                       {std::string(kFromKey), absl::StrCat(owner_.options_.node)},
-                      {std::string(kToKey), absl::StrCat(to_)}};
+                      {std::string(kToKey), absl::StrCat(to_)},
+                      {std::string(kPromiseKey), absl::StrCat(owner_.options_.promise_us)}};
   // The lane bounds what is queued; the call must take a whole frame when it is idle.
   options.send_queue_bytes_max =
       2 * owner_.options_.queue_bytes_max[static_cast<size_t>(lane_)] + (64 << 20);
@@ -217,7 +219,7 @@ void Transport::OutgoingLane::CallEnded(uint64_t incarnation, const absl::Status
 
 class Transport::IncomingHandler : public CallHandler {
  public:
-  IncomingHandler(Transport& transport, std::shared_ptr<Call> call, NodeId from, Lane lane)
+  IncomingHandler(Transport& transport, std::shared_ptr<Call> call, Sender from, Lane lane)
       : transport_(transport), call_(std::move(call)), from_(from), lane_(lane) {}
 
   void OnMessage(std::string frame) override {
@@ -244,7 +246,7 @@ class Transport::IncomingHandler : public CallHandler {
  private:
   Transport& transport_;
   const std::shared_ptr<Call> call_;
-  const NodeId from_;
+  const Sender from_;
   const Lane lane_;
 };
 
@@ -316,9 +318,11 @@ bool Transport::IsLaneMethod(absl::string_view method) {
 
 absl::StatusOr<std::unique_ptr<CallHandler>> Transport::Accept(const IncomingCall& incoming) {
   const uint64_t cluster = MetadataNumber(incoming.metadata, kClusterKey);
-  const NodeId from = MetadataNumber(incoming.metadata, kFromKey);
+  Sender from{.node = MetadataNumber(incoming.metadata, kFromKey)};
+  const uint64_t promised_us = MetadataNumber(incoming.metadata, kPromiseKey);
+  if (promised_us != 0) from.promised_us = promised_us;
   const NodeId to = MetadataNumber(incoming.metadata, kToKey);
-  if (cluster != options_.cluster || to != options_.node || from == 0) {
+  if (cluster != options_.cluster || to != options_.node || from.node == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("this is node ", options_.node, " of cluster ", options_.cluster,
                      "; the call is for node ", to, " of cluster ", cluster));

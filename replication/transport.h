@@ -12,7 +12,8 @@
 //
 // A call names the cluster, the sender and the node it means to reach; a node refuses calls that
 // are not for it, so that an address that was given to another node can't mix up two groups'
-// replicas.
+// replicas. It says as well for how long the sender's answers to heartbeats promise (lease.h): that
+// is its process's, and a process that is started with other options makes other calls.
 //
 // Frame: version byte 1, then messages as `varint length, bytes` (replication/message_codec.h; the
 // snapshot lane: replication/snapshot_chunk.h).
@@ -46,8 +47,9 @@ inline constexpr size_t kLanes = 3;
 absl::string_view LaneMethod(Lane lane);
 
 struct TransportOptions {
-  uint64_t cluster = 0;  // not 0
-  NodeId node = 0;       // this one; not 0
+  uint64_t cluster = 0;     // not 0
+  NodeId node = 0;          // this one; not 0
+  uint64_t promise_us = 0;  // Sender::promised_us of what this node sends; 0: not told
   // Queued messages of one lane to one node. Beyond it messages are dropped.
   std::array<uint64_t, kLanes> queue_bytes_max = {4 << 20, 64 << 20, 16 << 20};
   // A frame is closed when it is longer; one message alone may exceed it.
@@ -57,11 +59,18 @@ struct TransportOptions {
   Duration redial_max = std::chrono::milliseconds(150);
 };
 
+// What a call says of who makes it.
+struct Sender {
+  NodeId node = 0;
+  uint64_t promised_us = UINT64_MAX;  // for its heartbeat answers (Message::promised_us)
+};
+
 class TransportHandler {
  public:
   virtual ~TransportHandler() = default;
   // One frame's messages, each still encoded; the views are valid during the call.
-  virtual void OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& messages) = 0;
+  virtual void OnFrame(const Sender& from, Lane lane,
+                       const std::vector<absl::string_view>& messages) = 0;
   // A lane to this node broke or can't be connected; what was queued on it is lost.
   virtual void OnUnreachable(NodeId node, Lane lane) = 0;
 };

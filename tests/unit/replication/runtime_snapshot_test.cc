@@ -154,6 +154,27 @@ TEST_F(SnapshotTest, AReplicaThatClosesDuringAnInstallationKeepsWhatItsLogNames)
   EXPECT_EQ(world_.violation(), "");
 }
 
+// The next leader's transfer may be whole, and about to be recorded, when an older one is
+// installed: the log would name a directory that is gone. What came to nothing goes when the
+// replica is opened.
+TEST_F(SnapshotTest, AnInstallationLeavesANewerTransferAlone) {
+  const NodeId behind = BeginTransfer().behind;
+  SimulatedFileSystem& disk = *world_.machine(behind).disk;
+  const std::string older = JoinPath(GroupDirectory(behind), "0");
+  const std::string newer = JoinPath(GroupDirectory(behind), "1000000");
+  ASSERT_TRUE(disk.CreateDirectory(newer).ok());
+  Run(seconds(3));
+  ASSERT_GT(Generation(behind), 0u);
+  EXPECT_TRUE(StateIsThere(behind));
+  EXPECT_FALSE(disk.Exists(older).value_or(true));
+  EXPECT_TRUE(disk.Exists(newer).value_or(false));
+  world_.Kill(behind);
+  world_.Start(behind);
+  Run(seconds(3));
+  EXPECT_TRUE(StateIsThere(behind));
+  EXPECT_FALSE(disk.Exists(newer).value_or(true));
+}
+
 // What is left of a transfer whose leader is gone and whose replica was opened again meanwhile
 // takes nothing with it when it ends: not what the next leader's transfer has installed.
 TEST_F(SnapshotTest, AStaleTransferLeavesTheLiveGenerationAlone) {

@@ -21,14 +21,17 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 struct Recorder : TransportHandler {
-  void OnFrame(NodeId from, Lane lane, const std::vector<absl::string_view>& messages) override {
+  void OnFrame(const Sender& from, Lane lane,
+               const std::vector<absl::string_view>& messages) override {
     ++frames;
+    promised_us.push_back(from.promised_us);
     for (const absl::string_view message : messages) {
-      received.push_back(absl::StrCat(from, "/", static_cast<int>(lane), "/", message));
+      received.push_back(absl::StrCat(from.node, "/", static_cast<int>(lane), "/", message));
     }
   }
   void OnUnreachable(NodeId node, Lane) override { unreachable.push_back(node); }
   int frames = 0;
+  std::vector<uint64_t> promised_us;  // of each frame
   std::vector<std::string> received;
   std::vector<NodeId> unreachable;
 };
@@ -66,6 +69,18 @@ TEST_F(TransportTest, OneTurnsMessagesTravelInOneFrame) {
   Run();
   EXPECT_THAT(two.handler.received, ElementsAre("1/0/m0", "1/0/m1", "1/0/m2"));
   EXPECT_EQ(two.handler.frames, 1);
+}
+
+// Leases rest on it: an older build, which says nothing, is told from one that promises little.
+TEST_F(TransportTest, WhatASenderPromisesComesWithItsFrames) {
+  Node one(*this, 1, {.promise_us = 250}), two(*this, 2, {}), three(*this, 3, {});
+  for (Node* node : {&one, &three}) {
+    node->transport->SetAddress(2, "n2");
+    node->transport->Send(2, Lane::kControl, "m");
+    node->transport->Flush();
+    Run();
+  }
+  EXPECT_THAT(two.handler.promised_us, ElementsAre(250, UINT64_MAX));
 }
 
 TEST_F(TransportTest, NothingLeavesBeforeFlush) {

@@ -241,6 +241,7 @@ class Script {
       held_.clear();
     } else if (command == "cut") {
       for (const ReplicaId other : cluster_->replicas()) {
+        if (words_.size() > 2 && At(2) != other) continue;
         cluster_->cut_links().insert({At(1), other});
         cluster_->cut_links().insert({other, At(1)});
       }
