@@ -197,10 +197,12 @@ void Node::Change(const coordinator::v1::ChangeMembers& order) {
   }
   std::sort(voters.begin(), voters.end());
   std::sort(learners.begin(), learners.end());
-  replica->ChangeMembers(std::move(voters), std::move(learners),
-                         [id = order.partition()](const auto& begun) {
-                           if (begun.ok()) LogInfo("partition ", id, ": its members change");
-                         });
+  replica->ChangeMembers(
+      std::move(voters), std::move(learners),
+      [id = order.partition()](const auto& begun) {
+        if (begun.ok()) LogInfo("partition ", id, ": its members change");
+      },
+      order.expected_version());
 }
 
 void Node::Destroy(const coordinator::v1::DestroyReplica& order) {

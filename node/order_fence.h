@@ -8,7 +8,8 @@
 
 namespace ringleader {
 
-// A leader changes the members that the order was made for, if their own change is committed.
+// A leader changes the members that the order was made for, if their own change is committed. What
+// it shows here may be old as well: Replica::ChangeMembers compares the version where it counts.
 bool MayChangeMembers(const replication::ReplicaView& leader,
                       const coordinator::v1::ChangeMembers& order);
 

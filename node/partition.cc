@@ -173,6 +173,10 @@ data::v1::Response Partition::WrongRoute(const ReplicaPointer& replica) const {
   return response;
 }
 
+data::v1::Response Partition::TableNotFound() {
+  return ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found");
+}
+
 std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& request,
                                                       bool is_current,
                                                       data::v1::Response* error) const {
@@ -186,15 +190,12 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
       if (live && candidate->schema.name == request.table_name()) table = candidate;
     }
   }
-  const bool usable = table != nullptr && table->record.phase == TablePhase::kLive &&
-                      (leadership_ == nullptr ||
-                       !leadership_->tables_proposed.contains({table->record.id, kRetiring}));
-  if (!usable) {
+  if (table == nullptr || table->record.phase != TablePhase::kLive) {
     // A replica that is behind, or was deposed, may not have heard of it yet: only who is current
     // can be sure, and who knows that this id is gone for ever.
     const bool is_retired = request.table_case() == data::v1::Request::kTableId && table != nullptr;
     *error = is_current || is_retired
-                 ? ErrorResponse(data::v1::ERROR_TABLE_NOT_FOUND, "Requested resource not found")
+                 ? TableNotFound()
                  : ErrorResponse(data::v1::ERROR_UNAVAILABLE,
                                  "this replica does not know the table, which may be newer");
     return nullptr;
@@ -207,6 +208,12 @@ std::shared_ptr<const TableInfo> Partition::FindTable(const data::v1::Request& r
     return nullptr;
   }
   return table;
+}
+
+uint64_t Partition::EndingBatch(uint64_t table) const {
+  if (leadership_ == nullptr) return 0;
+  const auto proposed = leadership_->tables_proposed.find({table, kRetiring});
+  return proposed == leadership_->tables_proposed.end() ? 0 : proposed->second;
 }
 
 // Answers what needs no look at any state. True: go on.

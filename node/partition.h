@@ -232,7 +232,8 @@ class Partition : public replication::StateMachine {
     uint64_t last_confirmation = 0;
     // In which batch an unanswered attempt of a write is, and at which place.
     std::map<SessionSequence, std::pair<uint64_t, size_t>> attempts;
-    // Table and schema version (kRetiring for its end), and the batch that has it.
+    // Table and schema version (kRetiring for its end), and the batch that has it. Of an end writes
+    // hear once that is applied (invariant 4); reads see the table until then.
     std::map<std::pair<uint64_t, uint64_t>, uint64_t> tables_proposed;
     // partition_cache.cc. Writes by the key that they wait for, which the gate has as blocked, and
     // where an attempt of a session's write waits.
@@ -276,10 +277,14 @@ class Partition : public replication::StateMachine {
   void TendFailure(const ReplicaPointer& replica, const Instant& now);
   void Refuse(PendingRequest& pending, data::v1::Response response);
   data::v1::Response WrongRoute(const ReplicaPointer& replica) const;
-  // `is_current`: this replica has all that was committed before the request came, or the answer
-  // waits until that is known.
+  // By what is applied. `is_current`: this replica has all that was committed before the request
+  // came, or the answer waits until that is known.
   std::shared_ptr<const TableInfo> FindTable(const data::v1::Request& request, bool is_current,
                                              data::v1::Response* error) const;
+  static data::v1::Response TableNotFound();
+  // The batch under way that ends the table: no write gets behind it, and nobody may hear of it
+  // before it is applied. 0: none.
+  uint64_t EndingBatch(uint64_t table) const;
   bool CheckRequest(const ReplicaPointer& replica, PendingRequest& pending);
 
   // partition_reads.cc

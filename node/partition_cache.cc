@@ -369,7 +369,7 @@ LeaseGate::Refusal Partition::TryGrant(const ReplicaPointer& replica, const Cach
   data::v1::Response error;
   const auto table = FindTable(fill.request, /*is_current=*/false, &error);
   if (!confirmed.has_value()) return Refusal::kStale;
-  if (table == nullptr) return Refusal::kOff;
+  if (table == nullptr || EndingBatch(table->record.id) != 0) return Refusal::kOff;
   const absl::StatusOr<std::string> key =
       ItemKeyOf(fill.request.get().key(), *table, *state().range);
   if (!key.ok()) return Refusal::kOff;

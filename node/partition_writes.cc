@@ -54,11 +54,14 @@ void Partition::ExecuteWrite(WaitingRequest waiting) {
   const data::v1::Request& request = waiting.pending.request;
   data::v1::Response error;
   const auto table = FindTable(request, /*is_current=*/true, &error);
-  if (table == nullptr && error.error() == data::v1::ERROR_TABLE_NOT_FOUND) {
-    // A deposed leader may not have heard of it: confirmed, as every answer that changes nothing.
+  const uint64_t ending = table == nullptr ? 0 : EndingBatch(table->record.id);
+  if (ending != 0) error = TableNotFound();
+  if (error.error() == data::v1::ERROR_TABLE_NOT_FOUND) {
+    // A deposed leader may not have heard of it, and its end may be lost with the term: confirmed,
+    // as every answer that changes nothing.
     Outcome unknown;
     unknown.waiters = WaitersOf(waiting);
-    return AddAnswer(std::move(unknown), std::move(error), 0);
+    return AddAnswer(std::move(unknown), std::move(error), ending);
   }
   if (table == nullptr) return AnswerWaiting(waiting, error);
   uint64_t seen_batch = 0;

@@ -82,12 +82,19 @@ void Replica::Propose(Term term, std::vector<Payload> payloads, Proposed propose
 }
 
 void Replica::ChangeMembers(std::vector<Member> voters, std::vector<Member> learners,
-                            Proposed proposed) {
+                            Proposed proposed, std::optional<uint64_t> version) {
   place_.worker.Post([self = shared_from_this(), voters = std::move(voters),
-                      learners = std::move(learners), proposed = std::move(proposed)]() mutable {
-    proposed(self->closed_
-                 ? absl::UnavailableError("the replica is stopped")
-                 : self->core_.ProposeConfiguration(std::move(voters), std::move(learners)));
+                      learners = std::move(learners), proposed = std::move(proposed),
+                      version]() mutable {
+    const bool fits = !version.has_value() || MUTANT("orders-unfenced") ||
+                      self->core_.configuration().version == *version;
+    if (self->closed_) {
+      proposed(absl::UnavailableError("the replica is stopped"));
+    } else if (!fits) {
+      proposed(absl::FailedPreconditionError("the members have changed since"));
+    } else {
+      proposed(self->core_.ProposeConfiguration(std::move(voters), std::move(learners)));
+    }
     self->Turn();
     self->place_.flush_soon();
   });

@@ -174,8 +174,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void ExpectProposal(bool expected) { proposal_expected_ = expected; }
 
   // Change of members, and transfer; `done` runs on the worker when it has begun, not when it is
-  // complete.
-  void ChangeMembers(std::vector<Member> voters, std::vector<Member> learners, Proposed proposed);
+  // complete. `version`: of the configuration that the change was made for; FAILED_PRECONDITION if
+  // that is not in force any more (DESIGN section 11, rule 20). None: it suits any.
+  void ChangeMembers(std::vector<Member> voters, std::vector<Member> learners, Proposed proposed,
+                     std::optional<uint64_t> version = std::nullopt);
   void Transfer(ReplicaId to, Done done);
 
   // Makes the state durable and lets the log drop what it has covered.

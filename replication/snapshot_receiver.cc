@@ -7,7 +7,9 @@
 #include "common/check.h"
 #include "common/crc32c.h"
 #include "common/logging.h"
+#include "common/mutants.h"
 #include "common/status.h"
+#include "replication/configuration.h"
 #include "replication/message_codec.h"
 #include "replication/replica.h"
 
@@ -69,6 +71,11 @@ absl::Status SnapshotReceiver::Begin(const Key& key, SnapshotChunk& chunk) {
     return absl::OutOfRangeError("it is older than what was applied here");
   }
   replica->NoteOffer(0);
+  const bool counted = message.lost || IsVoter(message.snapshot.configuration, message.to);
+  if (counted && replica->view().unfillable && !MUTANT("wiped-voter-returns")) {
+    // As its core would (core_follower.cc), before all the data has come.
+    return absl::FailedPreconditionError("its group counts on it as a voter, and it has no log");
+  }
   // A newer attempt for the same replica takes the place of an older one, also if the replica was
   // closed and opened again since.
   for (auto it = transfers_.begin(); it != transfers_.end();) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -564,6 +565,38 @@ TEST_F(LostTermsTest, ADeposedLeaderIsNotSureThatThereIsNoTable) {
   EXPECT_GT(unconfirmed, 0);
 }
 
+// Protects rule 22, errors are true: that a table is gone is certain only once its end is
+// committed. Here the entry with it is lost with the term, and the next leader has the table again.
+TEST_F(LostTermsTest, NobodyHearsOfAnEndThatIsOnlyProposed) {
+  ASSERT_EQ(world_.Call(PutRequest(R"({"pk":"a","sk":1})")).error(), data::v1::ERROR_NONE);
+  Isolate();
+  EndTable();
+  int refused = 0, read = 0;
+  const auto expect_no_end = [](const Response& response) {
+    EXPECT_NE(response.error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  };
+  Request eventual = GetRequest("a", 1);
+  eventual.mutable_get()->set_consistency(data::v1::CONSISTENCY_EVENTUAL);
+  ASSERT_TRUE(world_.ReplicaOf(node_)->LeaseRead().ok());
+  for (const Request& get : {GetRequest("a", 1), eventual}) {
+    world_.Send(node_, get, [&](const Response& response) {
+      expect_no_end(response);
+      read += response.error() == data::v1::ERROR_NONE;
+    });
+  }
+  world_.Send(node_, Increment("a"), [&](const Response& response) {
+    expect_no_end(response);
+    ++refused;
+  });
+  world_.RunFor(std::chrono::milliseconds(100));
+  EXPECT_EQ(read, 2);
+  EXPECT_EQ(refused, 0) << "it waits for the entry that ends the table";
+  LoseTermAndLeadAgain();
+  EXPECT_EQ(refused, 1);
+  world_.network().UnblockAll();
+  EXPECT_EQ(world_.Call(Increment("a")).error(), data::v1::ERROR_NONE);
+}
+
 // Protects deleted tables: when the older batch is given up, the end of the table that is proposed
 // anew still stands, and no write gets behind it.
 TEST_F(LostTermsTest, ABatchOfALostTermTakesNoMarkOfTheNextOne) {
@@ -574,7 +607,14 @@ TEST_F(LostTermsTest, ABatchOfALostTermTakesNoMarkOfTheNextOne) {
   LoseTermAndLeadAgain();
   EndTable();
   Maintain();
-  EXPECT_EQ(world_.Call(node_, Increment("b")).error(), data::v1::ERROR_TABLE_NOT_FOUND);
+  std::optional<data::v1::Error> error;
+  world_.Send(node_, Increment("b"),
+              [&error](const Response& response) { error = response.error(); });
+  world_.RunFor(std::chrono::milliseconds(20));
+  EXPECT_EQ(error, std::nullopt) << "the end is not committed yet";
+  world_.network().UnblockAll();
+  world_.RunFor(std::chrono::seconds(2));
+  EXPECT_EQ(error, data::v1::ERROR_TABLE_NOT_FOUND);
 }
 
 }  // namespace

@@ -175,6 +175,27 @@ TEST_F(SnapshotTest, AnInstallationLeavesANewerTransferAlone) {
   EXPECT_FALSE(disk.Exists(newer).value_or(true));
 }
 
+// A voter without a log takes no snapshot that counts on it (rule 11), and the leader offers one
+// again and again: what it has refused once is not sent whole each time.
+TEST_F(SnapshotTest, AVoterThatCanNotBeFilledIsSentNoDataAgain) {
+  const NodeId wiped = Follower();
+  WriteMany();
+  world_.Kill(wiped);
+  world_.Wipe(wiped);
+  world_.Start(wiped);
+  Run(seconds(30));
+  Runtime& runtime = *world_.machine(wiped).runtime;
+  ASSERT_NE(runtime.Find(1), nullptr);
+  ASSERT_TRUE(runtime.Find(1)->view().unfillable);
+  const ReplicationCounters& leader = world_.machine(world_.LeaderOf(1)).runtime->counters();
+  const uint64_t offers = leader.snapshots_not_sent.value();
+  const uint64_t bytes = runtime.counters().snapshot_bytes_received.value();
+  EXPECT_GT(bytes, 0u);
+  Run(seconds(300));
+  EXPECT_EQ(runtime.counters().snapshot_bytes_received.value(), bytes);
+  EXPECT_GT(leader.snapshots_not_sent.value(), offers) << "nobody tried";
+}
+
 // What is left of a transfer whose leader is gone and whose replica was opened again meanwhile
 // takes nothing with it when it ends: not what the next leader's transfer has installed.
 TEST_F(SnapshotTest, AStaleTransferLeavesTheLiveGenerationAlone) {

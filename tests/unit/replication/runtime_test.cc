@@ -541,5 +541,29 @@ TEST_F(RuntimeTest, AChangeOfMembersThatWasTakenBackIsNotReported) {
   EXPECT_EQ(after.configuration, second->view().configuration);
 }
 
+// Protects memberships (DESIGN section 11, rule 20) from a change that was made for members who
+// have changed by the time that the worker takes it up, whatever the view said when it was sent
+// there.
+TEST_F(RuntimeTest, AChangeMadeForOtherMembersIsRefused) {
+  const auto leader = LeaderReplica();
+  const Configuration before = leader->view().configuration;
+  std::vector<absl::Status> begun;
+  const auto add_learner = [&](ReplicaId replica) {
+    leader->ChangeMembers(
+        before.voters, {{.replica = replica, .node = 1}},
+        [&](const absl::StatusOr<LogPosition>& change) { begun.push_back(change.status()); },
+        before.version);
+    Run(seconds(1));
+  };
+  add_learner(101);
+  add_learner(102);
+  ASSERT_EQ(begun.size(), 2u);
+  EXPECT_TRUE(begun[0].ok()) << begun[0];
+  EXPECT_TRUE(absl::IsFailedPrecondition(begun[1])) << begun[1];
+  const Configuration after = leader->view().configuration;
+  ASSERT_EQ(after.learners.size(), 1u);
+  EXPECT_EQ(after.learners[0].replica, 101u);
+}
+
 }  // namespace
 }  // namespace ringleader::replication
