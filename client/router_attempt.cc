@@ -311,6 +311,10 @@ void Router::Answered(Operation& operation, data::v1::Response response) {
     case data::v1::ERROR_INTERNAL:
     case data::v1::ERROR_UNKNOWN_OUTCOME:
       if (!operation.is_write()) break;
+      if (response.is_final()) {
+        response.set_error(data::v1::ERROR_UNKNOWN_OUTCOME);
+        break;
+      }
       operation.may_have_happened = true;
       return RetryLater(operation, response.retry_after_ms());
     case data::v1::ERROR_SESSION_EXPIRED:

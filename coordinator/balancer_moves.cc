@@ -89,6 +89,12 @@ void Balancer::Advance(Round& round, const v1::PartitionRecord& record,
     // when the successor is a member already, if the node's log lost that it was destroyed.
     const v1::ReplicaReport* there = round.Replica(move.remove_node(), record.partition().id());
     if (there != nullptr && there->replica() == move.remove_replica()) {
+      if (added == nullptr && there->failure().empty() && !there->needs_replacement()) {
+        // It was late, and votes: destroyed, it would be missed until its successor does.
+        RARE_BRANCH("plan: a replica that is well by now is not replaced");
+        *round.NewCommand().mutable_abort_move() = EndOf(record);
+        return;
+      }
       v1::DestroyReplica& order = *round.decision.orders[move.remove_node()].add_destroy();
       order.set_partition(record.partition().id());
       order.set_replica(move.remove_replica());

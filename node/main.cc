@@ -56,7 +56,7 @@ struct Flags {
   int64_t free_bytes_min = 256 << 20;
   int64_t appliers = 0;
   int64_t drain_s = 10;
-  int64_t hash_pass_h = 24;
+  double hash_pass_h = 24;
   int64_t scrub_period_h = 24;
   std::string client_leases = "on";
   int64_t client_lease_term_ms = 2000;
@@ -107,7 +107,7 @@ void Define(OptionSet& options, Flags* flags) {
   options.Add({.name = "hash-pass",
                .unit = "h",
                .help = "Time in which replicas compare all that they hold; 0: never"},
-              0, 24 * 365, &flags->hash_pass_h);
+              0.0, 24.0 * 365, &flags->hash_pass_h);
   options.Add({.name = "scrub-period",
                .unit = "h",
                .help = "Log and tables are read and checked once in such a time; 0: never"},
@@ -152,7 +152,8 @@ NodeOptions MakeOptions(const Flags& flags) {
   options.partition.grants = flags.client_leases == "on";
   options.partition.lease.drift = flags.clock_drift;
   options.partition.lease.lease_term = std::chrono::milliseconds(flags.client_lease_term_ms);
-  options.partition.hash_pass = std::chrono::hours(flags.hash_pass_h);
+  options.partition.hash_pass = std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double, std::ratio<3600>>(flags.hash_pass_h));
   options.scrub.period = std::chrono::hours(flags.scrub_period_h);
   options.block_cache_bytes = static_cast<uint64_t>(flags.cache_bytes);
   options.memtable_bytes = static_cast<uint64_t>(flags.memtable_bytes);

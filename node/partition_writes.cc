@@ -16,8 +16,11 @@ namespace {
 
 data::v1::Response ResponseOf(const StoredResult& result) {
   if (!result.item_kept) {
-    return ErrorResponse(data::v1::ERROR_INTERNAL,
-                         "an earlier attempt was carried out; what it returned is not kept");
+    data::v1::Response lost =
+        ErrorResponse(data::v1::ERROR_INTERNAL,
+                      "an earlier attempt was carried out; what it returned is not kept");
+    lost.set_is_final(true);
+    return lost;
   }
   data::v1::Response response;
   if (result.changed_nothing) {

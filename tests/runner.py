@@ -57,7 +57,7 @@ SUITES = [
                                           for name in ("processes", "upgrade", "faults", "moves", "data", "doors", "limits")]),
     # The same as `cluster`, at random and two at a time; needs root. Nothing in it depends on speed.
     Suite("nemesis", "release", commands=[["python3", "tests/cluster/nemesis", "--minutes", "1", "--faults",
-                                           "kill,pause,partition,one-way", "--seed", "1"]]),
+                                           "kill,pause,partition,one-way,client-pause,client-partition", "--seed", "1"]]),
     # A real Prometheus scrapes real processes; what dashboard and alerts name exists.
     Suite("metrics", "release", commands=[["python3", "tests/cluster/metrics_test.py"]]),
     # What people run: systemd's units, and containers in a Docker engine of the test's own.

@@ -292,8 +292,10 @@ class HistoryClient {
         if (added.ok()) event.output = ValueOf(added->item);
         return added.status();
       }
+      case RegisterOperation::kSwap:
+        break;  // none is drawn
     }
-    return absl::OkStatus();
+    return absl::InternalError("no such operation");
   }
 
   const Settings& settings_;

@@ -437,6 +437,20 @@ TEST_F(RouterTest, ATableThatIsGoneIsNotWaitedFor) {
   EXPECT_EQ(answers_[read]->error(), data::v1::ERROR_TABLE_NOT_FOUND);
 }
 
+// Protects: a write whose answer is lost for good is not asked for again until its time is over.
+TEST_F(RouterTest, AFinalErrorIsTheEnd) {
+  Start();
+  cluster_->answer = [](uint64_t, const Request&, Response* response) {
+    response->set_error(data::v1::ERROR_INTERNAL);
+    response->set_is_final(true);
+    return true;
+  };
+  const size_t written = Begin(UpdateOf(1));
+  simulation_.RunFor(milliseconds(100));
+  ASSERT_TRUE(answers_[written].has_value());
+  EXPECT_EQ(answers_[written]->error(), data::v1::ERROR_UNKNOWN_OUTCOME);
+}
+
 TEST_F(RouterTest, ASilentCoordinatorDoesNotTakeAllOfAQuestion) {
   // Protects: an answer that another attempt would get in time.
   Start();

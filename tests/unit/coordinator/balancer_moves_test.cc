@@ -46,6 +46,23 @@ TEST(Balancer, AReplicaThatComesBackMakesRoomForItsSuccessorAgain) {
   ExpectBalanced(cluster, {{1, "a"}, {2, "b"}, {3, "c"}});
 }
 
+TEST(Balancer, AReplicaThatIsWellByTheTimeItIsReplacedStays) {
+  // Protects a voter that was late from being destroyed before anybody can vote in its place.
+  ModelCluster cluster(5, 8, 3);
+  ASSERT_TRUE(cluster.JoinAndSettle({"a", "b", "c"}, 200));
+  const auto before = cluster.groups().at(5).members;
+  cluster.SetHidden(2, 5);
+  for (int i = 0; i < 50 && cluster.Moving() == 0; ++i) cluster.Run(1);
+  ASSERT_EQ(cluster.Moving(), 5u);
+  cluster.SetHidden(2, 0);
+  ASSERT_GE(cluster.RunUntilSettled(200), 0);
+  EXPECT_TRUE(cluster.IsWhole());
+  EXPECT_EQ(cluster.groups().at(5).members.size(), 3u);
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(cluster.groups().at(5).members[i].id(), before[i].id());
+  }
+}
+
 TEST(Balancer, AMoveWhoseTargetDiesIsAborted) {
   // Protects: a move never waits for ever for a node that is gone, and leaves nothing behind.
   ModelCluster cluster(6, 16, 3);
