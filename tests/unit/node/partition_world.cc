@@ -244,4 +244,8 @@ data::v1::Request UpdateRequest(absl::string_view pk, int sk, absl::string_view 
   return request;
 }
 
+data::v1::Request Increment(absl::string_view pk) {
+  return UpdateRequest(pk, 1, "SET n = if_not_exists(n, :zero) + :one", R"({":zero":0,":one":1})");
+}
+
 }  // namespace ringleader

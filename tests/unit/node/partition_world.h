@@ -100,6 +100,8 @@ data::v1::Request PutRequest(absl::string_view json);
 // "SET ...", with values in plain JSON ({":v": 1}).
 data::v1::Request UpdateRequest(absl::string_view pk, int sk, absl::string_view update,
                                 absl::string_view values);
+// Adds 1 to "n" of the item with sort key 1.
+data::v1::Request Increment(absl::string_view pk);
 
 }  // namespace ringleader
 
