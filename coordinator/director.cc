@@ -109,12 +109,15 @@ void Director::SendOrders(std::map<uint64_t, v1::NodeOrders> orders, const Insta
 void Director::KeepMembers() {
   const auto replica = store_.replica();
   if (replica == nullptr) return;
-  const auto change = NextMembersChange(store_.metadata(), replica->view().configuration);
+  const replication::Configuration members = replica->view().configuration;
+  const auto change = NextMembersChange(store_.metadata(), members);
   if (!change.has_value()) return;
-  replica->ChangeMembers(change->voters, change->learners,
-                         [](const absl::StatusOr<replication::LogPosition>& begun) {
-                           if (begun.ok()) LogInfo("the coordinators' members change");
-                         });
+  replica->ChangeMembers(
+      change->voters, change->learners,
+      [](const absl::StatusOr<replication::LogPosition>& begun) {
+        if (begun.ok()) LogInfo("the coordinators' members change");
+      },
+      members.version);
 }
 
 bool Director::IsHeard(const CoordinatorSeen& seen, const Instant& now) const {
