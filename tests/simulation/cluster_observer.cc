@@ -8,37 +8,34 @@ namespace ringleader::simulation {
 
 void ClusterObserver::Look(const ClusterMachine& machine) {
   if (machine.runtime() == nullptr) return;
-  LookForLeaders(machine);
-  LookForLostState(machine);
+  for (const auto& replica : machine.runtime()->Replicas()) {
+    const replication::ReplicaView view = replica->view();
+    if (view.role == replication::Role::kLeader) SawLeader(machine, *replica, view.term);
+    if (view.rebuilding && !machine.harmed) LostState(machine, *replica);
+  }
   if (machine.node != nullptr) CompareHashes(machine);
 }
 
-void ClusterObserver::LookForLeaders(const ClusterMachine& machine) {
-  for (const auto& replica : machine.runtime()->Replicas()) {
-    const replication::ReplicaView view = replica->view();
-    if (view.role != replication::Role::kLeader) continue;
-    const Replicated group{machine.kind == MachineKind::kCoordinator, replica->group()};
-    const auto [known, fresh] = leaders_.try_emplace({group, view.term}, replica->id());
-    if (fresh) {
-      ++elections_;
-      simulation_.Trace(view.term);
-    } else if (known->second != replica->id()) {
-      violated_(absl::StrCat(group.first ? "metadata" : absl::StrCat("partition ", group.second),
-                             ": replicas ", known->second, " and ", replica->id(),
-                             " both lead in term ", view.term));
-    }
+void ClusterObserver::SawLeader(const ClusterMachine& machine, const replication::Replica& replica,
+                                replication::Term term) {
+  const Replicated group{machine.kind == MachineKind::kCoordinator, replica.group()};
+  const auto [known, fresh] = leaders_.try_emplace({group, term}, replica.id());
+  if (fresh) {
+    ++elections_;
+    simulation_.Trace(term);
+  } else if (known->second != replica.id()) {
+    violated_(absl::StrCat(group.first ? "metadata" : absl::StrCat("partition ", group.second),
+                           ": replicas ", known->second, " and ", replica.id(),
+                           " both lead in term ", term));
   }
 }
 
 // Whatever moment a process ends at: a state machine changes over to a snapshot by one commit point
 // (rule 12), and its log is never ahead of what it has made durable (rule 13).
-void ClusterObserver::LookForLostState(const ClusterMachine& machine) {
-  if (machine.harmed) return;
-  for (const auto& replica : machine.runtime()->Replicas()) {
-    if (!replica->view().rebuilding) continue;
-    violated_(absl::StrCat("host ", machine.host, ", group ", replica->group(), ": replica ",
-                           replica->id(), " has lost its state, and nothing harmed its disk"));
-  }
+void ClusterObserver::LostState(const ClusterMachine& machine,
+                                const replication::Replica& replica) {
+  violated_(absl::StrCat("host ", machine.host, ", group ", replica.group(), ": replica ",
+                         replica.id(), " has lost its state, and nothing harmed its disk"));
 }
 
 void ClusterObserver::Applying(replication::GroupId partition,

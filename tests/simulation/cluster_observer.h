@@ -16,6 +16,7 @@
 
 #include "absl/types/span.h"
 #include "coordinator/metadata.h"
+#include "replication/replica.h"
 #include "replication/types.h"
 #include "tests/simulation/group_invariants.h"
 #include "tests/simulation/simulation.h"
@@ -58,8 +59,9 @@ class ClusterObserver {
     std::set<uint64_t> compared;  // with it, itself among them
   };
 
-  void LookForLeaders(const ClusterMachine& machine);
-  void LookForLostState(const ClusterMachine& machine);
+  void SawLeader(const ClusterMachine& machine, const replication::Replica& replica,
+                 replication::Term term);
+  void LostState(const ClusterMachine& machine, const replication::Replica& replica);
   void CompareHashes(const ClusterMachine& machine);
 
   Simulation& simulation_;
