@@ -43,6 +43,7 @@ struct Words {
   int64_t jobs = 0;
   bool until_failure = false;
   double clock_spread = -1;
+  bool each = false;
   bool verbose = false;
   std::string mutant;
   bool list_mutants = false;
@@ -69,6 +70,7 @@ void Define(OptionSet& options, Words& words) {
   options.Add({.name = "list-mutants", .help = "Names the faults that this program has"},
               &words.list_mutants);
 #endif
+  options.Add({.name = "each", .help = "Prints each run, not only those that failed"}, &words.each);
   options.Add({.name = "verbose", .help = "Shows the processes' own log lines"}, &words.verbose);
 }
 
@@ -126,7 +128,7 @@ class Summary {
       counts_[what].times += count;
       counts_[what].seeds += count > 0 ? 1 : 0;
     }
-    if (words_.seed >= 0 || !result.violation.empty()) PrintRun(result);
+    if (words_.seed >= 0 || words_.each || !result.violation.empty()) PrintRun(result);
     if (!result.violation.empty()) {
       ++failed_;
       std::printf("FAILED %s\nreplay: ring-sim --world %s --seed %llu\n", result.violation.c_str(),
