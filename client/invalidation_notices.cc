@@ -1,5 +1,6 @@
 #include "client/invalidation_notices.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,7 @@ bool InvalidationNotices::Tend(absl::FunctionRef<void(const ItemCache::Dropped&)
     if (!deadline->Load().IsOver(now)) continue;
     for (const absl::string_view key : keys) over.emplace_back(key);
   }
+  std::sort(over.begin(), over.end());  // not in the order of the deadlines' addresses
   for (const std::string& key : over) {
     const auto at = keys_.find(key);
     const auto dropped = cache_.Drop(key, at->second.deadline.get());

@@ -376,13 +376,8 @@ void ClusterWorkload::CheckDerived() {
 
 void ClusterWorkload::Check() {
   for (size_t key = 0; key < histories_.size(); ++key) {
-    const LinearizabilityResult result = CheckRegister(histories_[key], 0, kCheckStepsMax);
-    if (result.verdict == LinearizabilityResult::kLinearizable) continue;
-    world_.Violation(absl::StrCat("key-", key, ": ",
-                                  result.verdict == LinearizabilityResult::kUndecided
-                                      ? "the history could not be decided: "
-                                      : "not linearizable: ",
-                                  result.explanation));
+    const std::string wrong = CheckRegister(histories_[key], 0, kCheckStepsMax).Complaint();
+    if (!wrong.empty()) world_.Violation(absl::StrCat("key-", key, ": ", wrong));
   }
   for (size_t key = 0; key < versions_.size(); ++key) {
     const std::string wrong = CheckVersions(versions_[key]);

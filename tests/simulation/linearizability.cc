@@ -196,6 +196,13 @@ class Search {
 
 }  // namespace
 
+std::string LinearizabilityResult::Complaint() const {
+  if (verdict == kLinearizable) return "";
+  return absl::StrCat(
+      verdict == kUndecided ? "the history could not be decided: " : "not linearizable: ",
+      explanation);
+}
+
 LinearizabilityResult CheckRegister(std::vector<RegisterEvent> history, int64_t initial,
                                     uint64_t steps_max) {
   std::stable_sort(history.begin(), history.end(),

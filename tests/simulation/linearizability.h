@@ -35,6 +35,9 @@ struct RegisterEvent {
 struct LinearizabilityResult {
   enum Verdict { kLinearizable, kViolation, kUndecided } verdict = kLinearizable;
   std::string explanation;  // of a violation: the operations around the first one that fits nowhere
+
+  // For a report; empty if it is linearizable. What could not be decided proves nothing.
+  std::string Complaint() const;
 };
 
 // A few seconds and gigabytes at most.

@@ -251,13 +251,9 @@ void Workload::Check() {
     for (auto [event, id] : recorded) {
       if (event.known || Resolve(id, event)) history.push_back(event);
     }
-    const LinearizabilityResult result = CheckRegister(std::move(history), 0, kCheckStepsMax);
-    if (result.verdict == LinearizabilityResult::kLinearizable) continue;
-    world_.Violation(absl::StrCat("group ", key.first, " register ", key.second, ": ",
-                                  result.verdict == LinearizabilityResult::kUndecided
-                                      ? "the history could not be decided: "
-                                      : "not linearizable: ",
-                                  result.explanation));
+    const std::string wrong = CheckRegister(std::move(history), 0, kCheckStepsMax).Complaint();
+    if (wrong.empty()) continue;
+    world_.Violation(absl::StrCat("group ", key.first, " register ", key.second, ": ", wrong));
   }
 }
 

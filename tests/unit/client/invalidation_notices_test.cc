@@ -125,6 +125,20 @@ TEST_F(InvalidationNoticesTest, WhatHasRunOutIsToldAndNotFoundAgain) {
   EXPECT_EQ(given_back_.size(), 4u);
 }
 
+// Protects runs that can be repeated: what goes to the application and to the nodes has an order
+// that no address decides.
+TEST_F(InvalidationNoticesTest, WhatRunsOutAtOnceIsToldInTheOrderOfKeys) {
+  auto deadlines = std::pair(Granted(milliseconds(100)), Granted(milliseconds(100)));
+  if (deadlines.second < deadlines.first) std::swap(deadlines.first, deadlines.second);
+  Insert("b", 1, deadlines.first);
+  Insert("a", 1, deadlines.second);
+  simulation_.RunFor(milliseconds(150));
+  EXPECT_FALSE(Tend());
+  EXPECT_THAT(Told(), ElementsAre("a", "b"));
+  ASSERT_EQ(given_back_.size(), 2u);
+  EXPECT_EQ(given_back_[0].deadline, deadlines.second);
+}
+
 // Protects what was derived from the version before: a new one in its place is a change, whether or
 // not anybody told of it.
 TEST_F(InvalidationNoticesTest, AnotherVersionIsAChange) {

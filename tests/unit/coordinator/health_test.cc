@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/unit/coordinator/three_nodes.h"
 
 namespace ringleader::coordinator {
 namespace {
@@ -41,22 +42,7 @@ TEST(HealthTest, AFullDiskIsNoAlarmOnceTheNodeIsGone) {
 // Protects operators: a partition whose last leader went silent is said to have none.
 TEST(HealthTest, ASilentNodeLeadsNothing) {
   Metadata metadata;
-  v1::Command found;
-  found.mutable_found_cluster()->set_formation(7);
-  found.mutable_found_cluster()->add_incarnations(1);
-  found.mutable_found_cluster()->set_partitions(1);
-  found.mutable_found_cluster()->set_replicas(3);
-  ASSERT_TRUE(metadata.Apply(found).ok());
-  v1::Command form;
-  v1::FirstReplicas& first = *form.mutable_form_partitions()->add_partitions();
-  for (uint64_t node = 1; node <= 3; ++node) {
-    v1::Command command;
-    command.mutable_register_node()->set_incarnation(1000 + node);
-    command.mutable_register_node()->set_address(absl::StrCat("node-", node));
-    ASSERT_EQ(metadata.Apply(command).id, node);
-    first.add_nodes(node);
-  }
-  ASSERT_TRUE(metadata.Apply(form).ok());
+  FormThreeNodes(metadata);
   Observations seen;
   seen[2].replicas[1].set_leads(true);
   seen[2].replicas[1].set_term(3);

@@ -82,20 +82,29 @@ TEST(Members, OfTwoThatComeWithOneAddressAtOnceOneIsTaken) {
   EXPECT_EQ(StatusOf(world, 1).nodes_size(), 1);
 }
 
+// One coordinator, and three nodes that have all partitions.
+struct ThreeScriptedNodes {
+  explicit ThreeScriptedNodes(uint64_t seed) : world(seed, 1) {
+    world.replicas = 3;
+    world.balancer.alive_timeout = seconds(3);
+    world.Start(1);
+    EXPECT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
+    for (ScriptedNode* node : {&a, &b, &c}) {
+      node->Register(1);
+      node->Attend(1);
+    }
+    ScriptedNode::LiveTogether(world, {&a, &b, &c}, seconds(3));
+  }
+
+  CoordinatorWorld world;
+  ScriptedNode a{world, 41}, b{world, 42}, c{world, 43};
+};
+
 // Protects data from an operator who removes what is silent: what has a majority without it goes,
 // and of the rest only what is given up in so many words.
 TEST(Members, ANodeThatAMajorityNeedsIsRemovedOnlyByForce) {
-  CoordinatorWorld world(53, 1);
-  world.replicas = 3;
-  world.balancer.alive_timeout = seconds(3);
-  world.Start(1);
-  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
-  ScriptedNode a(world, 41), b(world, 42), c(world, 43);
-  for (ScriptedNode* node : {&a, &b, &c}) {
-    node->Register(1);
-    node->Attend(1);
-  }
-  ScriptedNode::LiveTogether(world, {&a, &b, &c}, seconds(3));
+  ThreeScriptedNodes cluster(53);
+  auto& [world, a, b, c] = cluster;
   ASSERT_EQ(a.replicas().size(), 4u);
   EXPECT_THAT(Remove(world, c.id(), true).outcome().message(), HasSubstr("drain it"));
   a.Live(seconds(5));
@@ -113,17 +122,8 @@ TEST(Members, ANodeThatAMajorityNeedsIsRemovedOnlyByForce) {
 }
 
 TEST(Members, ASilentNodeThatNoMajorityNeedsIsRemoved) {
-  CoordinatorWorld world(54, 1);
-  world.replicas = 3;
-  world.balancer.alive_timeout = seconds(3);
-  world.Start(1);
-  ASSERT_TRUE(world.RunUntil([&] { return world.Leader() == 1; }, seconds(5)));
-  ScriptedNode a(world, 41), b(world, 42), c(world, 43);
-  for (ScriptedNode* node : {&a, &b, &c}) {
-    node->Register(1);
-    node->Attend(1);
-  }
-  ScriptedNode::LiveTogether(world, {&a, &b, &c}, seconds(3));
+  ThreeScriptedNodes cluster(54);
+  auto& [world, a, b, c] = cluster;
   ScriptedNode::LiveTogether(world, {&a, &b}, seconds(5));
   EXPECT_EQ(Remove(world, c.id()).outcome().error(), v1::ERROR_NONE);
   // What is left of the majority is needed now, though the second one only went silent.

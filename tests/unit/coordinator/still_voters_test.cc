@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "tests/unit/coordinator/three_nodes.h"
 
 namespace ringleader::coordinator {
 namespace {
@@ -17,27 +18,14 @@ using testing::IsEmpty;
 class StillVotersTest : public testing::Test {
  protected:
   StillVotersTest() {
-    v1::Command found;
-    found.mutable_found_cluster()->set_formation(7);
-    found.mutable_found_cluster()->add_incarnations(1);
-    found.mutable_found_cluster()->set_partitions(1);
-    found.mutable_found_cluster()->set_replicas(3);
-    EXPECT_TRUE(metadata_.Apply(found).ok());
-    v1::Command form;
-    v1::FirstReplicas& first = *form.mutable_form_partitions()->add_partitions();
+    FormThreeNodes(metadata_);
     for (uint64_t node = 1; node <= 3; ++node) {
-      v1::Command command;
-      command.mutable_register_node()->set_incarnation(1000 + node);
-      command.mutable_register_node()->set_address(absl::StrCat("node-", node));
-      EXPECT_EQ(metadata_.Apply(command).id, node);
-      first.add_nodes(node);
       v1::ReplicaReport& report = seen_[node].replicas[1];
       report.set_partition(1);
       report.set_replica(node);
       report.set_applied(100);
       report.set_term(3);
     }
-    EXPECT_TRUE(metadata_.Apply(form).ok());
     v1::ReplicaReport& leader = seen_[1].replicas[1];
     leader.set_leads(true);
     for (uint64_t node = 1; node <= 3; ++node) {
